@@ -1,0 +1,1 @@
+"""ADCE: a data lake that knows what it is missing, and goes and gets it."""

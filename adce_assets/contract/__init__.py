@@ -1,0 +1,1 @@
+"""What the lake SHOULD hold: YAML in, expected keys out."""

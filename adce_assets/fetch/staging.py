@@ -1,0 +1,129 @@
+"""A collected body in, a checked object under its key out; what fails the audit is kept aside with the reason.
+
+The way is: staged, read back, audited, written under its key only if that key is as expected, staged copy removed. A
+process may die after any of these steps: the next run starts over and ends in the same lake. Only this module writes
+data into the lake. What the audit asks is not known here.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from adce_assets.errors import ConditionFailedError, LakeError, ObjectNotFoundError, VerifyError
+from adce_assets.fetch.audit import AuditResult
+from adce_assets.lake.store import LakeStore
+
+OWN = "_adce/"
+STAGING, QUARANTINE = f"{OWN}staging/", f"{OWN}quarantine/"
+LONGEST_KEY = 900
+"""Bytes of UTF-8; S3 allows 1,024, and a staged key has a prefix before it."""
+
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+
+Audit = Callable[[bytes], AuditResult]
+
+
+class Outcome(StrEnum):
+    """How an object came to be under its key."""
+
+    WRITTEN = "written"
+    ALREADY_THERE = "already_there"
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """The object that is now under the key: ours, or the good one that another writer put there first."""
+
+    key: str
+    etag: str
+    size: int
+    sha256: str
+    records: int | None
+    outcome: Outcome
+
+
+def promote(
+    store: LakeStore, key: str, body: bytes, *, run_id: str, audit: Audit, expected_etag: str | None
+) -> Promotion:
+    """Bring a body into the lake under ``key``, if it passes the audit.
+
+    Args:
+        store: The lake.
+        key: Where the document belongs; never below ``_adce/``.
+        body: The document.
+        run_id: Whose staged objects these are.
+        audit: Told the body as read back from the lake; raises VerifyError if it must not become data.
+        expected_etag: The version that is to be replaced; None if there must be nothing under the key yet.
+
+    Raises:
+        VerifyError: the audit failed; the body lies in quarantine, with the reason beside it.
+        ConditionFailedError: the key is no longer as expected, and what is there now does not pass the audit.
+        LakeError: the lake could not be read or written.
+    """
+    staged = f"{STAGING}{_checked(key, run_id)}"
+    store.put(staged, body)
+    if store.get(staged) != body:
+        raise LakeError("the staged object reads back differently", where=staged, hint="check the lake's storage")
+    try:
+        result = audit(body)
+    except VerifyError as fault:
+        raise _quarantined(store, key, body, run_id, fault) from fault
+    promotion = _written(store, key, body, result, audit, expected_etag)
+    store.delete(staged)
+    return promotion
+
+
+def _checked(key: str, run_id: str) -> str:
+    """Return ``run_id/key`` if neither can lead anywhere else."""
+    sound = all(part not in {"", ".", ".."} for part in key.split("/")) and key.isprintable()
+    if not sound or key.startswith(OWN) or len(key.encode()) > LONGEST_KEY:
+        raise LakeError(
+            f"{key!r} is no key for data",
+            valid=f"printable names joined by `/`, at most {LONGEST_KEY} bytes, not below `{OWN}`",
+        )
+    if not RUN_ID.fullmatch(run_id):
+        raise LakeError(f"{run_id!r} is no run id", valid="letters, digits, `_` and `-`, at most 80")
+    return f"{run_id}/{key}"
+
+
+def _written(
+    store: LakeStore, key: str, body: bytes, result: AuditResult, audit: Audit, expected_etag: str | None
+) -> Promotion:
+    try:
+        etag = store.put_if_absent(key, body) if expected_etag is None else store.put_if_match(key, body, expected_etag)
+    except ConditionFailedError as lost:
+        return _already_there(store, key, audit, lost)
+    return Promotion(key, etag, len(body), _sha256(body), result.records, Outcome.WRITTEN)
+
+
+def _already_there(store: LakeStore, key: str, audit: Audit, lost: ConditionFailedError) -> Promotion:
+    """Accept what another writer (or we, before we died) put under the key, if it is good."""
+    hint = "the next reconciliation looks again"
+    there = store.head(key)
+    if there is None:
+        raise ConditionFailedError("the object to be replaced is gone", where=key, hint=hint) from lost
+    try:
+        body = store.get(key)
+        result = audit(body)
+    except (ObjectNotFoundError, VerifyError) as fault:
+        what = f"another writer has changed the key meanwhile, and not for the better: {fault.what}"
+        raise ConditionFailedError(what, where=key, hint=hint) from fault
+    return Promotion(key, there.etag, len(body), _sha256(body), result.records, Outcome.ALREADY_THERE)
+
+
+def _quarantined(store: LakeStore, key: str, body: bytes, run_id: str, fault: VerifyError) -> VerifyError:
+    """Move a refused body aside with the reason and return the error that names the place."""
+    place = f"{QUARANTINE}{run_id}/{key}"
+    reason = {"key": key, "what": fault.what, "where": fault.where, "bytes": len(body), "sha256": _sha256(body)}
+    store.put(place, body)
+    store.put(f"{place}.reason.json", json.dumps(reason, indent=1).encode())
+    store.delete(f"{STAGING}{run_id}/{key}")
+    where = f"{key} at {fault.where}" if fault.where else key
+    return VerifyError(fault.what, where=where, valid=fault.valid, hint=f"the body is kept as {place}")
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

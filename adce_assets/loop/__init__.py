@@ -1,0 +1,1 @@
+"""The loop decides: inventory, coverage, gaps and tasks, tables in a row."""

@@ -1,0 +1,208 @@
+"""Environment and configuration files in, frozen settings out. The only reader of the environment and of the clock.
+
+| variable | what |
+|---|---|
+| ``ADCE_LAKE`` | the lake's root, ``s3://bucket[/prefix]`` or ``file:///path`` |
+| ``ADCE_BUCKET`` | short for ``ADCE_LAKE=s3://`` + name |
+| ``ADCE_HOME`` | the folder with ``config/`` and ``inventory/`` (default: the project's own) |
+| ``ADCE_STATE`` | where the loop writes its files (default: ``inventory/`` under the home) |
+| ``ADCE_AS_OF`` | an ISO time that stands for now, for reproducible runs |
+| ``ADCE_HOST_<NAME>`` | another base URL for a host of the scraper configuration, such as a local stand-in |
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from adce_assets.documents import load
+from adce_assets.errors import ConfigurationError
+
+PRIORITIES = ("critical", "high", "medium", "low")
+"""Priorities of gaps and tasks, most urgent first."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Configured(BaseModel):
+    """A section of a configuration file: every key is known, and nothing changes once it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Scanning(Configured):
+    """How the lake is scanned."""
+
+    use_aws_inventory: bool = False
+    inventory_prefix: str = "inventory-reports/"
+    inventory_id: str | None = None
+    max_age_hours: Annotated[float, Field(gt=0)] = 50.0
+    audit_objects_per_run: Count = 1_000
+    read_workers: Annotated[int, Field(ge=1, le=64)] = 8
+
+
+class Thresholds(Configured):
+    """Completeness of a cell below which its gaps are as urgent as the named priority, within their age class."""
+
+    critical: Share = 0.50
+    high: Share = 0.80
+    medium: Share = 0.95
+    low: Share = 0.99
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Thresholds":
+        if not self.critical <= self.high <= self.medium <= self.low:
+            message = "the thresholds must rise from critical to low"
+            raise ValueError(message)
+        return self
+
+
+class GapDetection(Configured):
+    """How urgent a gap is."""
+
+    critical_threshold_days: Annotated[float, Field(ge=0)] = 7.0
+    critical_max_age_hours: Annotated[float, Field(gt=0)] = 24.0
+    completeness_thresholds: Thresholds = Thresholds()
+
+
+class TasksPerPriority(Configured):
+    """How many tasks of each priority a queue holds at most."""
+
+    critical: Count = 100
+    high: Count = 300
+    medium: Count = 400
+    low: Count = 200
+
+
+class TaskQueue(Configured):
+    """How gaps become tasks."""
+
+    keys_per_task: Annotated[int, Field(ge=1, le=100_000)] = 100
+    max_tasks_per_run: Count = 1_000
+    max_tasks: TasksPerPriority = TasksPerPriority()
+
+
+class Engine(Configured):
+    """What the table engine may use."""
+
+    memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)?(MB|GB|MiB|GiB)$")] = "1GB"
+    threads: Annotated[int, Field(ge=1)] = 2
+
+
+class ReconciliationConfig(Configured):
+    """`config/reconciliation_config.yaml`: scanning, gap rules, queue limits."""
+
+    s3: Scanning = Scanning()
+    gap_detection: GapDetection = GapDetection()
+    task_queue: TaskQueue = TaskQueue()
+    engine: Engine = Engine()
+
+
+class Completions(Configured):
+    """How completions of scrapers become one reconciliation."""
+
+    quiet_seconds: Annotated[float, Field(ge=0)] = 60.0
+    longest_wait_seconds: Annotated[float, Field(ge=0)] = 300.0
+    markers_per_tick: Annotated[int, Field(ge=1)] = 200
+
+
+class Dispatch(Configured):
+    """How tasks become runs."""
+
+    max_runs_in_flight: Annotated[int, Field(ge=1)] = 4
+    max_tasks_per_batch: Annotated[int, Field(ge=1)] = 10
+
+
+class Intervals(Configured):
+    """How often the sensors look, in seconds, and how fresh the loop's own assets must be, in hours."""
+
+    inventory_report_seconds: Annotated[int, Field(ge=5)] = 300
+    completion_seconds: Annotated[int, Field(ge=5)] = 30
+    task_queue_seconds: Annotated[int, Field(ge=5)] = 30
+    reconcile_cron: str = "0 * * * *"
+    fresh_within_hours: Annotated[float, Field(gt=0)] = 3.0
+
+
+class AutonomousConfig(Configured):
+    """`config/autonomous_config.yaml`: the loop when nobody watches."""
+
+    intervals: Intervals = Intervals()
+    completions: Completions = Completions()
+    dispatch: Dispatch = Dispatch()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that differs between one installation and another."""
+
+    home: Path
+    state_url: str
+    configured_lake: str | None
+    host_urls: Mapping[str, str]
+    clock: Callable[[], datetime]
+    reconciliation: ReconciliationConfig
+    autonomous: AutonomousConfig
+
+    @property
+    def lake_url(self) -> str:
+        """The root of the lake; ConfigurationError when nobody has said where it is."""
+        if self.configured_lake is None:
+            raise ConfigurationError(
+                "no lake is configured",
+                valid="s3://bucket, s3://bucket/prefix or file:///path",
+                hint="set ADCE_LAKE, or run `make demo` for a lake to try",
+            )
+        return self.configured_lake
+
+    @property
+    def contract_path(self) -> Path:
+        """The contract's file."""
+        return self.home / "inventory" / "data_inventory.yaml"
+
+    @property
+    def scraper_config_path(self) -> Path:
+        """The scrapers' configuration."""
+        return self.home / "config" / "scraper_config.yaml"
+
+    @property
+    def work_folder(self) -> Path:
+        """A folder of this machine for what processes share here: rate limits, spilled tables."""
+        return self.home / ".adce"
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment (default: the process's own) and the configuration files of the home it names."""
+    environ = os.environ if environment is None else environment
+    home = Path(environ.get("ADCE_HOME") or Path(__file__).resolve().parent.parent).absolute()
+    bucket = environ.get("ADCE_BUCKET")
+    return Settings(
+        home=home,
+        state_url=environ.get("ADCE_STATE") or (home / "inventory").as_uri(),
+        configured_lake=environ.get("ADCE_LAKE") or (f"s3://{bucket}" if bucket else None),
+        host_urls={
+            name.removeprefix("ADCE_HOST_").lower(): url
+            for name, url in environ.items()
+            if name.startswith("ADCE_HOST_")
+        },
+        clock=_clock(environ.get("ADCE_AS_OF")),
+        reconciliation=load(ReconciliationConfig, home / "config" / "reconciliation_config.yaml"),
+        autonomous=load(AutonomousConfig, home / "config" / "autonomous_config.yaml"),
+    )
+
+
+def _clock(as_of: str | None) -> Callable[[], datetime]:
+    if not as_of:
+        return lambda: datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(as_of)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"`{as_of}` is not a time", where="ADCE_AS_OF", valid="an ISO time such as 2025-01-15T12:00:00Z"
+        ) from error
+    moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    return lambda: moment
