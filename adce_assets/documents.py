@@ -6,6 +6,7 @@ plain data are refused. What the fields mean belongs to the models, not here.
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,9 @@ MAX_FILES = 200
 PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
 )
+
+INCLUDED = re.compile(r"[A-Za-z0-9_.*?-]+(?:/[A-Za-z0-9_.*?-]+)*")
+"""What an `include:` may look like: a relative path, with ``*`` and ``?``."""
 
 Place = tuple[str, int]
 Path_ = tuple[str | int, ...]
@@ -85,10 +89,10 @@ def read(path: Path, *, error: type[ConfigurationError] = ConfigurationError) ->
 
 
 def _included(document: Document, path: Path, pattern: str, error: type[ConfigurationError]) -> list[Path]:
-    outside = pattern.startswith("/") or ".." in Path(pattern).parts
-    files = [] if outside else sorted(path.parent.glob(pattern))
+    inside = INCLUDED.fullmatch(pattern) is not None and ".." not in Path(pattern).parts
+    files = sorted(path.parent.glob(pattern)) if inside else []
     if not files:
-        message = "leaves the folder of this file" if outside else "names no file"
+        message = "names no file" if inside else "is not a name in or below the folder of this file"
         raise error(f"1 fault(s) in {path}", faults=(document.fault(("include",), f"`{pattern}` {message}"),))
     return files
 
@@ -104,6 +108,7 @@ def _read_one(path: Path, error: type[ConfigurationError]) -> Document:
         raise error(f"byte {cause.start} is not UTF-8", where=str(path)) from cause
     loader = yaml.CSafeLoader(text)
     try:
+        _check_depth(text, path, error)
         node = loader.get_single_node()
         document = Document(str(path), {})
         data = _Reader(loader, document, error).value(node, (), 0) if node else {}
@@ -117,6 +122,16 @@ def _read_one(path: Path, error: type[ConfigurationError]) -> Document:
         raise error("the file must hold a mapping of names to values", where=f"{path}:1")
     document.data = data
     return document
+
+
+def _check_depth(text: str, path: Path, error: type[ConfigurationError]) -> None:
+    """Refuse deep nesting before anything recurses over it: libyaml's composer would overflow the process's stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            line = event.start_mark.line + 1
+            raise error("the file is nested too deeply", where=f"{path}:{line}", valid=f"{MAX_DEPTH} levels")
 
 
 @dataclass(slots=True)
@@ -141,7 +156,13 @@ class _Reader:
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(child, (*path, index), depth + 1) for index, child in enumerate(node.value)]
-        return self.loader.construct_object(node)
+        try:
+            return self.loader.construct_object(node)
+        except ValueError as cause:
+            kind = node.tag.rpartition(":")[2]
+            raise self.error(
+                f"not a {kind}: {cause}", where=self._where(node), valid=f"a {kind}, or text in quotes"
+            ) from cause
 
     def _mapping(self, node: yaml.MappingNode, path: Path_, depth: int) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -158,13 +179,18 @@ class _Reader:
         return data
 
     def _refuse(self, node: yaml.Node, what: str, valid: str) -> None:
-        raise self.error(what, where=f"{self.document.file}:{node.start_mark.line + 1}", valid=valid)
+        raise self.error(what, where=self._where(node), valid=valid)
+
+    def _where(self, node: yaml.Node) -> str:
+        return f"{self.document.file}:{node.start_mark.line + 1}"
 
 
 def _merge(document: Document, other: Document, error: type[ConfigurationError]) -> None:
     """Add the sections of an included file; a name that stands in two files is a fault, not an override."""
     for section, values in other.data.items():
-        mine = document.data.setdefault(section, {} if isinstance(values, dict) else [])
+        if document.data.get(section) is None:
+            document.data[section] = {}
+        mine = document.data[section]
         if isinstance(mine, dict) and isinstance(values, dict):
             twice = sorted(mine.keys() & values.keys())
             if twice:

@@ -8,6 +8,7 @@
 | ``ADCE_STATE`` | where the loop writes its files (default: ``inventory/`` under the home) |
 | ``ADCE_AS_OF`` | an ISO time that stands for now, for reproducible runs |
 | ``ADCE_HOST_<NAME>`` | another base URL for a host of the scraper configuration, such as a local stand-in |
+| ``ADCE_DAGSTER_URL`` | the PostgreSQL that Dagster keeps its own records in (default: SQLite under ``DAGSTER_HOME``) |
 """
 
 import os
@@ -193,6 +194,18 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         reconciliation=load(ReconciliationConfig, home / "config" / "reconciliation_config.yaml"),
         autonomous=load(AutonomousConfig, home / "config" / "autonomous_config.yaml"),
     )
+
+
+def dagster_database_url(environment: Mapping[str, str] | None = None) -> str | None:
+    """Return the URL of the database of Dagster's own records, or None for SQLite."""
+    environ = os.environ if environment is None else environment
+    return environ.get("ADCE_DAGSTER_URL") or None
+
+
+def dagster_home(environment: Mapping[str, str] | None = None) -> Path | None:
+    """Return the folder that Dagster calls its home, or None where nobody has named one."""
+    environ = os.environ if environment is None else environment
+    return Path(environ["DAGSTER_HOME"]).absolute() if environ.get("DAGSTER_HOME") else None
 
 
 def _clock(as_of: str | None) -> Callable[[], datetime]:

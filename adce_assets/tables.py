@@ -26,7 +26,6 @@ def engine(*, memory_limit: str = "1GB", threads: int = 2) -> Iterator["Backend"
             threads=threads,
             temp_directory=spill,
             preserve_insertion_order=False,
-            TimeZone="UTC",
         )
         try:
             yield backend

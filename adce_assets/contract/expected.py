@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.contract.events import Event
+from adce_assets.contract.events import DAY_IS_OVER, Event
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.contract.templates import DATE_FIELDS, SEASON_FIELDS
@@ -23,8 +23,7 @@ CARRIED = ("source", "data_type", "season", "is_open", "changes", "freshness_sec
 """What a row of expected keys carries over from its cell."""
 
 DAY = timedelta(days=1)
-MOST_TEMPLATES = 4
-"""Places in which one key may lie: the models refuse more templates for one data type."""
+MOMENT = "timestamp('UTC', 6)"
 
 
 def cells(contract: Contract, now: datetime) -> list[dict[str, Any]]:
@@ -37,8 +36,8 @@ def relation(contract: Contract, events: "ir.Table", now: datetime) -> "ir.Table
     """Build the relation of expected keys.
 
     Columns: those of `CARRIED`, ``entity``, ``key`` (where ADCE writes, null for an event without an id),
-    ``other_keys`` (array: older places that satisfy the key too), ``season_type``, ``basis``, ``event_at``, ``due_at``,
-    ``confirmed_at`` (null unless an event of the schedule). Times are UTC.
+    ``other_keys`` (array, null or with nulls: older places that satisfy the key too), ``season_type``, ``basis``,
+    ``event_at``, ``due_at``, ``confirmed_at`` (null unless an event of the schedule). Times are UTC.
     """
     import ibis
     import pyarrow as pa
@@ -51,7 +50,13 @@ def relation(contract: Contract, events: "ir.Table", now: datetime) -> "ir.Table
     parts = []
     for for_each, members in groups.items():
         table = ibis.memtable(pa.Table.from_pylist(members, schema=_cell_schema()))
-        parts.append(_keys(_ranged(table, for_each, contract, events, dates), _fields(contract, members)))
+        parts.append(
+            _keys(
+                _ranged(table, for_each, contract, events, dates),
+                _fields(contract, members),
+                max(len(member["templates"]) for member in members),
+            )
+        )
     return functools.reduce(lambda one, other: one.union(other), parts)
 
 
@@ -147,7 +152,7 @@ def _ranged(
     """Join cells with what they range over, adding ``event_at``, ``basis``, ``season_type``, ``confirmed_at``."""
     import ibis
 
-    nothing = {"season_type": ibis.null("string"), "confirmed_at": ibis.null("timestamp('UTC')")}
+    nothing = {"season_type": ibis.null("string"), "confirmed_at": ibis.null(MOMENT)}
     if "game" in for_each:
         table = table.join(events, ["schedule", "season"])
         table = table.filter((table.season_types.length() == 0) | table.season_types.contains(table.season_type))
@@ -180,8 +185,8 @@ def _fields(contract: Contract, members: list[dict[str, Any]]) -> list[str]:
     return sorted(used | {name for data_set in data_sets for name in _entity_fields(data_set)})
 
 
-def _keys(table: "ir.Table", fields: list[str]) -> "ir.Table":
-    """Fill in the templates; a field whose value is unknown makes the whole key unknown."""
+def _keys(table: "ir.Table", fields: list[str], places: int) -> "ir.Table":
+    """Fill in up to ``places`` templates; a field whose value is unknown makes the whole key unknown."""
     import ibis
 
     table = table.mutate(
@@ -195,12 +200,14 @@ def _keys(table: "ir.Table", fields: list[str]) -> "ir.Table":
         *CARRIED,
         "season_type",
         "basis",
-        "event_at",
-        "confirmed_at",
+        event_at=table.event_at.cast(MOMENT),
+        confirmed_at=table.confirmed_at.cast(MOMENT),
         entity=filled(table.entity_template),
         key=filled(table.templates[0]),
-        other_keys=ibis.array([filled(table.templates[place]) for place in range(1, MOST_TEMPLATES)]),
-        due_at=table.event_at + table.grace_seconds.cast("int64").as_interval("s"),
+        other_keys=ibis.array([filled(table.templates[place]) for place in range(1, places)])
+        if places > 1
+        else ibis.null("array<string>"),
+        due_at=(table.event_at + table.grace_seconds.cast("int64").as_interval("s")).cast(MOMENT),
     )
 
 
@@ -219,7 +226,7 @@ def _dates(contract: Contract, now: datetime) -> "pa.Table":
         season, day = calendar.season_of(first), first
         while day < last:
             season = season.next if day >= calendar.starts_on(season.next) else season
-            over = datetime.combine(day, time(), UTC) + DAY
+            over = datetime.combine(day, time(), UTC) + DAY_IS_OVER
             rows.append({"league": league, "season": season.label, "day": day, "event_at": over})
             day += DAY
     moment = pa.timestamp("us", tz="UTC")

@@ -4,26 +4,62 @@ Only shape and range are checked here. What one part says of another (a data typ
 is checked in `loading`, which also compiles these records into the `Contract` that the rest of ADCE uses.
 """
 
+import re
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from adce_assets.contract.seasons import Season, SeasonRange
 from adce_assets.contract.templates import check_pattern
 
+
+def _check_season(label: str) -> str:
+    return Season.parse(label).label
+
+
+def _check_range(text: str) -> str:
+    SeasonRange.parse(text)
+    return text
+
+
+def _check_range_or_all(text: str) -> str:
+    return text if text == "all" else _check_range(text)
+
+
+def _check_rule(pattern: str) -> str:
+    try:
+        groups = set(re.compile(pattern, re.ASCII).groupindex)
+    except re.error as error:
+        message = f"`{pattern}` is not a regular expression: {error}"
+        raise ValueError(message) from error
+    if groups not in ({"start_year"}, {"year", "month", "day"}):
+        message = f"`{pattern}` must name the group `start_year`, or the groups `year`, `month` and `day`"
+        raise ValueError(message)
+    return pattern
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-SeasonLabel = Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")]
+SeasonLabel = Annotated[str, AfterValidator(_check_season)]
+Seasons = Annotated[str, AfterValidator(_check_range)]
+SeasonsOrAll = Annotated[str, AfterValidator(_check_range_or_all)]
+Pattern = Annotated[str, AfterValidator(check_pattern)]
+RulePattern = Annotated[str, AfterValidator(_check_rule)]
+TableFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")]
+"""A file in or below the contract's folder."""
 
 
 class Declared(BaseModel):
     """What comes from a file: unknown keys are faults, and nothing changes once it is read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class League(Declared):
-    """A league's calendar: its first and last season and the month in which seasons start."""
+    """A league's calendar: its first and last season and the month in which seasons start.
+
+    ``odd_starts`` gives the first day of seasons that did not start in that month.
+    """
 
     description: str = ""
     first_season: SeasonLabel
@@ -32,36 +68,48 @@ class League(Declared):
     odd_starts: dict[SeasonLabel, date] = {}
     event_hours: Annotated[float, Field(gt=0, le=72)] = 3.0
 
-    @field_validator("first_season", "last_season")
-    @classmethod
-    def _real_season(cls, label: str | None) -> str | None:
-        return None if label is None else Season.parse(label).label
+    @model_validator(mode="after")
+    def _in_order(self) -> "League":
+        if self.last_season is not None and self.last_season < self.first_season:
+            message = f"the last season {self.last_season} is before the first, {self.first_season}"
+            raise ValueError(message)
+        for label, day in self.odd_starts.items():
+            if day.year - Season.parse(label).start not in {0, 1}:
+                message = f"the season {label} cannot start on {day}; valid: a day of its two years"
+                raise ValueError(message)
+        return self
 
 
 class IdSeasonRule(Declared):
     """How an id spells its season: a pattern with the groups ``start_year``, or ``year``, ``month`` and ``day``.
 
-    ``year_base`` is added to the year; a two-digit ``start_year`` at or above ``pivot`` lies in the 1900s.
+    ``year_base`` is added to the year; a two-digit ``start_year`` at or above ``pivot`` lies in the 1900s, one below
+    it in the 2000s.
     """
 
-    match: str
+    match: RulePattern
     year_base: int = 0
     pivot: Annotated[int, Field(ge=0, le=99)] | None = None
 
 
 class IdKind(Declared):
-    """An identifier of events or entities: its pattern, and what it tells of season and season type."""
+    """An identifier of events or entities: its pattern, and what it tells of season and season type.
+
+    ``season_type_digit`` is the place (from 0) of the character that ``season_types`` explains.
+    """
 
     description: str = ""
-    pattern: str
+    pattern: Pattern
     seasons: tuple[IdSeasonRule, ...] = ()
     season_type_digit: Annotated[int, Field(ge=0)] | None = None
     season_types: dict[str, Name] = {}
 
-    @field_validator("pattern")
-    @classmethod
-    def _plain(cls, pattern: str) -> str:
-        return check_pattern(pattern)
+    @model_validator(mode="after")
+    def _together(self) -> "IdKind":
+        if (self.season_type_digit is None) == bool(self.season_types):
+            message = "`season_type_digit` and `season_types` only mean something together"
+            raise ValueError(message)
+        return self
 
 
 class ScheduleDocuments(Declared):
@@ -103,35 +151,24 @@ class Dimension(Declared):
     """
 
     description: str = ""
-    pattern: str = r"[A-Za-z0-9_-]+"
+    pattern: Pattern = r"[A-Za-z0-9_-]+"
     values: tuple[str, ...] = ()
-    table: str | None = None
+    table: TableFile | None = None
     column: str | None = None
-
-    @field_validator("pattern")
-    @classmethod
-    def _plain(cls, pattern: str) -> str:
-        return check_pattern(pattern)
 
 
 class NonData(Declared):
     """A part of the lake that is not data: it is named, so that it is neither a gap nor unclassified."""
 
-    prefix: Annotated[str, Field(min_length=1)]
+    prefix: Annotated[str, Field(pattern=r"^[^/]")]
     reason: str
 
 
 class Absence(Declared):
     """What a source never had: expected keys of these seasons are unavailable, with the evidence."""
 
-    seasons: str
+    seasons: Seasons
     reason: str
-
-    @field_validator("seasons")
-    @classmethod
-    def _range(cls, text: str) -> str:
-        SeasonRange.parse(text)
-        return text
 
 
 class DataType(Declared):
@@ -143,12 +180,12 @@ class DataType(Declared):
     """
 
     description: str
-    templates: Annotated[tuple[str, ...], Field(min_length=1, max_length=4)]
+    templates: Annotated[tuple[str, ...], Field(min_length=1, max_length=9)]
     for_each: tuple[Name, ...] = ("season",)
     scraper: Name | None = None
     league: Name | None = None
     schedule: Name | None = None
-    seasons: str | None = None
+    seasons: SeasonsOrAll | None = None
     from_date: date | None = None
     season_types: tuple[Name, ...] = ()
     required: bool = True
@@ -160,13 +197,6 @@ class DataType(Declared):
     min_bytes: Annotated[int, Field(ge=0)] = 100
     minutes_per_file: Annotated[float, Field(gt=0)] = 0.05
     absent: tuple[Absence, ...] = ()
-
-    @field_validator("seasons")
-    @classmethod
-    def _range(cls, text: str | None) -> str | None:
-        if text is not None and text != "all":
-            SeasonRange.parse(text)
-        return text
 
 
 class Source(Declared):
@@ -185,7 +215,7 @@ class ContractFile(Declared):
     version: Literal[1]
     description: str = ""
     leagues: Annotated[dict[Name, League], Field(min_length=1)]
-    season_truth: str | None = None
+    season_truth: TableFile | None = None
     ids: dict[Name, IdKind] = {}
     schedules: dict[Name, Schedule] = {}
     dimensions: dict[Name, Dimension] = {}

@@ -138,8 +138,8 @@ def merge(documents: Iterable[Document], *, unique_by: Sequence[str] = ()) -> li
     newest: dict[str, datetime] = {}
     for document in documents:
         for game in document.games:
-            sighting = (game, document)
-            deciding[game.game_id] = max(deciding.get(game.game_id, sighting), sighting, key=_weight)
+            known = deciding.get(game.game_id)
+            deciding[game.game_id] = max(known, (game, document), key=_weight) if known else (game, document)
             newest[game.game_id] = max(newest.get(game.game_id, document.last_modified), document.last_modified)
     games = [
         ScheduledGame(*attrgetter(*columns)(game), document=document.key, confirmed_at=document.last_modified)

@@ -54,7 +54,11 @@ class SeasonRange:
         first, separator, last = text.partition("..")
         if not separator:
             return cls(Season.parse(text), Season.parse(text))
-        return cls(Season.parse(first) if first else None, Season.parse(last) if last else None)
+        seasons = cls(Season.parse(first) if first else None, Season.parse(last) if last else None)
+        if seasons.first and seasons.last and seasons.last < seasons.first:
+            message = f"`{text}` ends before it begins"
+            raise ValueError(message)
+        return seasons
 
     def __contains__(self, season: Season) -> bool:
         return (self.first is None or self.first <= season) and (self.last is None or season <= self.last)

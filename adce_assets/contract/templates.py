@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from string import Formatter
 from typing import Generic, TypeVar
 
@@ -41,8 +42,12 @@ DATE_FIELDS: Mapping[str, Notation[date]] = {
         lambda text: date(int(text[:4]), int(text[4:6]), int(text[6:])),
     ),
 }
-NOT_IN_A_VALUE = re.compile(r"[^!-.0-~]|[\\{}]")
-"""What no value may hold, whatever its pattern allows: ``/``, spaces, control characters, braces, all beyond ASCII."""
+TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d+(?:,\d*)?\}|.", re.DOTALL)
+"""One piece of a pattern: an escape, a class, a counted repeat, or one character."""
+FOREIGN = re.compile(r"\\(?![dw])[A-Za-z0-9]|(?<!^)(?<!\\)\[|&&|--|~~|\|\|")
+"""What a token holds that engines read differently: other escapes, and classes made of classes."""
+NOT_IN_A_VALUE = "".join(map(chr, range(33))) + "/\\{}\x7f\xe9"
+"""What no value may hold: ``/``, braces, spaces, control characters, and (for all beyond ASCII) one letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,6 @@ class Template:
         if match is None:
             return None
         values = match.groupdict()
-        if any(NOT_IN_A_VALUE.search(value) for value in values.values()):
-            return None
         try:
             seasons = {SEASON_FIELDS[name].read(values.pop(name)) for name in self.fields if name in SEASON_FIELDS}
             days = {DATE_FIELDS[name].read(values.pop(name)) for name in self.fields if name in DATE_FIELDS}
@@ -89,7 +92,7 @@ class Template:
 
 
 def _check_value(name: str, value: str, pattern: str) -> None:
-    if re.fullmatch(pattern, value, re.ASCII) is None or NOT_IN_A_VALUE.search(value) or value in {"", ".", ".."}:
+    if re.fullmatch(pattern, value, re.ASCII) is None:
         message = f"`{value}` is no {name}; valid: {pattern}"
         raise ValueError(message)
     notation = SEASON_FIELDS.get(name) or DATE_FIELDS.get(name)
@@ -139,24 +142,36 @@ def _check_path(text: str) -> None:
         raise ValueError(message)
 
 
+@lru_cache(maxsize=1_000)
 def check_pattern(pattern: str) -> str:
-    """Return the pattern if every engine that may run it understands it alike; raise ValueError otherwise."""
-    outside_classes = re.sub(r"\\[^\W\d_]|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", _bare_class, pattern)
-    if re.search(r"\((?!\?:)|\\|[*+?}]\+|[\^$]", outside_classes):
+    """Return the pattern if every engine that may run it reads it alike and no value of it can leave its place in a key.
+
+    Raises:
+        ValueError: it uses anything but characters, classes, ``(?:...)``, ``|`` and repeats, or it may match what no
+            value may be: nothing at all, dots alone, or anything of `NOT_IN_A_VALUE`.
+    """
+    tokens = TOKEN.findall(pattern)
+    outline = "".join("x" if token[0] in "\\[" and len(token) > 1 else token for token in tokens)
+    if any(FOREIGN.search(token) for token in tokens) or re.search(r"\((?!\?:)|[*+?}]\+|[\^$]", outline):
         message = (
             f"the pattern `{pattern}` uses groups, anchors or look-around; "
             r"valid: characters, classes, \d, \w, (?:...), | and repeats"
         )
         raise ValueError(message)
     try:
-        re.compile(pattern)
+        compiled = re.compile(pattern, re.ASCII)
     except re.error as error:
         message = f"the pattern `{pattern}` is not a regular expression: {error}"
         raise ValueError(message) from error
+    allowed = [text for text in ("", ".", "..") if compiled.fullmatch(text)]
+    allowed += [character for character in NOT_IN_A_VALUE if any(_matches(token, character) for token in tokens)]
+    if allowed or not pattern.isascii():
+        message = f"the pattern `{pattern}` allows {ascii((allowed or [pattern])[0])}, which cannot be part of a key"
+        raise ValueError(message)
     return pattern
 
 
-def _bare_class(found: re.Match[str]) -> str:
-    """Stand for a class or an escaped character that every engine reads alike; anything else stays to be refused."""
-    plain = found[0][0] == "[" or found[0][1] in "dDwWsS" or not found[0][1].isalnum()
-    return "x" if plain else found[0]
+def _matches(token: str, character: str) -> bool:
+    if token[0] in "\\[":
+        return re.fullmatch(token, character, re.ASCII) is not None
+    return token in {".", character}

@@ -1,12 +1,12 @@
 """A season's real frame in, its games out: what the demo's lake and its source both hold.
 
 Real are the teams and their ids, the first and last days, the breaks, the number of games (of a season and of each
-team), the two ways in which ids are made, and the four odd games of `ODD_GAMES`. Who meets whom on which day is
+team), the two ways in which ids are made, and the odd games of `ODD_GAMES`. Who meets whom on which day is
 generated, because the demo ships no data of others: a round robin dealt over the season's days.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -110,8 +110,10 @@ def scoreboards(frame: Frame, now: datetime) -> dict[date, list[Game]]:
     A postponed game stands on two days: as postponed on the first, and on the day it is replayed.
     """
     days: defaultdict[date, list[Game]] = defaultdict(list)
-    for game in [*_regular_season(frame), *_playoffs(frame)]:
-        for shown in _sightings(frame, game):
+    planned = list(_regular_season(frame))
+    odd_games = _odd_games(frame, planned)
+    for game in [*planned, *_playoffs(frame)]:
+        for shown in _sightings(game, odd_games.get(game.game_id)):
             days[shown.date].append(_as_of(shown, now))
     return dict(sorted(days.items()))
 
@@ -135,7 +137,7 @@ def _pairings(games_a_team: int) -> Iterator[tuple[str, str]]:
         seats = [fixed, *others[turn:], *others[:turn]]
         for place in range(GAMES_A_ROUND):
             pair = (seats[place], seats[-1 - place])
-            yield pair if (number + place + cycle) % 2 else pair[::-1]
+            yield pair if ((place or turn) + cycle) % 2 else pair[::-1]
 
 
 def _pick(pending: Sequence[tuple[str, str]], quota: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -195,9 +197,18 @@ def _game(frame: Frame, number: int, season_type: str, day: date, place: int, ho
     )
 
 
-def _sightings(frame: Frame, game: Game) -> Iterator[Game]:
-    """Yield the game as planned, or as what became of it if it is the odd one of its pairing."""
-    odd = next((odd for odd in ODD_GAMES if odd.game(frame) == game.game_id), None)
+def _odd_games(frame: Frame, games: Sequence[Game]) -> dict[str, OddGame]:
+    """Find the generated game that each odd game of the season replaces: its pairing, nearest to its day."""
+    found = {}
+    for odd in ODD_GAMES:
+        pairing = [game for game in games if (game.home, game.away) == (odd.home, odd.away)]
+        if odd.season == frame.season:
+            found[min(pairing, key=lambda game: abs(game.date - odd.day)).game_id] = odd
+    return found
+
+
+def _sightings(game: Game, odd: OddGame | None) -> Iterator[Game]:
+    """Yield the game as planned, or as the odd one that it is."""
     if odd is None:
         yield game
         return

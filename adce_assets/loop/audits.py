@@ -47,7 +47,7 @@ def refresh(project: Project, data: "pa.Table", faults: Mapping[Identity, str], 
             if look is not None:
                 verdicts[row["key"], row["etag"]] = look or None
             progress("audit", done, len(rows))
-    new = _table(verdicts | faults)
+    new = _table({**verdicts, **faults})
     kept = known.join(new.select(IDENTITY), IDENTITY, join_type="left anti")
     table = pa.concat_tables([kept, new]).sort_by("key")
     project.state.write_table(VERDICTS, table)

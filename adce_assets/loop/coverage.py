@@ -125,7 +125,7 @@ def _found(expected: "ir.Table", objects: "ir.Table", verdicts: "ir.Table", at: 
     wanted = expected.filter(expected.key.notnull())
     judged_by = [name for name in CARRIED_TO_JUDGE if name in wanted.columns]
     first = wanted.select(*judged_by, "key", place=wanted.key, rank=ibis.literal(0, "int64"))
-    others = wanted.filter(wanted.other_keys.length() > 0).unnest("other_keys", offset="rank")
+    others = wanted.filter(wanted.other_keys.notnull()).unnest("other_keys", offset="rank")
     others = others.select(*judged_by, "key", place=others.other_keys, rank=others.rank + 1)
     places = first.union(others.filter(others.place.notnull()))
     table = places.join(objects.select(place="key", size="size", last_modified="last_modified", etag="etag"), "place")
@@ -177,10 +177,11 @@ def _judged(expected: "ir.Table", found: "ir.Table", at: Moment) -> "ir.Table":
 
 def _first_that_holds(
     rules: tuple[StateRule, ...], table: "ir.Table", at: Moment, otherwise: tuple[str, str]
-) -> tuple["ir.StringValue", "ir.StringValue"]:
+) -> tuple["ir.Value", "ir.Value"]:
     import ibis
 
-    conditions = [(rule.when(table, at).fill_null(False), rule) for rule in rules]  # noqa: FBT003 - a value, not a flag
+    never = ibis.literal(value=False)
+    conditions = [(ibis.coalesce(rule.when(table, at), never), rule) for rule in rules]
     state = ibis.cases(*[(when, rule.state) for when, rule in conditions], else_=otherwise[0])
     reason = ibis.cases(*[(when, rule.reason) for when, rule in conditions], else_=otherwise[1])
     return state, reason
@@ -300,15 +301,14 @@ def _standings(
     also = found.select(key="place", is_found=ibis.literal(value=True)).distinct()
     table = objects.select("key", "size", "kind", "source", "data_type", "season").left_join(satisfying, "key")
     table = table.drop("key_right").left_join(also, "key").drop("key_right")
-    open_ended = {
-        tuple(name.split("/")) for name, data in contract.data_sets.items() if not contract.is_enumerable(data)
-    }
-    names = sorted(f"{source}/{data_type}" for source, data_type in open_ended | estimated)
+    open_ended = [name for name, data_set in contract.data_sets.items() if not contract.is_enumerable(data_set)]
+    data_set = table.source + "/" + table.data_type
     standing = ibis.cases(
         (table.is_expected.notnull(), "expected"),
         (table.is_found.notnull(), "doubled"),
         (table.kind != "data", table.kind),
-        ((table.source + "/" + table.data_type).isin(names), "unlisted"),
+        (data_set.isin(open_ended), "unlisted"),
+        ((data_set + "/" + table.season.fill_null("")).isin(sorted(estimated)), "unlisted"),
         else_="unexpected",
     )
     return table.select("key", "size", standing=standing)

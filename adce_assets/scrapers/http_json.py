@@ -1,7 +1,7 @@
 """Wanted keys in, JSON documents out: one request for all keys that the same answer holds.
 
-An answer may hold several data sets; each keeps the members that its entry names, or the answer as it is. An answer that
-cannot be cut is handed on whole, so that the audit can refuse it and keep it aside.
+An answer may hold several data sets; each keeps the members that its entry names, or the answer as it is. An answer
+that cannot be cut is handed on whole, so that the audit can refuse it and keep it aside.
 """
 
 import re

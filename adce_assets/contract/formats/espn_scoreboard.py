@@ -33,7 +33,10 @@ _SEASON_TYPES = {1: "preseason", 2: "regular", 3: "playoffs", 5: "play_in"}
 _NOTED_TYPES = (
     ("all_star", re.compile(r"all.?star|rising stars", re.IGNORECASE)),
     ("play_in", re.compile(r"play-in", re.IGNORECASE)),
-    ("cup_final", re.compile(r"\b(cup|tournament)\b(?!.*(semi|quarter)).*\b(championship|final)\b", re.IGNORECASE)),
+    (
+        "cup_final",
+        re.compile(r"\b(cup|in-season tournament)\b(?!.*(semi|quarter)).*\b(championship|final)\b", re.IGNORECASE),
+    ),
 )
 _IF_NECESSARY = re.compile(r"if necessary", re.IGNORECASE)
 _NOTE_LENGTH = 300

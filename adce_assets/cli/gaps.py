@@ -1,0 +1,39 @@
+"""`adce gaps`: the gaps that the last reconciliation found, the most urgent first."""
+
+import click
+
+from adce_assets.cli import options
+from adce_assets.cli.output import Column, talk, write_json, write_table
+
+COLUMNS = (
+    Column("priority", "priority"),
+    Column("source", "source"),
+    Column("data type", "data_type"),
+    Column("season", "season"),
+    Column("missing", "missing_files", numeric=True),
+    Column("stale", "stale_files", numeric=True),
+    Column("damaged", "damaged_files", numeric=True),
+    Column("complete %", "completeness_pct", numeric=True),
+    Column("scraper", "scraper"),
+    Column("reason", "reason"),
+)
+
+
+@click.command(epilog="Example: `adce gaps --priority critical` shows what is missing of the last few days.")
+@options.gap_filters
+@options.as_json
+def command(priority: str | None, source: str | None, season: str | None, *, as_json: bool) -> None:
+    """Show the gaps with their priority and reason."""
+    from adce_assets.loop.project import open_project
+    from adce_assets.loop.state import GAPS
+    from adce_assets.settings import load_settings
+
+    document = open_project(load_settings()).state.read_json(GAPS)
+    rows = options.chosen(document["gaps"], priority=priority, source=source, season=season)
+    if as_json:
+        told = {name: document[name] for name in ("generated_at", "as_of")}
+        write_json({"schema": 1, **told, "total_gaps": len(rows), "gaps": rows})
+    elif rows:
+        write_table(COLUMNS, rows)
+    else:
+        talk(f"no such gaps as of {document['as_of']}")

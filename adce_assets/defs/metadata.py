@@ -1,0 +1,122 @@
+"""What a step wrote in, asset metadata out: numbers under stable names, which the UI plots over time, and short tables.
+
+A table shows at most `SHOWN` rows, the worst first, and says of how many.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+
+import dagster as dg
+
+from adce_assets.scrapers.collect import DataSetReport
+from adce_assets.settings import PRIORITIES
+
+SHOWN = 20
+STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
+OBJECTS = ("doubled", "unexpected", "unlisted", "non_data", "unclassified")
+
+Metadata = dict[str, Any]
+Rows = Sequence[Mapping[str, Any]]
+
+
+def of_inventory(document: Mapping[str, Any]) -> Metadata:
+    """Describe `current_inventory.json`."""
+    numbers = {name: document[name] for name in ("objects", "bytes", "non_data", "unclassified", "audited", "damaged")}
+    sources = [{"source": name, **counted} for name, counted in document["by_source"].items()]
+    return {
+        "dagster/row_count": document["objects"],
+        **numbers,
+        "mode": document["mode"],
+        "as_of": _moment(document["as_of"]),
+        **table("by_source", sources, ("source", "objects", "bytes")),
+        **_listed("unclassified_keys", document["unclassified_keys"], document["unclassified"]),
+    }
+
+
+def of_coverage(document: Mapping[str, Any]) -> Metadata:
+    """Describe `coverage_analysis.json`."""
+    totals = document["totals"]
+    worst = sorted(document["cells"], key=lambda cell: cell["present"] - cell["due"])
+    behind = [cell for cell in worst if cell["present"] < cell["due"]]
+    columns = ("completeness_pct", "expected", *STATES)
+    return {
+        "dagster/row_count": totals["expected"],
+        "completeness_pct": round(totals["completeness_pct"], 4),
+        **{name: totals[name] for name in ("expected", "due", *STATES, *OBJECTS)},
+        "as_of": _moment(document["as_of"]),
+        **table("by_source", document["sources"], ("source", *columns)),
+        **table("worst_cells", behind, ("source", "data_type", "season", *columns)),
+        **_listed("unexpected_keys", document["unexpected"], totals["unexpected"]),
+    }
+
+
+def of_gaps(document: Mapping[str, Any]) -> Metadata:
+    """Describe `detected_gaps.json`."""
+    columns = ("priority", "source", "data_type", "season", "missing_files", "stale_files", "damaged_files", "reason")
+    return {
+        "dagster/row_count": document["total_gaps"],
+        "gaps": document["total_gaps"],
+        "keys": document["total_keys"],
+        **_by_priority("gaps", document),
+        **table("most_urgent", document["gaps"], columns),
+    }
+
+
+def of_queue(document: Mapping[str, Any]) -> Metadata:
+    """Describe `gaps.json`, the task queue."""
+    columns = ("priority", "scraper", "source", "data_type", "season", "missing_files", "stale_files", "reason")
+    left_out = document["left_out"]
+    return {
+        "dagster/row_count": document["total_tasks"],
+        "tasks": document["total_tasks"],
+        **_by_priority("tasks", document),
+        "estimated_minutes": document["estimated_total_minutes"],
+        "keys_left_out": sum(entry["keys"] for entry in left_out),
+        **table("first_tasks", document["tasks"], columns),
+        **table("left_out", left_out, ("priority", "source", "data_type", "season", "keys", "reason")),
+    }
+
+
+def of_collection(report: DataSetReport, requests: int) -> Metadata:
+    """Describe what a run did for one data set; ``requests`` are those of the whole run."""
+    numbers = {name: getattr(report, name) for name in ("asked", "collected", "written", "already_there")}
+    worst = [{"key": key, "fault": fault} for key, fault in report.worst]
+    return {
+        "dagster/partition_row_count": report.records,
+        **numbers,
+        "bytes": report.bytes,
+        "records": report.records,
+        "requests": requests,
+        "failed": report.failed.total(),
+        "failed_by_class": dict(report.failed),
+        **table("worst_failures", worst, ("key", "fault"), of=report.failed.total()),
+    }
+
+
+def table(name: str, rows: Rows, columns: Iterable[str], *, of: int | None = None) -> Metadata:
+    """Lay out the first rows of a table, and say how many there are ``of`` them (default: all that are given)."""
+    names = tuple(columns)
+    if not rows:
+        return {}
+    records = [dg.TableRecord({column: _cell(row[column]) for column in names}) for row in rows[:SHOWN]]
+    total = len(rows) if of is None else of
+    cut = {f"{name}_cut": f"shown: {len(records)} of {total}"} if total > len(records) else {}
+    return {name: dg.MetadataValue.table(records), **cut}
+
+
+def _listed(name: str, keys: Sequence[str], total: int) -> Metadata:
+    return table(name, [{"key": key} for key in keys], ("key",), of=total)
+
+
+def _by_priority(name: str, document: Mapping[str, Any]) -> Metadata:
+    return dict(zip((f"{name}_{priority}" for priority in PRIORITIES), itemgetter(*PRIORITIES)(document["by_priority"])))
+
+
+def _moment(text: str) -> dg.MetadataValue:
+    return dg.MetadataValue.timestamp(datetime.fromisoformat(text))
+
+
+def _cell(value: Any) -> str | int | float | bool:
+    return "" if value is None else round(value, 2) if isinstance(value, float) else value

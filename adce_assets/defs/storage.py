@@ -1,0 +1,51 @@
+"""The environment in, the storage of Dagster's own records out: PostgreSQL by URL, SQLite otherwise.
+
+`dagster.yaml` cannot choose: its `storage` takes one kind, and a variable that is unset is an error there. Nothing of
+the loop's is kept here.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagster._core.storage.base_storage import DagsterStorage
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+
+from adce_assets.settings import dagster_database_url, dagster_home
+
+if TYPE_CHECKING:
+    from dagster._config import UserConfigSchema
+
+WITHOUT_HOME = Path(".dagster")
+"""Where SQLite files lie when `DAGSTER_HOME` is not set, below the folder in which Dagster was started."""
+
+
+class ChosenStorage(DagsterStorage, ConfigurableClass):
+    """Named in `dagster.yaml`; never instantiated, because what it makes is one of Dagster's own storages."""
+
+    @classmethod
+    def config_type(cls) -> "UserConfigSchema":
+        """Take no configuration: the environment says it all."""
+        return {}
+
+    @classmethod
+    def from_config_value(  # pyrefly: ignore[bad-override] - Dagster's own storages make one of another class as well
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, Any],  # noqa: ARG003 - the signature is Dagster's
+    ) -> DagsterStorage:
+        """Open the storage that `ADCE_DAGSTER_URL` names, or SQLite in Dagster's home."""
+        url = dagster_database_url()
+        if url is not None:
+            from dagster_postgres import DagsterPostgresStorage
+
+            return DagsterPostgresStorage(postgres_url=with_driver(url), inst_data=inst_data)
+        from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+
+        return DagsterSqliteStorage.from_local(str(dagster_home() or WITHOUT_HOME.absolute()), inst_data=inst_data)
+
+
+def with_driver(url: str) -> str:
+    """Name the driver that dagster-postgres installs; a bare `postgresql://` may mean another one to SQLAlchemy."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg2{separator}{rest}" if scheme in {"postgres", "postgresql"} else url

@@ -1,0 +1,169 @@
+"""What the steps wrote in, verdicts on the loop itself out. A new check is one more entry of `CHECKS`.
+
+An incomplete lake is no fault of the loop: these checks ask whether its own words can be trusted and its own promises are
+kept. How a verdict is shown is not decided here.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from adce_assets.settings import ReconciliationConfig
+
+STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
+NAMED = 20
+"""Offenders that a verdict names; all are counted."""
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a check may look at: the document of its step, that of the step before, the configuration, and now (UTC)."""
+
+    document: Document
+    before: Document
+    config: ReconciliationConfig
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a check holds, in words, with its numbers."""
+
+    passed: bool
+    description: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A question about what a step wrote.
+
+    Attributes:
+        name: As people know it.
+        step: The asset that it is about.
+        question: What it asks, in words.
+        judge: Answers it.
+        is_fault: A failure is a fault; otherwise it is something to look at.
+        stops: A failure ends the run, because nothing may be decided from what the step wrote.
+    """
+
+    name: str
+    step: str
+    question: str
+    judge: Callable[[Facts], Verdict]
+    is_fault: bool = True
+    stops: bool = False
+
+
+def inventory_is_recent(facts: Facts) -> Verdict:
+    """An inventory that is too old describes gaps that may long be closed."""
+    age = (facts.now - datetime.fromisoformat(facts.document["as_of"])) / timedelta(hours=1)
+    limit = facts.config.s3.max_age_hours
+    said = f"the inventory is {age:.1f} h old; allowed: {limit:g} h"
+    return Verdict(age <= limit, said, {"age_hours": round(age, 2)})
+
+
+def states_sum_up(facts: Facts) -> Verdict:
+    """Every expected key is in exactly one state, in every cell and in all."""
+    cells, totals = facts.document["cells"], facts.document["totals"]
+    wrong = [cell for cell in cells if sum(cell[state] for state in STATES) != cell["expected"]]
+    totals_hold = all(totals[name] == sum(cell[name] for cell in cells) for name in ("expected", *STATES))
+    passed = not wrong and totals_hold
+    said = "the states of every cell, and of all cells, add up to what is expected"
+    if not passed:
+        said = f"the sums of {len(wrong)} cell(s) are wrong: {_named(wrong) or 'only the totals'}"
+    return Verdict(passed, said, {"cells": len(cells), "wrong": len(wrong)})
+
+
+def nothing_is_unclassified(facts: Facts) -> Verdict:
+    """An object that no template reads and no exception names may be data that nobody counts."""
+    count = facts.document["totals"]["unclassified"]
+    first = f", such as `{facts.document['unclassified'][0]}`" if count else ""
+    said = f"{count} object(s) of the lake are known to no line of the contract{first}"
+    return Verdict(count == 0, said, {"unclassified": count})
+
+
+def critical_gaps_are_young(facts: Facts) -> Verdict:
+    """The loop promises to close critical gaps soon; one that stays open needs a person."""
+    limit = timedelta(hours=facts.config.gap_detection.critical_max_age_hours)
+    critical = [gap for gap in facts.document["gaps"] if gap["priority"] == "critical"]
+    ages = [facts.now - datetime.fromisoformat(gap["detected_at"]) for gap in critical]
+    old = [gap for gap, age in zip(critical, ages, strict=True) if age > limit]
+    oldest = max(ages, default=timedelta()) / timedelta(hours=1)
+    said = f"{len(old)} of {len(critical)} critical gap(s) are older than {limit / timedelta(hours=1):g} h"
+    said += f": {_named(old)}" if old else ""
+    return Verdict(not old, said, {"critical": len(critical), "too_old": len(old), "oldest_hours": round(oldest, 2)})
+
+
+def gaps_are_accounted_for(facts: Facts) -> Verdict:
+    """Every open key stands in a task, or in what was left out with a reason."""
+    gaps = Counter({_cell(gap): _keys(gap) for gap in facts.before["gaps"]})
+    accounted: Counter[tuple[str, ...]] = Counter()
+    for task in facts.document["tasks"]:
+        accounted[_cell(task)] += _keys(task)
+    for entry in facts.document["left_out"]:
+        accounted[_cell(entry)] += entry["keys"] if entry["reason"] else 0
+    wrong = [gap for gap in facts.before["gaps"] if accounted[_cell(gap)] != gaps[_cell(gap)]]
+    lost = gaps.total() - accounted.total()
+    said = f"{gaps.total()} key(s) of {len(gaps)} gap(s) stand in {len(facts.document['tasks'])} task(s) or are explained"
+    if wrong or lost:
+        said = f"{lost} key(s) of {len(wrong)} gap(s) are in no task and nobody says why: {_named(wrong)}"
+    return Verdict(not wrong and lost == 0, said, {"keys": gaps.total(), "unaccounted": lost})
+
+
+CHECKS = (
+    Check("inventory_is_recent", "lake_inventory", "Is the inventory young enough?", inventory_is_recent),
+    Check("states_sum_up", "coverage_analysis", "Is every expected key in one state?", states_sum_up, stops=True),
+    Check(
+        "nothing_is_unclassified",
+        "coverage_analysis",
+        "Does the contract know every object?",
+        nothing_is_unclassified,
+        is_fault=False,
+    ),
+    Check(
+        "critical_gaps_are_young", "detected_gaps", "Are critical gaps closed in time?", critical_gaps_are_young
+    ),
+    Check(
+        "gaps_are_accounted_for",
+        "task_queue",
+        "Does every gap have a task or an explanation?",
+        gaps_are_accounted_for,
+        stops=True,
+    ),
+)
+
+
+def open_season_is_fresh(cell: Document) -> Verdict:
+    """Judge the cell of a season that is still open: enough of what is due must be there and fresh."""
+    wanted = 100 * cell["completeness_threshold"]
+    said = f"{cell['season']} is {cell['completeness_pct']:.1f} % complete and fresh; wanted: {wanted:g} %"
+    numbers = {name: cell[name] for name in ("completeness_pct", "due", "missing", "stale", "damaged", "unknown")}
+    return Verdict(cell["completeness_pct"] >= wanted, said, numbers)
+
+
+def open_cells(document: Document) -> dict[str, Document]:
+    """Return the cell of the current season of each data set (``source/data_type``) that expects something in it."""
+    return {
+        f"{cell['source']}/{cell['data_type']}": cell
+        for cell in document["cells"]
+        if cell["age_class"] == "current" and cell["due"]
+    }
+
+
+def _cell(row: Document) -> tuple[str, ...]:
+    return (row["source"], row["data_type"], row["season"], row["priority"])
+
+
+def _keys(row: Document) -> int:
+    return sum(row.get(name, 0) for name in ("missing_files", "stale_files", "damaged_files"))
+
+
+def _named(rows: list[Document]) -> str:
+    names = [f"{row['source']}/{row['data_type']} {row['season']}" for row in rows[:NAMED]]
+    more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+    return ", ".join(names) + more

@@ -1,0 +1,185 @@
+"""Completion markers in, what they tell and the moment for a reconciliation out.
+
+Any scraper may leave a marker, and may write it again, delete it or date it back; so a marker counts as seen by its key
+and ETag, never by its place in a listing or its time alone. What has been seen lies in a file of the state, because
+Dagster keeps a copy of a sensor's cursor with every tick. What the loop does with a completion belongs to the sensor.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+from pydantic import BaseModel, ConfigDict
+
+from adce_assets.errors import LakeError, ObjectNotFoundError, VerifyError
+from adce_assets.lake.store import LakeStore, StoredObject
+from adce_assets.ledger.receipts import COMPLETIONS, MAX_BYTES, Completion, read_completion
+from adce_assets.loop.state import State
+from adce_assets.settings import Completions
+
+SEEN = ("cache/completions_seen_a", "cache/completions_seen_b")
+"""The two files that take turns: the one that the last tick left is whole until the next tick has ended too."""
+
+Cells = dict[str, Collection[str]]
+"""The seasons that markers may name, by data set (``source/data_type``)."""
+
+
+class Waiting(BaseModel):
+    """What has been noticed and not yet led to a reconciliation; ``seen`` says which of `SEEN` holds what was seen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seen: int | None = None
+    since: datetime | None = None
+    last: datetime | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A marker that nobody can believe, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one look at the markers gave.
+
+    Attributes:
+        completions: Those that were read now, believed, in the order of their keys.
+        refused: Those that were read now and are none.
+        seen: Digests of all markers that lie there and have been read, now or before.
+        unread: How many are left for the next look.
+    """
+
+    completions: tuple[Completion, ...]
+    refused: tuple[Refused, ...]
+    seen: frozenset[str]
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The completions of one cell that were noticed together, none of them a failure."""
+
+    source: str
+    data_type: str
+    season: str
+    markers: int
+    keys: int
+    records: int
+    finished_at: datetime
+    producers: tuple[str, ...]
+
+
+def notice(lake: LakeStore, seen: Collection[str], *, cells: Cells, limit: int) -> Notice:
+    """Read at most ``limit`` markers that have not been seen, and check each; one that is gone again is passed over.
+
+    Raises:
+        LakeError: the lake could not be read; nothing counts as seen then.
+    """
+    markers = {_digest(marker): marker for marker in lake.list(COMPLETIONS)}
+    fresh = [digest for digest in markers if digest not in seen]
+    chosen = list(islice(fresh, limit))
+    results = [_read(lake, markers[digest], cells) for digest in chosen]
+    return Notice(
+        completions=tuple(result for result in results if isinstance(result, Completion)),
+        refused=tuple(result for result in results if isinstance(result, Refused)),
+        seen=frozenset(digest for digest in markers if digest in seen) | frozenset(chosen),
+        unread=len(fresh) - len(chosen),
+    )
+
+
+def finished(completions: Iterable[Completion], *, own: str) -> list[Finished]:
+    """Sum up by cell what producers other than ``own`` have brought to an end; own runs were recorded as they ran."""
+    cells: dict[tuple[str, str, str], list[Completion]] = {}
+    for entry in completions:
+        if entry.status == "ok" and entry.producer != own:
+            cells.setdefault((entry.source, entry.data_type, entry.season), []).append(entry)
+    return [_sum(entries) for _, entries in sorted(cells.items())]
+
+
+def changed(completions: Iterable[Completion]) -> int:
+    """Count the completions after which the lake may hold something else: all but failures that wrote nothing."""
+    return sum(entry.status == "ok" or bool(entry.keys) for entry in completions)
+
+
+def settle(waiting: Waiting, news: int, now: datetime, rules: Completions) -> tuple[Waiting, bool]:
+    """Take note of ``news`` completions, and say whether the time has come to reconcile what was noticed so far.
+
+    It comes once nothing new has come for a while, and at the latest a longer while after the first.
+    """
+    if news:
+        waiting = waiting.model_copy(update={"since": waiting.since or now, "last": now, "count": waiting.count + news})
+    if waiting.since is None or waiting.last is None:
+        return waiting, False
+    quiet = now - waiting.last >= timedelta(seconds=rules.quiet_seconds)
+    long = now - waiting.since >= timedelta(seconds=rules.longest_wait_seconds)
+    if not quiet and not long:
+        return waiting, False
+    return Waiting(seen=waiting.seen), True
+
+
+def read_seen(state: State, waiting: Waiting) -> frozenset[str]:
+    """Read which markers the last tick had seen; none, where it left no file or the file has been removed."""
+    if waiting.seen is None:
+        return frozenset()
+    try:
+        body = state.store.get(f"{SEEN[waiting.seen]}.json")
+    except ObjectNotFoundError:
+        return frozenset()
+    try:
+        return frozenset(json.loads(body)["seen"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise LakeError(
+            "is not a list of seen completions",
+            where=f"{state.store.url}/{SEEN[waiting.seen]}.json",
+            hint="delete the file: every marker is then read once more",
+        ) from error
+
+
+def write_seen(state: State, waiting: Waiting, seen: Iterable[str]) -> Waiting:
+    """Write what has been seen beside the file of the last tick, and name the new file."""
+    slot = 0 if waiting.seen is None else 1 - waiting.seen
+    state.write_json(SEEN[slot], {"schema": 1, "seen": sorted(seen)})
+    return waiting.model_copy(update={"seen": slot})
+
+
+def _digest(marker: StoredObject) -> str:
+    return hashlib.sha256(f"{marker.key}\0{marker.etag}".encode()).hexdigest()[:16]
+
+
+def _read(lake: LakeStore, marker: StoredObject, cells: Cells) -> Completion | Refused | None:
+    if marker.size > MAX_BYTES:
+        return Refused(marker.key, f"{marker.size} bytes are more than a marker may have")
+    try:
+        completion = read_completion(marker.key, lake.get(marker.key))
+    except ObjectNotFoundError:
+        return None
+    except VerifyError as error:
+        return Refused(marker.key, error.what)
+    seasons = cells.get(f"{completion.source}/{completion.data_type}")
+    if seasons is None:
+        return Refused(marker.key, "the contract knows no such data set")
+    if completion.season not in seasons:
+        return Refused(marker.key, f"the data set has no season `{completion.season}`")
+    return completion
+
+
+def _sum(entries: Sequence[Completion]) -> Finished:
+    first = entries[0]
+    return Finished(
+        source=first.source,
+        data_type=first.data_type,
+        season=first.season,
+        markers=len(entries),
+        keys=sum(len(entry.keys or ()) for entry in entries),
+        records=sum(entry.records or 0 for entry in entries),
+        finished_at=max(entry.finished_at for entry in entries),
+        producers=tuple(sorted({entry.producer for entry in entries})),
+    )

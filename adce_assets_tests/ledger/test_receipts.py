@@ -1,0 +1,214 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from adce_assets.errors import ConditionFailedError, VerifyError
+from adce_assets.lake.store import open_store
+from adce_assets.ledger.receipts import (
+    MAX_BYTES,
+    Completion,
+    Receipt,
+    completion_key,
+    read_completion,
+    read_receipts,
+    receipts_key,
+    write_completion,
+    write_receipts,
+)
+
+NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
+KEY = "_adce/completions/espn/play_by_play/2024-25/run-1.json"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(tmp_path.as_uri())
+
+
+def marker(**changes) -> dict:
+    return {
+        "schema": 1,
+        "source": "espn",
+        "data_type": "play_by_play",
+        "season": "2024-25",
+        "status": "ok",
+        "keys": ["pbp/401.json"],
+        "records": 3,
+        "started_at": "2025-01-15T12:00:00Z",
+        "finished_at": "2025-01-15T12:01:00+00:00",
+        "producer": "somebody's scraper",
+    } | changes
+
+
+def body(**changes) -> bytes:
+    return json.dumps(marker(**changes)).encode()
+
+
+def receipt(**changes) -> Receipt:
+    fields = {
+        "key": "pbp/401.json",
+        "bytes": 10,
+        "sha256": "0" * 64,
+        "records": None,
+        "task": "t1",
+        "run": "r1",
+        "attempt": 1,
+        "fetched_at": NOW,
+        "promoted_at": NOW,
+        "url": "https://example.org/401",
+    }
+    return Receipt.model_validate(fields | changes)
+
+
+def write(store, marker_id="run-1", **changes) -> str:
+    fields = {
+        "source": "espn",
+        "data_type": "play_by_play",
+        "season": "2024-25",
+        "status": "ok",
+        "keys": ["pbp/401.json"],
+        "records": 3,
+        "started_at": NOW,
+        "finished_at": NOW + timedelta(minutes=1),
+        "producer": "adce",
+    }
+    return write_completion(store, marker_id, **(fields | changes))
+
+
+def test_a_marker_is_read_as_it_was_written(store):
+    key = write(store)
+    found = read_completion(key, store.get(key))
+    assert key == KEY == completion_key("espn", "play_by_play", "2024-25", "run-1")
+    assert (found.status, found.keys, found.records, found.producer) == ("ok", ("pbp/401.json",), 3, "adce")
+    assert (found.started_at, found.finished_at) == (NOW, NOW + timedelta(minutes=1))
+
+
+def test_a_marker_has_exactly_the_fields_that_others_rely_on(store):
+    written = json.loads(store.get(write(store)))
+    assert list(written) == list(marker())
+    assert written["schema"] == 1
+
+
+def test_a_marker_of_another_program_is_believed():
+    assert read_completion(KEY, body(keys=None, records=None)).keys is None
+
+
+def test_writing_the_same_marker_again_changes_nothing(store):
+    assert write(store) == write(store)
+
+
+def test_another_marker_under_the_same_id_is_refused(store):
+    write(store)
+    with pytest.raises(ConditionFailedError):
+        write(store, status="failed")
+
+
+HOSTILE = {
+    "empty": b"",
+    "not json": b"ok",
+    "a list": b"[]",
+    "deeply nested": b"[" * 100_000,
+    "not utf-8": b'{"source":"\xff"}',
+    "too large": b" " * (MAX_BYTES + 1),
+    "no schema": json.dumps({name: value for name, value in marker().items() if name != "schema"}).encode(),
+    "another schema": body(schema=2),
+    "an unknown key": body(extra=1),
+    "another source": body(source="nba_api"),
+    "another data type": body(data_type="box_scores"),
+    "another season": body(season="2023-24"),
+    "an unknown status": body(status="done"),
+    "text for a number": body(records="3"),
+    "a negative number": body(records=-1),
+    "a fraction": body(records=1.5),
+    "text for keys": body(keys="pbp/401.json"),
+    "an empty key": body(keys=[""]),
+    "a huge key": body(keys=["k" * 1025]),
+    "too many keys": body(keys=["k"] * 100_001),
+    "a time without zone": body(started_at="2025-01-15T12:00:00"),
+    "not a time": body(started_at="yesterday"),
+    "ended before it began": body(finished_at="2025-01-15T11:59:59Z"),
+    "a huge producer": body(producer="p" * 201),
+}
+
+
+@pytest.mark.parametrize("written", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_marker_is_hostile_until_checked(written):
+    with pytest.raises(VerifyError):
+        read_completion(KEY, written)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "pbp/401.json",
+        "_adce/completions/espn/play_by_play/run-1.json",
+        "_adce/completions/espn/play_by_play/2024-25/a/run-1.json",
+        "_adce/completions/espn/play_by_play/2024-25/../run-1.json",
+        "_adce/completions/espn/play_by_play/2024-25/run 1.json",
+        "_adce/completions/espn/play_by_play/2024-25/run-1.json\n",
+        "_adce/completions/espn/play_by_play/2024-25/run-1.txt",
+        "_adce/completions/espn/play_by_play/2024-25/.json",
+        "_adce/receipts/espn/play_by_play/2024-25/run-1.json",
+        "x_adce/completions/espn/play_by_play/2024-25/run-1.json",
+        "_adce/completions/Espn/play_by_play/2024-25/run-1.json",
+    ],
+)
+def test_a_marker_is_only_believed_where_markers_belong(key):
+    with pytest.raises(VerifyError):
+        read_completion(key, body())
+
+
+@pytest.mark.parametrize("part", ["", ".", "..", "a/b", "../x", "a\\b", "a b", "a\n", "é", "%2e%2e", "A", "a" * 61])
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_no_part_of_a_key_leads_elsewhere(part, position):
+    parts = ["espn", "play_by_play", "2024-25"]
+    parts[position] = part
+    with pytest.raises(VerifyError):
+        completion_key(*parts, "run-1")
+
+
+@pytest.mark.parametrize("record_id", ["", ".", "..", "a/b", "a.b", "a b", "-a", "a" * 121])
+def test_no_id_leads_elsewhere(record_id):
+    with pytest.raises(VerifyError):
+        receipts_key("espn", "play_by_play", "all", record_id)
+
+
+def test_what_nobody_would_believe_is_not_written(store):
+    with pytest.raises(VerifyError):
+        write(store, finished_at=NOW - timedelta(seconds=1))
+    assert list(store.list()) == []
+
+
+def test_receipts_are_read_as_they_were_written(store):
+    receipts = (receipt(), receipt(key="pbp/402.json", records=470))
+    key = write_receipts(store, "r1-t1", source="espn", data_type="pbp", season="2024-25", receipts=receipts)
+    assert key == "_adce/receipts/espn/pbp/2024-25/r1-t1.json"
+    assert read_receipts(key, store.get(key)) == receipts
+
+
+def test_receipts_are_never_overwritten(store):
+    where = {"source": "espn", "data_type": "pbp", "season": "all"}
+    key = write_receipts(store, "r1", **where, receipts=[receipt()])
+    assert write_receipts(store, "r1", **where, receipts=[receipt()]) == key
+    with pytest.raises(ConditionFailedError):
+        write_receipts(store, "r1", **where, receipts=[receipt(bytes=11)])
+
+
+def test_no_receipts_are_no_record(store):
+    with pytest.raises(VerifyError):
+        write_receipts(store, "r1", source="espn", data_type="pbp", season="all", receipts=[])
+
+
+def test_a_fault_does_not_repeat_pages_of_what_it_was_given():
+    with pytest.raises(VerifyError) as caught:
+        read_completion(KEY, body(**{f"x{'y' * 1000}{n}": n for n in range(50)}))
+    assert len(str(caught.value)) < 1_000
+
+
+def test_a_marker_is_not_taken_for_receipts(store):
+    key = write(store)
+    with pytest.raises(VerifyError):
+        read_receipts(key, store.get(key))
+    assert isinstance(read_completion(key, store.get(key)), Completion)
