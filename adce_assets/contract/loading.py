@@ -1,33 +1,24 @@
 """A contract file in, a checked and compiled `Contract` out: leagues, schedules, and data sets with their templates.
 
-Here stands what one part of the contract says of another: names must exist, templates must name what they range over,
-and no two data sets may write the same key.
+Here the parts are put together. What is wrong with them is found in `faults`; the tables they name are read in `facts`.
 """
 
-import csv
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import combinations
 from pathlib import Path
 
-from adce_assets.contract.models import ContractFile, DataType, Dimension, IdKind, NonData, Schedule, Source
+from adce_assets.contract import faults
+from adce_assets.contract.facts import DimensionRow, dimension_rows, season_truth
+from adce_assets.contract.faults import GAME_FIELD, Known
+from adce_assets.contract.models import ContractFile, DataType, Dimension, IdKind, League, NonData, Schedule, Source
 from adce_assets.contract.seasons import WHOLE_HISTORY, Calendar, Season, SeasonRange
 from adce_assets.contract.templates import DATE_FIELDS, SEASON_FIELDS, Template, compile_template
 from adce_assets.documents import Document, read, validate
 from adce_assets.errors import ContractError, Fault
 
-GAME_FIELD = "game_id"
-"""The field of an event's id in templates that range over ``game``."""
-
-
-@dataclass(frozen=True, slots=True)
-class DimensionRow:
-    """One value of a dimension and the seasons in which it is valid."""
-
-    value: str
-    seasons: SeasonRange
+OWN_FOLDER = NonData(prefix="_adce/", reason="what ADCE itself keeps beside the data: markers, receipts, probes")
+"""Never part of the lake's data, whatever a contract says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +44,16 @@ class DataSet:
     def has_seasons(self) -> bool:
         """False for data that no season divides: its only cell is the season ``all``."""
         return self.declared.seasons != WHOLE_HISTORY
+
+    @property
+    def entity_fields(self) -> tuple[str, ...]:
+        """The fields that name an entity, in the order of the first template; any notation of a date is ``date``.
+
+        Seasons are not among them, nor dates that only help to find the place of a game.
+        """
+        no_entity = set(SEASON_FIELDS) if "date" in self.declared.for_each else {*SEASON_FIELDS, *DATE_FIELDS}
+        fields = (name for name in self.templates[0].fields if name not in no_entity)
+        return tuple(dict.fromkeys("date" if name in DATE_FIELDS else name for name in fields))
 
     def seasons(self, now: datetime) -> list[Season]:
         """List the seasons of which the contract expects data, oldest first."""
@@ -94,68 +95,39 @@ def load_contract(path: Path) -> Contract:
     """Read, check and compile a contract; raise ContractError with every fault found."""
     document = read(path, error=ContractError)
     declared = validate(ContractFile, document, error=ContractError)
-    faults = list(_cross_references(declared, document))
-    _refuse(document, faults)
-    calendars = {name: _calendar(declared, name) for name in declared.leagues}
+    _refuse(document, [*faults.of_names(declared, document), *faults.of_schedules(declared, document)])
+    calendars = {name: _calendar(league) for name, league in declared.leagues.items()}
+    found: list[Fault] = []
     data_sets: dict[str, DataSet] = {}
     for source_name, source in declared.sources.items():
         for type_name in source.data_types:
-            data_set = _compile(declared, document, calendars, source_name, type_name, faults)
-            if data_set is not None:
-                data_sets[data_set.name] = data_set
-    faults += _schedule_faults(declared, document, data_sets)
-    faults += _collisions(document, data_sets)
-    rows = {name: _dimension_rows(path, name, dimension) for name, dimension in declared.dimensions.items()}
-    truth = _truth(path.parent / declared.season_truth, declared) if declared.season_truth else {}
-    _refuse(document, faults)
+            data_set = _compile(declared, document, calendars, source_name, type_name, found)
+            data_sets[data_set.name] = data_set
+    non_data = declared.non_data | {"adce": OWN_FOLDER}
+    templates = {(data_set.source, data_set.data_type): data_set.templates for data_set in data_sets.values()}
+    _refuse(document, [*found, *faults.of_keys(templates, non_data, document)])
+    folder = path.parent
     return Contract(
         file=str(path),
         leagues=calendars,
         ids=declared.ids,
         schedules=declared.schedules,
         dimensions=declared.dimensions,
-        dimension_rows=rows,
-        truth=truth,
-        non_data=declared.non_data,
+        dimension_rows={name: dimension_rows(folder, name, found) for name, found in declared.dimensions.items()},
+        truth=season_truth(folder / declared.season_truth, calendars) if declared.season_truth else {},
+        non_data=non_data,
         sources=declared.sources,
         data_sets=data_sets,
     )
 
 
-def _refuse(document: Document, faults: list[Fault]) -> None:
-    if faults:
-        ordered = tuple(sorted(set(faults), key=lambda fault: (fault.file, fault.line, fault.field)))
+def _refuse(document: Document, found: list[Fault]) -> None:
+    if found:
+        ordered = tuple(sorted(set(found), key=lambda fault: (fault.file, fault.line, fault.field, fault.message)))
         raise ContractError(f"{len(ordered)} fault(s) in {document.file}", faults=ordered)
 
 
-def _cross_references(declared: ContractFile, document: Document) -> Iterator[Fault]:
-    """Find names that are used and declared nowhere."""
-    for name, schedule in declared.schedules.items():
-        yield from _unknown(document, ("schedules", name, "league"), schedule.league, declared.leagues)
-        yield from _unknown(document, ("schedules", name, "id"), schedule.id, declared.ids)
-    for name, source in declared.sources.items():
-        place = ("sources", name)
-        yield from _unknown(document, (*place, "league"), source.league, declared.leagues)
-        yield from _unknown(document, (*place, "schedule"), source.schedule, declared.schedules)
-        for type_name, data_type in source.data_types.items():
-            inner = (*place, "data_types", type_name)
-            yield from _unknown(document, (*inner, "league"), data_type.league, declared.leagues)
-            yield from _unknown(document, (*inner, "schedule"), data_type.schedule, declared.schedules)
-            for position, dimension in enumerate(data_type.for_each):
-                known = {"season", "date", "game", *declared.dimensions}
-                yield from _unknown(document, (*inner, "for_each", position), dimension, known)
-
-
-def _unknown(
-    document: Document, path: tuple[str | int, ...], name: str | None, known: Iterable[str]
-) -> Iterator[Fault]:
-    names = list(known)
-    if name is not None and name not in names:
-        yield document.fault(path, f"`{name}` is not declared", given=name, valid=names)
-
-
-def _calendar(declared: ContractFile, name: str) -> Calendar:
-    league = declared.leagues[name]
+def _calendar(league: League) -> Calendar:
     return Calendar(
         first=Season.parse(league.first_season),
         last=Season.parse(league.last_season) if league.last_season else None,
@@ -171,149 +143,47 @@ def _compile(
     calendars: Mapping[str, Calendar],
     source_name: str,
     type_name: str,
-    faults: list[Fault],
-) -> DataSet | None:
-    """Compile one data type, adding what is wrong with it to ``faults``."""
+    found: list[Fault],
+) -> DataSet:
+    """Compile one data type, adding what is wrong with it to ``found``; templates that do not compile are left out."""
     source = declared.sources[source_name]
     data_type = source.data_types[type_name]
-    place = ("sources", source_name, "data_types", type_name)
     schedule = data_type.schedule or (source.schedule if "game" in data_type.for_each else None)
-    found = list(_type_faults(data_type, document, place, schedule))
-    patterns = {name: declared.dimensions[name].pattern for name in data_type.for_each if name in declared.dimensions}
-    if schedule is not None:
-        patterns[GAME_FIELD] = declared.ids[declared.schedules[schedule].id].pattern
-    templates = []
-    for position, text in enumerate(data_type.templates):
-        try:
-            templates.append(compile_template(text, patterns))
-        except ValueError as error:
-            found.append(document.fault((*place, "templates", position), str(error)))
-            continue
-        found += _template_faults(templates[-1], data_type, document, (*place, "templates", position))
-    faults += found
-    if found:
-        return None
     league = data_type.league or source.league
-    bounded = data_type.seasons not in {None, WHOLE_HISTORY}
-    default_types = declared.schedules[schedule].season_types if schedule else ()
+    known = Known(
+        place=("sources", source_name, "data_types", type_name),
+        league=league,
+        calendar=calendars[league],
+        schedule=declared.schedules[schedule] if schedule else None,
+    )
+    found += faults.of_data_type(data_type, known, document)
+    default_types = known.schedule.season_types if known.schedule else ()
+    seasons = data_type.seasons if data_type.seasons not in {None, WHOLE_HISTORY} else None
     return DataSet(
         source=source_name,
         data_type=type_name,
         declared=data_type,
-        calendar=calendars[league],
+        calendar=known.calendar,
         league=league,
         schedule=schedule,
         season_types=data_type.season_types or default_types,
-        templates=tuple(templates),
-        season_range=SeasonRange.parse(data_type.seasons or "..") if bounded else SeasonRange(),
+        templates=tuple(_templates(declared, document, data_type, known, found)),
+        season_range=SeasonRange.parse(seasons) if seasons else SeasonRange(),
     )
 
 
-def _type_faults(
-    data_type: DataType, document: Document, place: tuple[str | int, ...], schedule: str | None
-) -> Iterator[Fault]:
-    """Find what a data type says that does not go together."""
-    each = set(data_type.for_each)
-    if {"date", "game"} <= each:
-        yield document.fault((*place, "for_each"), "a key ranges over dates or over games, not over both")
-    if "game" in each and schedule is None:
-        yield document.fault((*place, "for_each"), "`game` needs the source or the data type to name its `schedule`")
-    if "date" in each and data_type.from_date is None:
-        yield document.fault((*place, "for_each"), "`date` needs `from_date`, the first day the source has")
-    if data_type.seasons == WHOLE_HISTORY and each & {"season", "date", "game"}:
-        yield document.fault((*place, "seasons"), "`all` is for data that no season, date or game divides")
-    if data_type.seasons != WHOLE_HISTORY and not each & {"season", "date", "game"}:
-        yield document.fault((*place, "for_each"), "must name `season`, `date` or `game`, unless `seasons` is `all`")
-
-
-def _template_faults(
-    template: Template, data_type: DataType, document: Document, place: tuple[str | int, ...]
-) -> Iterator[Fault]:
-    """Find what a key of this template would not tell: every key must name exactly one thing."""
-    names = {"game": {GAME_FIELD}, "date": set(DATE_FIELDS), "season": set(SEASON_FIELDS)}
-    derived = {"season"} if {"date", "game"} & set(data_type.for_each) else set()
-    for dimension in data_type.for_each:
-        if dimension not in derived and not names.get(dimension, {dimension}) & set(template.fields):
-            wanted = " or ".join(f"{{{name}}}" for name in sorted(names.get(dimension, {dimension})))
-            yield document.fault(place, f"does not name the {dimension}: two keys would be one; add {wanted}")
-    allowed = set().union(*(names.get(name, {name}) for name in data_type.for_each))
-    allowed |= set(SEASON_FIELDS) if data_type.seasons != WHOLE_HISTORY else set()
-    allowed |= set(DATE_FIELDS) if "game" in data_type.for_each else set()
-    for name in template.fields:
-        if name not in allowed:
-            yield document.fault(place, f"the field `{{{name}}}` is not in `for_each`", given=name, valid=allowed)
-
-
-def _schedule_faults(declared: ContractFile, document: Document, data_sets: Mapping[str, DataSet]) -> Iterator[Fault]:
-    for name, schedule in declared.schedules.items():
-        for position, entry in enumerate(schedule.documents):
-            path = ("schedules", name, "documents", position, "data_set")
-            yield from _unknown(document, path, entry.data_set, data_sets)
-
-
-def _collisions(document: Document, data_sets: Mapping[str, DataSet]) -> Iterator[Fault]:
-    """Find data sets of which one writes keys that another's template reads."""
-    samples = [
-        (data_set, template, _sample(template)) for data_set in data_sets.values() for template in data_set.templates
-    ]
-    for (one, first, first_key), (other, second, second_key) in combinations(samples, 2):
-        if one is not other and (second.matcher.fullmatch(first_key) or first.matcher.fullmatch(second_key)):
-            place = ("sources", other.source, "data_types", other.data_type, "templates")
-            yield document.fault(place, f"`{second.text}` and `{first.text}` of {one.name} name the same keys")
-
-
-def _sample(template: Template) -> str:
-    """Write one key of the template from the shortest text that each pattern is likely to allow."""
-    return re.sub(r"\{(\w+)\}", lambda field: _shortest(template.patterns[field[1]]), template.text)
-
-
-def _shortest(pattern: str) -> str:
-    candidates = ("2024-25", "2024", "20241201", "2024-12-01", "a", "A", "AAA", "0", "00", "000000001", "aaaaa01")
-    return next((text for text in candidates if re.fullmatch(pattern, text)), "a")
-
-
-def _dimension_rows(path: Path, name: str, dimension: Dimension) -> tuple[DimensionRow, ...]:
-    rows = tuple(DimensionRow(value, SeasonRange()) for value in dimension.values)
-    if dimension.table is not None:
-        file = path.parent / dimension.table
-        for line, row in _csv(file, {dimension.column or name}):
-            first, last = row.get("first_season") or "", row.get("last_season") or ""
-            try:
-                seasons = SeasonRange.parse(f"{first}..{last}")
-            except ValueError as error:
-                raise ContractError(str(error), where=f"{file}:{line}") from error
-            rows += (DimensionRow(row[dimension.column or name], seasons),)
-    for row in rows:
-        if re.fullmatch(dimension.pattern, row.value, re.ASCII) is None:
-            raise ContractError(f"`{row.value}` is no {name}", where=path.as_posix(), valid=dimension.pattern)
-    return rows
-
-
-def _truth(file: Path, declared: ContractFile) -> dict[tuple[str, str, str], int]:
-    truth: dict[tuple[str, str, str], int] = {}
-    for line, row in _csv(file, {"league", "season", "season_type", "events"}):
+def _templates(
+    declared: ContractFile, document: Document, data_type: DataType, known: Known, found: list[Fault]
+) -> Iterator[Template]:
+    patterns = {name: declared.dimensions[name].pattern for name in data_type.for_each if name in declared.dimensions}
+    if known.schedule is not None:
+        patterns[GAME_FIELD] = declared.ids[known.schedule.id].pattern
+    for position, text in enumerate(data_type.templates):
+        place = (*known.place, "templates", position)
         try:
-            key = (row["league"], Season.parse(row["season"]).label, row["season_type"])
-            truth[key] = int(row["events"])
+            template = compile_template(text, patterns)
         except ValueError as error:
-            raise ContractError(str(error), where=f"{file}:{line}") from error
-        if row["league"] not in declared.leagues:
-            raise ContractError(
-                f"the league `{row['league']}` is not declared",
-                where=f"{file}:{line}",
-                valid=", ".join(declared.leagues),
-            )
-    return truth
-
-
-def _csv(file: Path, columns: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            reader = csv.DictReader(lines, strict=True)
-            lacking = columns - set(reader.fieldnames or ())
-            if lacking:
-                raise ContractError(f"lacks the column(s) {', '.join(sorted(lacking))}", where=f"{file}:1")
-            for row in reader:
-                yield reader.line_num, {name: value or "" for name, value in row.items() if name is not None}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ContractError(f"cannot read the table: {error}", where=str(file)) from error
+            found.append(document.fault(place, str(error)))
+            continue
+        found += faults.of_template(template, data_type, document, place)
+        yield template

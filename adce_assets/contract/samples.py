@@ -47,27 +47,27 @@ class _Writer:
         return written
 
     def _piece(self) -> str:
-        token = self._next()
+        piece = self._next()
         self.place += 1
-        if token == "(":
+        if piece == "(":
             self.place += len("?:")
             inner = self.text()
             self.place += len(")")
             return inner
-        if token[0] in "\\[":
-            return next(one for one in self.preferred if re.fullmatch(token, one, re.ASCII))
-        return token
+        if piece[0] in "\\[":
+            return next(one for one in self.preferred if re.fullmatch(piece, one, re.ASCII))
+        return piece
 
     def _times(self) -> int:
-        token = self._next()
-        if token not in {"*", "+", "?"} and token[:1] != "{":
+        repeat = self._next()
+        if repeat not in {"*", "+", "?"} and repeat[:1] != "{":
             return 1
         self.place += 1
         self.place += self._next() == "?"
-        if token[0] != "{":
-            least, most = {"*": (0, 2), "+": (1, 2), "?": (0, 1)}[token]
+        if repeat[0] != "{":
+            least, most = {"*": (0, 2), "+": (1, 2), "?": (0, 1)}[repeat]
         else:
-            first, comma, last = token[1:-1].partition(",")
+            first, comma, last = repeat[1:-1].partition(",")
             least = int(first)
             most = int(last) if last else least + len(comma)
         return min(most, least + self.longer)

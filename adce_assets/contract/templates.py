@@ -144,7 +144,7 @@ def _check_path(text: str) -> None:
 
 @lru_cache(maxsize=1_000)
 def check_pattern(pattern: str) -> str:
-    """Return the pattern if every engine that may run it reads it alike and no value of it can leave its place in a key.
+    """Return the pattern if every engine reads it alike and no value of it can leave its place in a key.
 
     Raises:
         ValueError: it uses anything but characters, classes, ``(?:...)``, ``|`` and repeats, or it may match what no
@@ -166,7 +166,7 @@ def check_pattern(pattern: str) -> str:
     allowed = [text for text in ("", ".", "..") if compiled.fullmatch(text)]
     allowed += [character for character in NOT_IN_A_VALUE if any(_matches(token, character) for token in tokens)]
     if allowed or not pattern.isascii():
-        message = f"the pattern `{pattern}` allows {ascii((allowed or [pattern])[0])}, which cannot be part of a key"
+        message = f"the pattern `{pattern}` allows {(allowed or [pattern])[0]!a}, which cannot be part of a key"
         raise ValueError(message)
     return pattern
 

@@ -81,13 +81,15 @@ def plan(
     """
     found = state.read_json(GAPS)
     gaps = {entry["id"]: Gap(**entry) for entry in found["gaps"]}
+    schedules = schedules_of(contract).keys()
     obstacles = {gap.id: reason for gap in gaps.values() if (reason := _obstacle(gap, contract, known_scrapers))}
     with state.local(GAP_KEYS) as path, open_engine(**engine.model_dump()) as backend:
         keys = backend.read_parquet(path)
         refuse_other_run(state, GAPS, said=found["total_keys"], found=keys.count().to_pyarrow().as_py())
         collectable = keys.filter(keys.gap_id.isin(sorted(gaps.keys() - obstacles)))
         parts = backend.create_table("parts", _split(collectable, config.keys_per_task), temp=True)
-        drafts = [_draft(gaps[row["gap_id"]], row, contract, now) for row in _summed(parts).to_pyarrow().to_pylist()]
+        rows = _summed(parts).to_pyarrow().to_pylist()
+        drafts = [_draft(gaps[row["gap_id"]], row, contract, schedules, now) for row in rows]
         queued, cut = _within_caps(sorted(drafts, key=_order), config)
         state.write_relation(TASK_KEYS, backend, _queued_keys(parts, queued))
     document = _document(queued, _remainder(gaps, obstacles, cut), found["as_of"], config, now)
@@ -168,12 +170,14 @@ def _summed(parts: "ir.Table") -> "ir.Table":
     return summed.mutate(id="task-" + summed.text.hexdigest("sha256")[:ID_DIGITS]).drop("text")
 
 
-def _draft(gap: Gap, row: Mapping[str, Any], contract: Contract, now: datetime) -> _Draft:
+def _draft(
+    gap: Gap, row: Mapping[str, Any], contract: Contract, schedules: Collection[str], now: datetime
+) -> _Draft:
     data_set = contract.data_sets[f"{gap.source}/{gap.data_type}"]
     counts = {state: row[state] for state in OPEN_STATES}
     keys = sum(counts.values())
     facts = priority.Facts(
-        is_schedule=data_set.name in schedules_of(contract),
+        is_schedule=data_set.name in schedules,
         required=gap.required,
         urgency=gap.urgency,
         moment=_moment(data_set, gap.season, row["newest"], now),

@@ -3,6 +3,7 @@ import io
 import json
 import sqlite3
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ def a_zip() -> bytes:
     return held.getvalue()
 
 
-def a_database(folder) -> bytes:
+def a_database(folder: Path) -> bytes:
     path = folder / "x.sqlite"
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE t (a)")
@@ -81,18 +82,18 @@ BAD = [
 
 
 @pytest.mark.parametrize(("body", "suffix"), GOOD)
-def test_an_object_that_may_be_right_is_not_called_damaged(body, suffix):
+def test_an_object_that_may_be_right_is_not_called_damaged(body: bytes, suffix: str):
     assert looked_at(body, suffix) is None
 
 
 @pytest.mark.parametrize(("body", "suffix", "reason"), BAD)
-def test_an_object_that_cannot_be_right_is_called_by_its_fault(body, suffix, reason):
+def test_an_object_that_cannot_be_right_is_called_by_its_fault(body: bytes, suffix: str, reason: str):
     found = looked_at(body, suffix)
     assert found is not None
     assert reason in found
 
 
-def test_a_real_database_is_one(tmp_path):
+def test_a_real_database_is_one(tmp_path: Path):
     assert looked_at(a_database(tmp_path), ".db") is None
 
 
@@ -104,10 +105,10 @@ def test_a_real_database_is_one(tmp_path):
     ).filter(lambda value: isinstance(value, dict | list)),
     st.sampled_from([None, 2]),
 )
-def test_no_json_document_is_ever_called_damaged(document, indent):
+def test_no_json_document_is_ever_called_damaged(document: object, indent: int | None):
     assert looked_at(json.dumps(document, indent=indent, ensure_ascii=False).encode(), ".json") is None
 
 
 @given(st.binary(max_size=1_200), st.sampled_from([suffix for _, suffix in GOOD]))
-def test_any_bytes_get_an_answer_and_none_is_empty(body, suffix):
+def test_any_bytes_get_an_answer_and_none_is_empty(body: bytes, suffix: str):
     assert looked_at(body, suffix) != ""

@@ -1,0 +1,44 @@
+# The two commands of the README are `make demo` and `make test`; each makes its own environment first.
+PYTHON ?= python3
+LAKE ?= file
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo ui test check bench lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name what; do printf '  make %-6s %s\n' "$$name" "$$what"; done
+
+demo: $(INSTALLED) ## make a lake with known holes, find them, collect them, show that they are gone (LAKE=file or s3)
+	@$(BIN)/adce demo run --lake $(LAKE)
+
+ui: $(INSTALLED) ## open the Dagster UI on the demo's lake (LAKE as in the demo before)
+	@$(BIN)/adce demo ui --lake $(LAKE)
+
+test: check ## run every check and every test
+	$(BIN)/python -m pytest -p adce_assets_tests.ci_plugin -n 2 --dist loadgroup --junitxml=.pytest_cache/results.xml
+
+check: $(INSTALLED) ## run only the checks that need no test: style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## measure what the documentation states in numbers
+	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+lock: ## write constraints.txt anew (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --no-header --no-annotate --generate-hashes --upgrade -o constraints.txt
+
+clean: ## remove the environment, the demo and what tools keep
+	rm -rf .venv demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# `--no-deps` is right: constraints.txt names everything, with hashes, and pip would otherwise resolve it all again.
+$(INSTALLED): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo 'error: ADCE needs Python 3.11 or newer; say which with `make $(or $(MAKECMDGOALS),demo) PYTHON=python3.12`' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

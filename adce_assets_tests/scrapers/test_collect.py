@@ -1,0 +1,182 @@
+"""A task's keys in, exactly those objects in the lake out: the whole way, over a real socket and a real store."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from adce_assets.contract.loading import Contract, load_contract
+from adce_assets.contract.schedule import Game, GameStatus
+from adce_assets.demo.source import LocalSource, Trouble
+from adce_assets.errors import ContractError
+from adce_assets.fetch.client import Client, user_agent
+from adce_assets.fetch.limits import Limits
+from adce_assets.lake.store import LakeStore, open_store
+from adce_assets.ledger.receipts import read_completion, read_receipts
+from adce_assets.scrapers.catalogue import Catalogue, load_catalogue
+from adce_assets.scrapers.collect import CollectReport, collect, wanted
+from adce_assets.scrapers.interface import Wanted
+
+NOW = datetime(2024, 12, 10, 12, tzinfo=UTC)
+SHIPPED = Path(__file__).resolve().parents[2] / "config" / "scraper_config.yaml"
+CONTRACT = """
+version: 1
+leagues: {nba: {first_season: 1946-47, season_starts: 10}}
+ids: {espn_game: {pattern: '\\d{9}'}}
+schedules: {espn: {league: nba, id: espn_game}}
+sources:
+  espn:
+    description: a source
+    league: nba
+    schedule: espn
+    data_types:
+      play_by_play: {description: plays, for_each: [game], templates: ['pbp/{game_id}.json', 'old/{game_id}.json']}
+      box_scores: {description: box scores, for_each: [game], templates: ['box_scores/{game_id}.json']}
+      team_stats: {description: team statistics, for_each: [game], templates: ['team_stats/{game_id}.json']}
+      schedule:
+        {description: days, for_each: [date], from_date: 1993-08-25, templates: ['schedule/{date_compact}.json']}
+"""
+GAMES = [
+    Game(
+        game_id=f"40158478{number}",
+        season_start=2024,
+        season_type="regular",
+        date=date(2024, 12, 1),
+        starts_at=datetime(2024, 12, 2, 0, tzinfo=UTC),
+        status=GameStatus.FINAL,
+        home="BOS",
+        away="NYK",
+    )
+    for number in range(4)
+]
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Contract:
+    path = tmp_path / "contract.yaml"
+    path.write_text(CONTRACT)
+    return load_contract(path)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> LakeStore:
+    (tmp_path / "lake").mkdir()
+    return open_store((tmp_path / "lake").as_uri())
+
+
+class Collecting:
+    """Collects through the shipped catalogue from a local source, and counts what the source was asked."""
+
+    def __init__(self, contract: Contract, lake: LakeStore, source: LocalSource, folder: Path) -> None:
+        self.contract, self.lake, self.source = contract, lake, source
+        self.catalogue: Catalogue = load_catalogue(SHIPPED).with_base_urls({"espn_site": source.url})
+        self.limits = Limits(folder / "limits.sqlite")
+        self.client = Client(
+            self.catalogue.hosts, self.limits, agent=user_agent("tests"), now=lambda: NOW, sleep=lambda _: None
+        )
+
+    def want(self, data_type: str, key: str, etag: str | None = None) -> Wanted:
+        return wanted(self.contract, f"espn/{data_type}", "2024-25", key, etag)
+
+    def run(self, *asked: Wanted, scraper: str = "espn_summary", run_id: str = "run1") -> CollectReport:
+        clock = iter(NOW + timedelta(seconds=tick) for tick in range(10_000))
+        return collect(
+            self.catalogue.scrapers[scraper],
+            asked,
+            client=self.client,
+            store=self.lake,
+            run_id=run_id,
+            clock=lambda: next(clock),
+            tasks={one.key: "task1" for one in asked},
+        )
+
+    def data(self) -> list[str]:
+        return [found.key for found in self.lake.list() if not found.key.startswith("_adce/")]
+
+
+def collecting(contract: Contract, lake: LakeStore, folder: Path, **troubles: Trouble) -> Iterator[Collecting]:
+    named = {name.removeprefix("game_"): trouble for name, trouble in troubles.items()}
+    with LocalSource(GAMES, troubles=named) as source:
+        session = Collecting(contract, lake, source, folder)
+        yield session
+        session.client.close()
+        session.limits.dispose()
+
+
+@pytest.fixture
+def session(contract: Contract, lake: LakeStore, tmp_path: Path) -> Iterator[Collecting]:
+    yield from collecting(contract, lake, tmp_path)
+
+
+def test_one_request_fills_the_three_data_sets_of_a_game(session: Collecting) -> None:
+    keys = ("pbp/401584780.json", "box_scores/401584780.json", "team_stats/401584780.json")
+    report = session.run(*(session.want(name, key) for name, key in zip(TYPES, keys, strict=True)))
+    assert session.source.requests == report.requests == 1
+    assert session.data() == sorted(keys)
+    assert {name: found.written for name, found in report.data_sets.items()} == {f"espn/{name}": 1 for name in TYPES}
+    assert json.loads(session.lake.get(keys[0]))["header"]["id"] == "401584780"
+    assert session.lake.get(keys[0]) != session.lake.get(keys[1])
+
+
+TYPES = ("play_by_play", "box_scores", "team_stats")
+
+
+def test_every_object_has_a_receipt_and_every_cell_a_marker(session: Collecting) -> None:
+    session.run(*(session.want("play_by_play", f"pbp/{game.game_id}.json") for game in GAMES))
+    receipts_key = "_adce/receipts/espn/play_by_play/2024-25/run1-task1.json"
+    receipts = read_receipts(receipts_key, session.lake.get(receipts_key))
+    assert [(receipt.key, receipt.bytes) for receipt in receipts] == [
+        (found.key, found.size) for found in session.lake.list("pbp/")
+    ]
+    marker_key = "_adce/completions/espn/play_by_play/2024-25/run1.json"
+    marker = read_completion(marker_key, session.lake.get(marker_key))
+    assert marker.status == "ok"
+    assert marker.keys == tuple(receipt.key for receipt in receipts)
+    assert not list(session.lake.list("_adce/staging/"))
+
+
+def test_a_key_that_fails_stops_no_other(contract: Contract, lake: LakeStore, tmp_path: Path) -> None:
+    troubles = {
+        "game_401584780": Trouble("not_found"),
+        "game_401584781": Trouble("notice"),
+        "game_401584782": Trouble("other_game"),
+    }
+    for session in collecting(contract, lake, tmp_path, **troubles):
+        report = session.run(*(session.want("box_scores", f"box_scores/{game.game_id}.json") for game in GAMES))
+        assert session.data() == ["box_scores/401584783.json"]
+    found = report.data_sets["espn/box_scores"]
+    assert (found.asked, found.written) == (4, 1)
+    assert found.failed == {"PermanentFetchError": 1, "VerifyError": 2}
+    assert {key for key, _ in found.worst} == {f"box_scores/40158478{number}.json" for number in range(3)}
+
+
+def test_a_cell_of_which_nothing_could_be_had_is_marked_failed(
+    contract: Contract, lake: LakeStore, tmp_path: Path
+) -> None:
+    for session in collecting(contract, lake, tmp_path, game_401584780=Trouble("not_found")):
+        session.run(session.want("play_by_play", "pbp/401584780.json"))
+    key = "_adce/completions/espn/play_by_play/2024-25/run1.json"
+    assert read_completion(key, lake.get(key)).status == "failed"
+
+
+def test_a_damaged_object_is_replaced_and_a_good_one_left_alone(session: Collecting) -> None:
+    etag = session.lake.put("pbp/401584780.json", b"{")
+    session.run(session.want("play_by_play", "pbp/401584780.json", etag))
+    good = session.lake.get("pbp/401584780.json")
+    assert json.loads(good)["header"]["id"] == "401584780"
+    report = session.run(session.want("play_by_play", "pbp/401584780.json"), run_id="run2")
+    assert report.data_sets["espn/play_by_play"].already_there == 1
+    assert session.lake.get("pbp/401584780.json") == good
+
+
+def test_a_day_of_the_schedule_is_collected_too(session: Collecting) -> None:
+    session.run(session.want("schedule", "schedule/20241201.json"), scraper="espn_scoreboard")
+    assert len(json.loads(session.lake.get("schedule/20241201.json"))["events"]) == len(GAMES)
+
+
+@pytest.mark.parametrize("key", ["old/401584780.json", "pbp/../../etc.json", "pbp/40158478.json", ""])
+def test_a_key_that_the_contract_does_not_write_is_refused(session: Collecting, key: str) -> None:
+    with pytest.raises(ContractError, match="is not a key that `espn/play_by_play` writes"):
+        session.want("play_by_play", key)
