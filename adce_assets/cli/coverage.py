@@ -3,6 +3,7 @@
 import click
 
 from adce_assets.cli import options
+from adce_assets.cli.installation import state
 from adce_assets.cli.output import Column, talk, write_json, write_table
 
 STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
@@ -22,11 +23,9 @@ def command(source: str | None, season: str | None, data_type: str | None, *, as
     One line a source; with `--source` one line a data type; with `--season` or `--data-type` one line a cell. The
     states add up to what is expected, and completeness is present / due.
     """
-    from adce_assets.loop.project import open_project
     from adce_assets.loop.state import COVERAGE
-    from adce_assets.settings import load_settings
 
-    document = open_project(load_settings()).state.read_json(COVERAGE)
+    document = state().read_json(COVERAGE)
     level = "cells" if season or data_type else "data_types" if source else "sources"
     rows = options.chosen(document[level], source=source, season=season, data_type=data_type)
     if as_json:

@@ -1,5 +1,6 @@
 """Progress in, a bar out on stderr: with rate and time left on a terminal, a plain line now and then elsewhere."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,10 +22,9 @@ QUIET_SECONDS = 5.0
 @contextmanager
 def drawn() -> Iterator[Progress]:
     """Draw the progress of everything that runs inside the block, in this command and in the assets it starts."""
-    if click.get_text_stream("stderr").isatty():
-        with _bars() as bars:
-            with _current(bars):
-                yield bars
+    if sys.stderr.isatty():
+        with _bars() as bars, _current(bars):
+            yield bars
         return
     with _current(PlainLines()) as lines:
         yield lines
@@ -62,9 +62,8 @@ class PlainLines:
 @contextmanager
 def _bars() -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
-    from rich.progress import Task
     from rich.text import Text
 
     class Rate(ProgressColumn):

@@ -3,6 +3,7 @@
 import click
 
 from adce_assets.cli import options
+from adce_assets.cli.installation import state
 from adce_assets.cli.output import Column, talk, write_json, write_table
 
 COLUMNS = (
@@ -24,11 +25,9 @@ COLUMNS = (
 @options.as_json
 def command(priority: str | None, source: str | None, season: str | None, *, as_json: bool) -> None:
     """Show the gaps with their priority and reason."""
-    from adce_assets.loop.project import open_project
     from adce_assets.loop.state import GAPS
-    from adce_assets.settings import load_settings
 
-    document = open_project(load_settings()).state.read_json(GAPS)
+    document = state().read_json(GAPS)
     rows = options.chosen(document["gaps"], priority=priority, source=source, season=season)
     if as_json:
         told = {name: document[name] for name in ("generated_at", "as_of")}

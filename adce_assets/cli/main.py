@@ -81,7 +81,7 @@ def main() -> None:
       ADCE_HOME                                        folder of config/ and inventory/
       ADCE_STATE                                       where the loop keeps its files
       ADCE_AS_OF=2025-01-15T12:00:00Z                  a clock that stands still
-    """
+    """  # noqa: D301 - click wants the character itself before text that it shall not fill
 
 
 @functools.cache

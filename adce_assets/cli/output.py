@@ -1,6 +1,7 @@
 """Rows in, text out: a table with lines on a terminal, aligned columns in a pipe, JSON where it is asked for."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ def talk(message: str = "") -> None:
 def write_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows to stdout, as a drawn table if it is a terminal."""
     cells = [[_text(row[column.field]) for column in columns] for row in rows]
-    if click.get_text_stream("stdout").isatty():
+    if sys.stdout.isatty():
         _draw(columns, cells)
         return
     widths = [max(len(text) for text in column) for column in zip(*[_headings(columns), *cells], strict=True)]

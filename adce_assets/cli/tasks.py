@@ -3,6 +3,7 @@
 import click
 
 from adce_assets.cli import options
+from adce_assets.cli.installation import state
 from adce_assets.cli.output import Column, talk, write_json, write_table
 
 COLUMNS = (
@@ -24,11 +25,9 @@ COLUMNS = (
 @options.as_json
 def command(priority: str | None, source: str | None, season: str | None, *, as_json: bool) -> None:
     """Show the task queue, and what no task covers with the reason."""
-    from adce_assets.loop.project import open_project
     from adce_assets.loop.state import QUEUE
-    from adce_assets.settings import load_settings
 
-    document = open_project(load_settings()).state.read_json(QUEUE)
+    document = state().read_json(QUEUE)
     rows = options.chosen(document["tasks"], priority=priority, source=source, season=season)
     left_out = options.chosen(document["left_out"], priority=priority, source=source, season=season)
     if as_json:

@@ -186,7 +186,7 @@ def _fields(contract: Contract, members: list[dict[str, Any]]) -> list[str]:
 
 
 def _keys(table: "ir.Table", fields: list[str], places: int) -> "ir.Table":
-    """Fill in up to ``places`` templates; a field whose value is unknown makes the whole key unknown."""
+    """Fill in up to ``places`` templates; a key that names something unknown is unknown itself."""
     import ibis
 
     table = table.mutate(
@@ -194,7 +194,10 @@ def _keys(table: "ir.Table", fields: list[str], places: int) -> "ir.Table":
     )
 
     def filled(text: "ir.StringValue") -> "ir.StringValue":
-        return functools.reduce(lambda key, name: key.replace(f"{{{name}}}", table[name]), fields, text)
+        for name in fields:
+            field = f"{{{name}}}"
+            text = text.replace(field, table[name].fill_null(field))
+        return ibis.ifelse(text.contains("{"), ibis.null("string"), text)
 
     return table.select(
         *CARRIED,

@@ -5,7 +5,6 @@ A table shows at most `SHOWN` rows, the worst first, and says of how many.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 
 import dagster as dg
@@ -111,7 +110,7 @@ def _listed(name: str, keys: Sequence[str], total: int) -> Metadata:
 
 
 def _by_priority(name: str, document: Mapping[str, Any]) -> Metadata:
-    return dict(zip((f"{name}_{priority}" for priority in PRIORITIES), itemgetter(*PRIORITIES)(document["by_priority"])))
+    return {f"{name}_{priority}": document["by_priority"][priority] for priority in PRIORITIES}
 
 
 def _moment(text: str) -> dg.MetadataValue:

@@ -9,14 +9,16 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 
 from adce_assets.contract.schedule import Game, GameStatus
-from adce_assets.demo.season import DAY, FRAMES, scoreboards
+from adce_assets.demo.season import DAY, FRAMES, as_of, scoreboards
 from adce_assets.demo.source import NOTICE, Trouble
 
-NOW = datetime(2013, 12, 10, 12, tzinfo=UTC)
+NOW = datetime(2013, 12, 10, 8, tzinfo=UTC)
 """The demo's clock. Last night's games are over, and not due before their grace has passed."""
-REPORTED_AT = NOW - timedelta(hours=11)
+REPORTED_AT = NOW - timedelta(hours=7)
 """When the lake's AWS Inventory report was begun."""
-DAMAGED_AT = NOW - timedelta(hours=20)
+DAMAGED_AT = NOW - timedelta(hours=12)
+LAST_SCHEDULE_AT = NOW - timedelta(hours=7.5)
+"""When the schedule of last night was written: its games were on, or had not begun."""
 
 PLAYS, BOX, TEAM = "espn/play_by_play", "espn/box_scores", "espn/team_stats"
 OF_A_GAME = (PLAYS, BOX, TEAM)
@@ -92,6 +94,10 @@ HOLES = (
 NO_SCHEDULE = (date(2013, 12, 3), date(2013, 1, 15), date(2012, 2, 1))
 """Days whose schedule is missing: while it is, nobody knows which games they had."""
 
+WITHOUT_SCRAPER = "basketball_reference/standings"
+LACKING = FRAMES[1].season
+"""A data set for which there is no scraper, and the season of it that is missing."""
+
 STRAYS = ("pbp/400999999.json", "box_scores/400999998.json")
 """Objects that belong to no game of the schedule; they are counted and named, and change nothing else."""
 
@@ -106,8 +112,8 @@ class Spot:
 
 
 def calendar() -> dict[date, list[Game]]:
-    """Make what the source shows on each day that has games, all seasons together, at the demo's time."""
-    return dict(chain.from_iterable(scoreboards(frame, NOW).items() for frame in FRAMES))
+    """Make the games of each day that has some, all seasons together."""
+    return dict(chain.from_iterable(scoreboards(frame).items() for frame in FRAMES))
 
 
 def days() -> Iterator[date]:
@@ -120,9 +126,7 @@ def days() -> Iterator[date]:
 
 def spots(shown: Mapping[date, list[Game]]) -> list[Spot]:
     """List every spoiled document of a game."""
-    return [
-        Spot(game, data_set, hole) for hole in HOLES for game in _of(hole, shown) for data_set in hole.data_sets
-    ]
+    return [Spot(game, data_set, hole) for hole in HOLES for game in _of(hole, shown) for data_set in hole.data_sets]
 
 
 def troubles(shown: Mapping[date, list[Game]]) -> dict[str, Trouble]:
@@ -136,6 +140,6 @@ def _of(hole: Hole, shown: Mapping[date, list[Game]]) -> list[Game]:
         for day, on_day in shown.items()
         if hole.first <= day <= hole.last
         for game in on_day
-        if game.status is GameStatus.FINAL
+        if as_of(game, NOW).status is GameStatus.FINAL
     ]
     return sorted(games, key=lambda game: game.game_id)[hole.picked]

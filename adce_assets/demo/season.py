@@ -104,8 +104,8 @@ ODD_GAMES = (
 )  # fmt: skip
 
 
-def scoreboards(frame: Frame, now: datetime) -> dict[date, list[Game]]:
-    """Make what the source shows on each day of a season that has games, as it stands at ``now``.
+def scoreboards(frame: Frame) -> dict[date, list[Game]]:
+    """Make the games of each day of a season that has some, all still to be played: see `as_of`.
 
     A postponed game stands on two days: as postponed on the first, and on the day it is replayed.
     """
@@ -114,8 +114,16 @@ def scoreboards(frame: Frame, now: datetime) -> dict[date, list[Game]]:
     odd_games = _odd_games(frame, planned)
     for game in [*planned, *_playoffs(frame)]:
         for shown in _sightings(game, odd_games.get(game.game_id)):
-            days[shown.date].append(_as_of(shown, now))
+            days[shown.date].append(shown)
     return dict(sorted(days.items()))
+
+
+def as_of(game: Game, moment: datetime) -> Game:
+    """Show the game as it stands at a moment: to be played, in play or final."""
+    if game.status is not GameStatus.SCHEDULED or game.starts_at is None or game.starts_at > moment:
+        return game
+    over = game.starts_at + GAME_LASTS <= moment
+    return replace(game, status=GameStatus.FINAL if over else GameStatus.IN_PLAY)
 
 
 def played_pairs(frame: Frame) -> dict[date, list[tuple[str, str]]]:
@@ -220,13 +228,6 @@ def _sightings(game: Game, odd: OddGame | None) -> Iterator[Game]:
 def _moved(game: Game, day: date, status: GameStatus) -> Game:
     starts = game.starts_at and game.starts_at + (day - game.date)
     return replace(game, date=day, starts_at=starts, status=status)
-
-
-def _as_of(game: Game, now: datetime) -> Game:
-    if game.status is not GameStatus.SCHEDULED or game.starts_at is None or game.starts_at > now:
-        return game
-    over = game.starts_at + GAME_LASTS <= now
-    return replace(game, status=GameStatus.FINAL if over else GameStatus.IN_PLAY)
 
 
 def _days(first: date, last: date) -> Iterator[date]:

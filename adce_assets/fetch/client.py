@@ -5,6 +5,7 @@ What the body must contain is the audit's business; a response that arrived is r
 """
 
 import itertools
+import logging
 import random
 import re
 import time
@@ -19,11 +20,14 @@ from typing import Self
 
 import httpx2
 import stamina
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from adce_assets.errors import ConfigurationError, FetchError, PermanentFetchError, TransientFetchError
 from adce_assets.fetch import body, network
 from adce_assets.fetch.hosts import Host
 from adce_assets.fetch.limits import Limits
+
+LOG = logging.getLogger(__name__)
 
 MAX_REDIRECTS = 5
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 30.0
@@ -82,6 +86,7 @@ class Client:
         self._monotonic, self._sleep, self._jitter, self._resolver = monotonic, sleep, jitter, resolver
         self._sessions: dict[str, httpx2.Client] = {}
         self._lock = Lock()
+        set_on_retry_hooks([_log_retry])
 
     def get(self, host_name: str, path: str, params: Mapping[str, str] | None = None) -> Response:
         """Fetch one document; only status 200 is returned.
@@ -190,6 +195,11 @@ class Client:
             timeout=httpx2.Timeout(host.read_timeout_s, connect=host.connect_timeout_s),
             trust_env=False,
         )
+
+
+def _log_retry(details: RetryDetails) -> None:
+    """Log that a request is made again; stamina's own hook may write to standard output, which is for data."""
+    LOG.info("asked again: attempt %d failed: %s", details.retry_num, details.caused_by)
 
 
 def retry_after(value: str, sent: str, now: datetime) -> float:

@@ -7,7 +7,7 @@ until that moment. Waiting is always done outside of the lock. Which answers clo
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -105,7 +105,7 @@ class Limits:
         return max(0, row[0] - self._clock_ms()) / 1000 if row else 0.0
 
     @contextmanager
-    def _held(self, name: str, host: Host) -> Iterator[SQLiteBucket]:
+    def _held(self, name: str, host: Host) -> Generator[SQLiteBucket]:
         """Hold the thread lock and the file lock around one decision."""
         try:
             with self._lock:

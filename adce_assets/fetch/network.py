@@ -8,7 +8,7 @@ server drip for ever. This sits below the HTTP client; statuses and bodies are n
 import ipaddress
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -18,17 +18,28 @@ import httpx2
 
 from adce_assets.errors import PermanentFetchError
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]
 
-CARRIERS = tuple(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
-"""IPv6 networks whose addresses carry an IPv4 address (NAT64, 6to4, Teredo): a private one could hide in there."""
+DISGUISES = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "::/96",
+        "::ffff:0:0/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "2001::/23",
+        "192.0.0.0/24",
+    )
+)
+"""Networks whose addresses carry or stand for another (mapped, NAT64, 6to4, Teredo, protocol assignments): a private
+one could hide in there. Source: IANA's special-purpose address registries."""
 
 _until: ContextVar[tuple[Callable[[], float], float] | None] = ContextVar("adce_fetch_until", default=None)
 
 
 @contextmanager
-def deadline(seconds: float, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
+def deadline(seconds: float, clock: Callable[[], float] = time.monotonic) -> Generator[None]:
     """Let every wait of this thread's guarded connections end ``seconds`` from now."""
     token = _until.set((clock, clock() + seconds))
     try:
@@ -40,9 +51,8 @@ def deadline(seconds: float, clock: Callable[[], float] = time.monotonic) -> Ite
 def is_public(address: str) -> bool:
     """Tell whether an address is one of the internet: not private, loopback, link-local, multicast or a disguise."""
     parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address) and any(parsed in network for network in CARRIERS):
-        return False
-    return parsed.is_global and not parsed.is_multicast
+    disguised = any(parsed in network for network in DISGUISES)
+    return parsed.is_global and not parsed.is_multicast and not disguised
 
 
 def resolve(host: str, port: int) -> Sequence[str]:

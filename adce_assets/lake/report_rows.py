@@ -39,6 +39,8 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 def _decode_csv(body: bytes, columns: tuple[str, ...], bucket: str, where: str) -> Iterator[pa.Table]:
     """Read gzip members of CSV without a header; keys are URL-encoded as a form is (space is ``+``)."""
     _check_columns(columns, where)
+    if not body:
+        raise ReportError("a data file is damaged: it has no bytes, not even those of gzip", where=where)
     text = _Inflated(body, where)
     try:
         if text.is_blank():

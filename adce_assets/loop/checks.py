@@ -1,7 +1,7 @@
 """What the steps wrote in, verdicts on the loop itself out. A new check is one more entry of `CHECKS`.
 
-An incomplete lake is no fault of the loop: these checks ask whether its own words can be trusted and its own promises are
-kept. How a verdict is shown is not decided here.
+An incomplete lake is no fault of the loop: these checks ask whether its own words can be trusted and its own promises
+are kept. How a verdict is shown is not decided here.
 """
 
 from collections import Counter
@@ -109,7 +109,7 @@ def gaps_are_accounted_for(facts: Facts) -> Verdict:
         accounted[_cell(entry)] += entry["keys"] if entry["reason"] else 0
     wrong = [gap for gap in facts.before["gaps"] if accounted[_cell(gap)] != gaps[_cell(gap)]]
     lost = gaps.total() - accounted.total()
-    said = f"{gaps.total()} key(s) of {len(gaps)} gap(s) stand in {len(facts.document['tasks'])} task(s) or are explained"
+    said = f"each of {gaps.total()} key(s) stands in one of {len(facts.document['tasks'])} task(s) or is explained"
     if wrong or lost:
         said = f"{lost} key(s) of {len(wrong)} gap(s) are in no task and nobody says why: {_named(wrong)}"
     return Verdict(not wrong and lost == 0, said, {"keys": gaps.total(), "unaccounted": lost})
@@ -125,9 +125,7 @@ CHECKS = (
         nothing_is_unclassified,
         is_fault=False,
     ),
-    Check(
-        "critical_gaps_are_young", "detected_gaps", "Are critical gaps closed in time?", critical_gaps_are_young
-    ),
+    Check("critical_gaps_are_young", "detected_gaps", "Are critical gaps closed in time?", critical_gaps_are_young),
     Check(
         "gaps_are_accounted_for",
         "task_queue",

@@ -7,7 +7,7 @@ Dagster keeps a copy of a sensor's cursor with every tick. What the loop does wi
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -23,7 +23,7 @@ from adce_assets.settings import Completions
 SEEN = ("cache/completions_seen_a", "cache/completions_seen_b")
 """The two files that take turns: the one that the last tick left is whole until the next tick has ended too."""
 
-Cells = dict[str, Collection[str]]
+Cells = Mapping[str, Collection[str]]
 """The seasons that markers may name, by data set (``source/data_type``)."""
 
 
@@ -112,13 +112,14 @@ def changed(completions: Iterable[Completion]) -> int:
 def settle(waiting: Waiting, news: int, now: datetime, rules: Completions) -> tuple[Waiting, bool]:
     """Take note of ``news`` completions, and say whether the time has come to reconcile what was noticed so far.
 
-    It comes once nothing new has come for a while, and at the latest a longer while after the first.
+    It comes once nothing new has come for a while, and at the latest a longer while after the first. A clock that stands
+    still or was set back cannot tell how long: then it comes with the first look that finds nothing new.
     """
     if news:
         waiting = waiting.model_copy(update={"since": waiting.since or now, "last": now, "count": waiting.count + news})
     if waiting.since is None or waiting.last is None:
         return waiting, False
-    quiet = now - waiting.last >= timedelta(seconds=rules.quiet_seconds)
+    quiet = now - waiting.last >= timedelta(seconds=rules.quiet_seconds) or (not news and now <= waiting.last)
     long = now - waiting.since >= timedelta(seconds=rules.longest_wait_seconds)
     if not quiet and not long:
         return waiting, False

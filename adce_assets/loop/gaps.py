@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.errors import LakeError
+from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE, GAP_KEYS, GAPS, State
-from adce_assets.settings import PRIORITIES, Engine, GapDetection, Thresholds
-from adce_assets.tables import engine as open_engine
+from adce_assets.settings import PRIORITIES, GapDetection, Thresholds
+from adce_assets.tables import engine
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -111,7 +112,8 @@ class Gap:
     """The open keys of a cell that have one priority, as `detected_gaps.json` says it.
 
     ``expected_files``, ``actual_files`` and ``completeness_pct`` are of the whole cell. ``urgency`` counts the
-    completeness thresholds that the cell is below, its data type's own included. Times are ISO 8601 in UTC.
+    completeness thresholds that the cell is below, its data type's own included; ``is_schedule`` marks documents of a
+    schedule of record. Times are ISO 8601 in UTC.
     """
 
     id: str
@@ -130,6 +132,7 @@ class Gap:
     detected_at: str
     scraper: str | None
     required: bool
+    is_schedule: bool
     urgency: int
 
     @property
@@ -146,7 +149,7 @@ class GapSummary:
     document: dict[str, Any]
 
 
-def find(state: State, contract: Contract, config: GapDetection, *, engine: Engine, now: datetime) -> GapSummary:
+def find(project: Project) -> GapSummary:
     """Find the gaps of the coverage table, and write `detected_gaps.json` and `gap_keys.parquet`.
 
     A gap that was there before keeps its ``detected_at``.
@@ -154,10 +157,12 @@ def find(state: State, contract: Contract, config: GapDetection, *, engine: Engi
     Raises:
         LakeError: coverage has not been analysed yet, or its table, its summary and the contract do not go together.
     """
+    state, now = project.state, project.clock()
+    limits, config = project.settings.reconciliation.engine, project.settings.reconciliation.gap_detection
     coverage = state.read_json(COVERAGE)
-    cells = _cells(state, coverage, contract, config.completeness_thresholds)
+    cells = _cells(state, coverage, project.contract, config.completeness_thresholds)
     earlier = _first_detected(state)
-    with state.local(COVERAGE) as path, open_engine(**engine.model_dump()) as backend:
+    with state.local(COVERAGE) as path, engine(**limits.model_dump()) as backend:
         joined = _keys(backend.read_parquet(path), _cell_table(cells.values()), config, now)
         keys = backend.create_table("gap_keys", joined, temp=True)
         counted = _counted(keys).to_pyarrow().to_pylist()
@@ -169,15 +174,6 @@ def find(state: State, contract: Contract, config: GapDetection, *, engine: Engi
     document = _document(gaps, coverage["as_of"], now)
     state.write_json(GAPS, document)
     return GapSummary(tuple(gaps), document)
-
-
-def schedules_of(contract: Contract) -> dict[str, set[str]]:
-    """Say of which schedules of record each data set (``source/data_type``) holds the documents."""
-    found: dict[str, set[str]] = {}
-    for name, schedule in contract.schedules.items():
-        for entry in schedule.documents:
-            found.setdefault(entry.data_set, set()).add(name)
-    return found
 
 
 def refuse_other_run(state: State, name: str, *, said: int, found: int) -> None:
@@ -215,7 +211,7 @@ def _size(row: Mapping[str, Any]) -> int:
 
 def _cells(state: State, coverage: Mapping[str, Any], contract: Contract, thresholds: Thresholds) -> _Cells:
     cells = {}
-    schedules = schedules_of(contract)
+    schedules = _schedules(contract)
     for row in coverage["cells"]:
         data_set = contract.data_sets.get(f"{row['source']}/{row['data_type']}")
         if data_set is None:
@@ -228,6 +224,15 @@ def _cells(state: State, coverage: Mapping[str, Any], contract: Contract, thresh
         documents_of = frozenset(schedules.get(data_set.name, ()))
         cells[_name(row)] = _Cell(row, documents_of, "date" in each, bool(each), *_judge(row, thresholds))
     return cells
+
+
+def _schedules(contract: Contract) -> dict[str, set[str]]:
+    """Say of which schedules of record each data set (``source/data_type``) holds the documents."""
+    found: dict[str, set[str]] = {}
+    for name, schedule in contract.schedules.items():
+        for entry in schedule.documents:
+            found.setdefault(entry.data_set, set()).add(name)
+    return found
 
 
 def _judge(row: Mapping[str, Any], thresholds: Thresholds) -> tuple[int, int]:
@@ -317,6 +322,7 @@ def _gap(
         detected_at=min(now.isoformat(), earlier.get(counted["gap_id"], now.isoformat())),
         scraper=cell.row["scraper"],
         required=cell.row["required"],
+        is_schedule=bool(cell.schedules),
         urgency=cell.urgency,
     )
 
@@ -330,7 +336,8 @@ def _reason(cell: _Cell, counted: Mapping[str, Any], config: GapDetection) -> st
     text = " and ".join([first + of + " " + rest, *states[1:]])
     if cell.has_events and counted["newest"] is not None:
         text += f"; the newest event was {counted['newest']:%Y-%m-%d}"
-    text += f"; {BASIS_SAYS[row['basis']]} {row['expected']:,}, {row['due']:,} of them due"
+    due = "all" if row["due"] == row["expected"] else f"{row['due']:,}"
+    text += f"; {BASIS_SAYS[row['basis']]} {row['expected']:,}, {due} due"
     because = rule.because.format(days=config.critical_threshold_days)
     if priority == rule.priority:
         return f"{text}; {priority} because {because}"

@@ -14,8 +14,8 @@ from adce_assets.settings import Thresholds
 
 RECENT = timedelta(days=7)
 """The age at which a document is worth half of what it was worth when it was new."""
-COSTLY = 100
-"""The number of requests at which a task is charged half of the highest cost."""
+COSTLY_MINUTES = 1.0
+"""The time that a document takes at which half of the highest cost is charged."""
 MOST_THRESHOLDS = len(Thresholds.model_fields) + 1
 """The completeness thresholds that a cell can be below: the configured ones and its data type's own."""
 
@@ -25,7 +25,8 @@ class Facts:
     """What a score is made of.
 
     ``urgency`` counts the completeness thresholds that the cell is below, ``moment`` (UTC) is that of the newest thing
-    the task collects, ``gap_keys`` is the size of the whole gap and ``requests`` that of the task.
+    the task collects, ``gap_keys`` is the size of the whole gap, ``minutes`` is what one document takes. Of the parts
+    of one gap only ``moment`` differs, so that they are collected newest first.
     """
 
     is_schedule: bool
@@ -33,7 +34,7 @@ class Facts:
     urgency: int
     moment: datetime
     gap_keys: int
-    requests: int
+    minutes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ TERMS = (
     Term("urgency", 15.0, lambda facts, _: facts.urgency / MOST_THRESHOLDS),
     # A small gap is soon closed, and a closed cell is worth more than two that are half done.
     Term("size", 5.0, lambda facts, _: 1 / (1 + math.log10(facts.gap_keys))),
-    Term("cost", -5.0, lambda facts, _: facts.requests / (facts.requests + COSTLY)),
+    Term("cost", -5.0, lambda facts, _: facts.minutes / (facts.minutes + COSTLY_MINUTES)),
 )
 
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import Season
 from adce_assets.loop import priority
-from adce_assets.loop.gaps import CELL, ID_DIGITS, OPEN_STATES, Gap, refuse_other_run, schedules_of
+from adce_assets.loop.gaps import CELL, ID_DIGITS, OPEN_STATES, Gap, refuse_other_run
+from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE, GAP_KEYS, GAPS, QUEUE, TASK_KEYS, State
-from adce_assets.settings import PRIORITIES, Engine, TaskQueue
-from adce_assets.tables import engine as open_engine
+from adce_assets.settings import PRIORITIES, TaskQueue
+from adce_assets.tables import engine
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -65,31 +66,24 @@ class QueueSummary:
     document: dict[str, Any]
 
 
-def plan(
-    state: State,
-    contract: Contract,
-    config: TaskQueue,
-    known_scrapers: Collection[str],
-    *,
-    engine: Engine,
-    now: datetime,
-) -> QueueSummary:
+def plan(project: Project, known_scrapers: Collection[str]) -> QueueSummary:
     """Turn the detected gaps into an ordered queue, and write `gaps.json` and `task_keys.parquet`.
 
     Raises:
         LakeError: no gaps have been detected yet, or their table and their summary do not belong together.
     """
+    state, contract, now = project.state, project.contract, project.clock()
+    config, limits = project.settings.reconciliation.task_queue, project.settings.reconciliation.engine
     found = state.read_json(GAPS)
     gaps = {entry["id"]: Gap(**entry) for entry in found["gaps"]}
-    schedules = schedules_of(contract).keys()
     obstacles = {gap.id: reason for gap in gaps.values() if (reason := _obstacle(gap, contract, known_scrapers))}
-    with state.local(GAP_KEYS) as path, open_engine(**engine.model_dump()) as backend:
+    with state.local(GAP_KEYS) as path, engine(**limits.model_dump()) as backend:
         keys = backend.read_parquet(path)
         refuse_other_run(state, GAPS, said=found["total_keys"], found=keys.count().to_pyarrow().as_py())
         collectable = keys.filter(keys.gap_id.isin(sorted(gaps.keys() - obstacles)))
         parts = backend.create_table("parts", _split(collectable, config.keys_per_task), temp=True)
         rows = _summed(parts).to_pyarrow().to_pylist()
-        drafts = [_draft(gaps[row["gap_id"]], row, contract, schedules, now) for row in rows]
+        drafts = [_draft(gaps[row["gap_id"]], row, contract, now) for row in rows]
         queued, cut = _within_caps(sorted(drafts, key=_order), config)
         state.write_relation(TASK_KEYS, backend, _queued_keys(parts, queued))
     document = _document(queued, _remainder(gaps, obstacles, cut), found["as_of"], config, now)
@@ -99,6 +93,8 @@ def plan(
 
 def task_keys(state: State, task_ids: Collection[str]) -> list[TaskKey]:
     """Read the keys of tasks in the order of the queue; a task that the newest queue does not hold has none."""
+    if not task_ids:
+        return []
     return [_task_key(row) for row in _read(state, TASK_KEYS, [("task_id", "in", set(task_ids))])]
 
 
@@ -170,21 +166,18 @@ def _summed(parts: "ir.Table") -> "ir.Table":
     return summed.mutate(id="task-" + summed.text.hexdigest("sha256")[:ID_DIGITS]).drop("text")
 
 
-def _draft(
-    gap: Gap, row: Mapping[str, Any], contract: Contract, schedules: Collection[str], now: datetime
-) -> _Draft:
+def _draft(gap: Gap, row: Mapping[str, Any], contract: Contract, now: datetime) -> _Draft:
     data_set = contract.data_sets[f"{gap.source}/{gap.data_type}"]
     counts = {state: row[state] for state in OPEN_STATES}
-    keys = sum(counts.values())
     facts = priority.Facts(
-        is_schedule=data_set.name in schedules,
+        is_schedule=gap.is_schedule,
         required=gap.required,
         urgency=gap.urgency,
         moment=_moment(data_set, gap.season, row["newest"], now),
         gap_keys=gap.keys,
-        requests=keys,
+        minutes=data_set.declared.minutes_per_file,
     )
-    minutes = round(keys * data_set.declared.minutes_per_file, 2)
+    minutes = round(sum(counts.values()) * data_set.declared.minutes_per_file, 2)
     return _Draft(row["id"], gap, row["part"], counts, priority.score(facts, now), minutes)
 
 
@@ -197,8 +190,10 @@ def _moment(data_set: DataSet, season: str, newest: datetime, now: datetime) -> 
     return min(now, datetime.combine(data_set.calendar.starts_on(Season.parse(season).next), time(), UTC))
 
 
-def _order(draft: _Draft) -> tuple[int, float, str]:
-    return PRIORITIES.index(draft.gap.priority), -draft.score, draft.id
+def _order(draft: _Draft) -> tuple[int, float, str, str, str, int]:
+    """Order by priority, then score; equals by name and part, so that data types with like holes go side by side."""
+    gap = draft.gap
+    return PRIORITIES.index(gap.priority), -draft.score, gap.source, gap.data_type, gap.season, draft.part
 
 
 def _within_caps(drafts: list[_Draft], config: TaskQueue) -> tuple[list[_Draft], Counter[tuple[str, str]]]:
@@ -266,7 +261,7 @@ def _document(
 
 def _entry(draft: _Draft, keys_per_task: int) -> dict[str, Any]:
     gap, parts = draft.gap, math.ceil(draft.gap.keys / keys_per_task)
-    part = f"part {draft.part + 1} of {parts} ({draft.keys:,} keys): " if parts > 1 else ""
+    part = f"part {draft.part + 1} of {parts}, {draft.keys:,} of {gap.keys:,} keys: " if parts > 1 else ""
     return {
         "id": draft.id,
         "priority": gap.priority,

@@ -140,7 +140,7 @@ class _Run:
 
     def take(self, outcome: Collected | Failed) -> None:
         """Promote what was collected, count what was not."""
-        self.urls.add(outcome.url)
+        self.urls |= {outcome.url} - {""}
         if isinstance(outcome, Failed):
             self._failed(outcome.wanted, outcome.error)
             return
@@ -214,4 +214,3 @@ class _Run:
                 finished_at=self.clock(),
                 producer=PRODUCER,
             )
-

@@ -14,12 +14,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from filelock import FileLock
@@ -98,34 +94,46 @@ def ministack_bucket(ministack_url: str) -> S3Store:
     return connected(ministack_url)
 
 
-@pytest.fixture(params=["file", "moto", "ministack", "ministack with a prefix"])
+@pytest.fixture(scope="session")
+def ministack_prefix(ministack_bucket: S3Store) -> S3Store:
+    """A lake below a prefix of another bucket, between neighbours that are none of its business."""
+    bucket = reached_alike(ministack_bucket, "shared", "")
+    bucket._client.create_bucket(Bucket="shared")
+    bucket.put("lake/ra", b"shares only the first letters")
+    bucket.put("lake/raw/", b"a placeholder, as consoles make them")
+    bucket.put("lake/raw0", b"sorts just behind")
+    return reached_alike(ministack_bucket, "shared", "lake/raw")
+
+
+@pytest.fixture(params=["file", "moto_bucket", "ministack_bucket", "ministack_prefix"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LakeStore]:
     """Each kind of store, empty."""
     if request.param == "file":
         (tmp_path / "lake").mkdir()
         yield FileStore(tmp_path / "lake")
         return
-    bucket: S3Store = request.getfixturevalue("moto_bucket" if request.param == "moto" else "ministack_bucket")
-    if "prefix" not in request.param:
-        yield bucket
-    else:
-        bucket.put("lake/ra", b"a neighbour that only shares the first letters")
-        bucket.put("lake/raw/", b"")
-        bucket.put("lake/raw0", b"a neighbour that sorts behind")
-        below = S3Store(BUCKET, "lake/raw")
-        vars(below)["_connection"] = vars(bucket)["_connection"]
-        yield below
-    for found in list(bucket.list()):
-        bucket.delete(found.key)
-
-
-@pytest.fixture
-def s3_store(request: pytest.FixtureRequest) -> Iterator[S3Store]:
-    """An empty bucket of MiniStack, the more exact of the two servers."""
-    bucket: S3Store = request.getfixturevalue("ministack_bucket")
+    bucket: S3Store = request.getfixturevalue(request.param)
     yield bucket
     for found in list(bucket.list()):
         bucket.delete(found.key)
+
+
+@pytest.fixture(scope="session")
+def large_store(ministack_bucket: S3Store) -> S3Store:
+    """A bucket of several pages."""
+    return reached_alike(ministack_bucket, LARGE_BUCKET, "")
+
+
+@pytest.fixture
+def large_keys() -> list[str]:
+    """What `large_store` holds, in order."""
+    return LARGE_KEYS
+
+
+@pytest.fixture(scope="session")
+def aws_environment() -> dict[str, str]:
+    """What names the servers of these tests in the environment, but for the endpoint."""
+    return AWS
 
 
 @pytest.fixture
@@ -138,62 +146,14 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-@pytest.fixture
-def scripted(aws: pytest.MonkeyPatch) -> Iterator["ScriptedS3"]:
-    """A server that answers as it is told, and is found by every store that the test makes."""
-    with scripted_server() as server:
-        aws.setenv("AWS_ENDPOINT_URL", server.url)
-        yield server
-
-
-@contextmanager
-def scripted_server() -> Iterator["ScriptedS3"]:
-    script = ScriptedS3()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(script))
-    script.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield script
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@dataclass
-class Answer:
-    """What to send: all of it, or only the first `cut` bytes before the connection is dropped, or reset."""
-
-    body: bytes = b""
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    cut: int | None = None
-    reset: bool = False
-
-
-@dataclass
-class Request:
-    """What a store has asked."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class ScriptedS3:
-    """Answers in the order given, the last again and again; each may look at all the requests so far."""
-
-    url: str = ""
-    answers: list[Answer | Callable[[list[Request]], Answer]] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-
-    def next(self, request: Request) -> Answer:
-        answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
-        self.requests.append(request)
-        return answer(self.requests) if callable(answer) else answer
+def reached_alike(store: S3Store, bucket: str, prefix: str) -> S3Store:
+    """Make a store on the same server, whose environment is no longer set."""
+    other = S3Store(bucket, prefix)
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {**AWS, "AWS_ENDPOINT_URL": store._client.meta.endpoint_url}.items():
+            environment.setenv(name, value)
+        assert other._connection
+    return other
 
 
 def connected(url: str) -> S3Store:
@@ -204,32 +164,6 @@ def connected(url: str) -> S3Store:
         store = S3Store(BUCKET)
         store._client.create_bucket(Bucket=BUCKET)
     return store
-
-
-def _handler(script: ScriptedS3) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = script.next(Request(self.command, self.path, headers, self.rfile.read(length)))
-            if answer.reset:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-            else:
-                self.send_response(answer.status)
-                for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(b"" if self.command == "HEAD" else answer.body[: answer.cut])
-            self.close_connection = answer.reset or answer.cut is not None
-
-        do_HEAD = do_PUT = do_DELETE = do_POST = do_GET  # noqa: N815 - names that http.server looks for
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    return Handler
 
 
 def _ministack_environment() -> Path:

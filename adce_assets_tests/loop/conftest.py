@@ -14,8 +14,9 @@ import pytest
 from adce_assets.contract.loading import Contract, load_contract
 from adce_assets.lake.store import open_store
 from adce_assets.loop import gaps, tasks
+from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE, State
-from adce_assets.settings import Engine, GapDetection, TaskQueue
+from adce_assets.settings import AutonomousConfig, ReconciliationConfig, Settings
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
 AS_OF = "2025-01-15T11:00:00+00:00"
@@ -25,7 +26,7 @@ version: 1
 leagues:
   nba: {first_season: 1946-47, season_starts: 7}
 ids:
-  espn_game: {pattern: '\\d{9}', examples: ['401584783']}
+  espn_game: {pattern: '\\d{9}'}
 schedules:
   espn:
     league: nba
@@ -35,8 +36,8 @@ schedules:
     league: nba
     id: espn_game
     documents:
-      - {data_set: nba_api/schedule, format: cdn_nba}
-      - {data_set: nba_api/schedule_mirror, format: cdn_nba}
+      - {data_set: nba_api/schedule, format: nba_schedule}
+      - {data_set: nba_api/schedule_mirror, format: nba_schedule}
 dimensions:
   award: {values: [mvp, roy]}
 sources:
@@ -74,13 +75,13 @@ sources:
     schedule: nba
     data_types:
       schedule: {description: a season, templates: ['nba/{season}.json'], scraper: nba_schedule}
-      schedule_mirror: {description: the same, templates: ['nba2/{season}.json'], required: false, scraper: nba_schedule}
+      schedule_mirror: {description: copy, templates: ['nba2/{season}.json'], required: false, scraper: nba_schedule}
       tracking: {description: optional, templates: ['tracking/{season}.json'], required: false, scraper: nba_tracking}
-      awards: {description: all, templates: ['awards/{award}.json'], for_each: [award], seasons: all, scraper: nba_awards}
+      awards: {description: '', templates: ['awards/{award}.json'], for_each: [award], seasons: all, scraper: nba_any}
       manual: {description: nobody collects it, templates: ['manual/{season}.json']}
 """
 
-SCRAPERS = ("espn_scoreboard", "espn_summary", "espn_odds", "nba_schedule", "nba_tracking", "nba_awards")
+SCRAPERS = ("espn_scoreboard", "espn_summary", "espn_odds", "nba_schedule", "nba_tracking", "nba_any")
 BASIS = {"game": "schedule", "date": "calendar"}
 
 
@@ -181,13 +182,24 @@ class Loop:
         return state
 
     def find(self, state: State, *, now: datetime = NOW, **config: Any) -> gaps.GapSummary:
-        return gaps.find(state, self.contract, GapDetection(**config), engine=Engine(), now=now)
+        return gaps.find(self._project(state, now, gap_detection=config))
 
     def plan(
         self, state: State, *, now: datetime = NOW, scrapers: Sequence[str] = SCRAPERS, **config: Any
     ) -> dict[str, Any]:
-        summary = tasks.plan(state, self.contract, TaskQueue(**config), scrapers, engine=Engine(), now=now)
-        return summary.document
+        return tasks.plan(self._project(state, now, task_queue=config), scrapers).document
+
+    def _project(self, state: State, now: datetime, **reconciliation: Any) -> Project:
+        settings = Settings(
+            home=Path("/nowhere"),
+            state_url=state.store.url,
+            configured_lake=None,
+            host_urls={},
+            clock=lambda: now,
+            reconciliation=ReconciliationConfig.model_validate(reconciliation),
+            autonomous=AutonomousConfig(),
+        )
+        return Project(settings, self.contract, state.store, state)
 
     def _summary(self, rows: Sequence[Row]) -> dict[str, Any]:
         counts: dict[tuple[str, str, str, str], Counter[str]] = {}

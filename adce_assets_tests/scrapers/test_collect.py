@@ -145,11 +145,11 @@ def test_a_key_that_fails_stops_no_other(contract: Contract, lake: LakeStore, tm
     }
     for session in collecting(contract, lake, tmp_path, **troubles):
         report = session.run(*(session.want("box_scores", f"box_scores/{game.game_id}.json") for game in GAMES))
+        found = report.data_sets["espn/box_scores"]
         assert session.data() == ["box_scores/401584783.json"]
-    found = report.data_sets["espn/box_scores"]
-    assert (found.asked, found.written) == (4, 1)
-    assert found.failed == {"PermanentFetchError": 1, "VerifyError": 2}
-    assert {key for key, _ in found.worst} == {f"box_scores/40158478{number}.json" for number in range(3)}
+        assert (found.asked, found.written) == (4, 1)
+        assert found.failed == {"PermanentFetchError": 1, "VerifyError": 2}
+        assert {key for key, _ in found.worst} == {f"box_scores/40158478{number}.json" for number in range(3)}
 
 
 def test_a_cell_of_which_nothing_could_be_had_is_marked_failed(

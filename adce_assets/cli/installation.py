@@ -1,0 +1,15 @@
+"""The environment in, the loop's files out: all that a command needs which only shows what is known."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from adce_assets.loop.state import State
+
+
+def state() -> "State":
+    """Open the files of the loop; neither the lake nor the contract is looked at."""
+    from adce_assets.lake.store import open_store
+    from adce_assets.loop.state import State
+    from adce_assets.settings import load_settings
+
+    return State(open_store(load_settings().state_url))

@@ -1,0 +1,49 @@
+"""The contract, the scrapers and the settings in, everything that Dagster loads out."""
+
+import warnings
+from collections.abc import Mapping
+
+import dagster as dg
+
+from adce_assets.contract.loading import load_contract
+from adce_assets.defs.checks import fresh_check
+from adce_assets.defs.data_sets import cells_of, data_set_assets, key_of, partition_sets, scrapers_of
+from adce_assets.defs.jobs import collect_jobs, reconciliation_job, reconciliation_schedule
+from adce_assets.defs.loop import LoopAssets
+from adce_assets.defs.resources import ProjectResource
+from adce_assets.defs.sensors import Sensors
+from adce_assets.scrapers.catalogue import load_catalogue
+from adce_assets.settings import load_settings
+
+
+def build_defs(environment: Mapping[str, str] | None = None) -> dg.Definitions:
+    """Make fresh definitions of the installation that the environment (default: the process's own) names.
+
+    Nothing but configuration is read: neither the lake nor the state need be there.
+
+    Raises:
+        ConfigurationError: a configuration file is faulty, or the contract and the scrapers do not go together.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return _built(environment)
+
+
+def _built(environment: Mapping[str, str] | None) -> dg.Definitions:
+    settings = load_settings(environment)
+    contract, catalogue = load_contract(settings.contract_path), load_catalogue(settings.scraper_config_path)
+    scrapers, partitions = scrapers_of(contract, catalogue), partition_sets(contract, settings.clock())
+    reconciliation = reconciliation_job()
+    sensors = Sensors(contract, settings.autonomous.intervals, scrapers, cells_of(contract, partitions), reconciliation)
+    return dg.Definitions(
+        assets=[
+            *data_set_assets(contract, catalogue, partitions),
+            *LoopAssets(contract, catalogue, settings).all(key_of(data) for data in contract.data_sets.values()),
+        ],
+        asset_checks=[fresh_check(contract)],
+        jobs=[reconciliation, *collect_jobs(contract, scrapers).values()],
+        schedules=[reconciliation_schedule(settings, reconciliation)],
+        sensors=sensors.all(),
+        resources={"project": ProjectResource(environment=dict(environment or {}))},
+        executor=dg.in_process_executor,
+    )

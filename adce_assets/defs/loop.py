@@ -1,0 +1,154 @@
+"""The steps of the loop as assets: inventory, coverage, gaps, queue, each after the one before.
+
+An asset calls its step and tells what the step wrote; what a step does is decided in ``loop/``. Each step reads and
+writes files of the state, so that the command line and these assets are one and the same loop.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from importlib.metadata import version
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from adce_assets.contract.loading import Contract
+from adce_assets.defs import metadata
+from adce_assets.defs.checks import judged, report_open_seasons, specs_of
+from adce_assets.defs.resources import ProjectResource
+from adce_assets.loop.project import Project
+from adce_assets.loop.state import GAPS
+from adce_assets.progress import current_progress
+from adce_assets.scrapers.catalogue import Catalogue
+from adce_assets.settings import Settings
+
+GROUP = "loop"
+REPORT = "aws_inventory_report"
+STEPS = ("lake_inventory", "coverage_analysis", "detected_gaps", "task_queue")
+"""The assets of the loop, in their order. People's sensors and scripts rely on these names."""
+POOL = "reconciliation"
+"""One reconciliation at a time: two would write the same files."""
+
+
+class Mode(Enum):
+    """Where an inventory comes from."""
+
+    CONFIGURED = "configured"
+    LIST = "list"
+    AWS = "aws"
+
+
+class InventoryConfig(dg.Config):
+    """How the inventory is taken."""
+
+    mode: Mode = Field(
+        default=Mode.CONFIGURED,
+        description="`list` lists the lake, `aws` reads the newest AWS Inventory report, `configured` does what "
+        "`config/reconciliation_config.yaml` says.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LoopAssets:
+    """Makes the assets of the loop, for a contract and the configured scrapers."""
+
+    contract: Contract
+    catalogue: Catalogue
+    settings: Settings
+
+    def all(self, data_sets: Iterable[dg.AssetKey]) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+        """Make the report, which AWS writes, and the four steps; the inventory is of all data sets."""
+        report = dg.AssetSpec(
+            REPORT,
+            group_name=GROUP,
+            kinds={"aws", "s3"},
+            description="The newest complete report of AWS Inventory. AWS writes it; a sensor notices it.",
+        )
+        return [report, self._inventory([REPORT, *data_sets]), self._coverage(), self._gaps(), self._queue()]
+
+    def _inventory(self, upstream: list[Any]) -> dg.AssetsDefinition:
+        @dg.asset(
+            **self._common("lake_inventory"),
+            deps=upstream,
+            description="Every object of the lake, what its key says it is, and the moment for which that is true.",
+        )
+        def lake_inventory(config: InventoryConfig, project: ProjectResource) -> dg.MaterializeResult:
+            from adce_assets.loop.inventory import take
+
+            opened = project.open(self.contract)
+            mode = None if config.mode is Mode.CONFIGURED else config.mode.value
+            document = take(opened, mode=mode, progress=current_progress.get()).document
+            return _told("lake_inventory", opened, document, metadata.of_inventory(document))
+
+        return lake_inventory
+
+    def _coverage(self) -> dg.AssetsDefinition:
+        @dg.asset(
+            **self._common("coverage_analysis"),
+            deps=["lake_inventory"],
+            description="The state of every expected key, summed up by source, data type and season.",
+        )
+        def coverage_analysis(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
+            from adce_assets.loop.coverage import analyse
+
+            opened = project.open(self.contract)
+            document = analyse(opened, progress=current_progress.get()).document
+            report_open_seasons(context.instance, self.contract, document)
+            return _told("coverage_analysis", opened, document, metadata.of_coverage(document))
+
+        return coverage_analysis
+
+    def _gaps(self) -> dg.AssetsDefinition:
+        @dg.asset(
+            **self._common("detected_gaps"),
+            deps=["coverage_analysis"],
+            description="What is missing, stale or damaged, by cell, with one priority and a reason in words.",
+        )
+        def detected_gaps(project: ProjectResource) -> dg.MaterializeResult:
+            from adce_assets.loop.gaps import find
+
+            opened = project.open(self.contract)
+            document = find(opened).document
+            return _told("detected_gaps", opened, document, metadata.of_gaps(document))
+
+        return detected_gaps
+
+    def _queue(self) -> dg.AssetsDefinition:
+        @dg.asset(
+            **self._common("task_queue"),
+            deps=["detected_gaps"],
+            description="The tasks that close the gaps, the most urgent first, and what was left out and why.",
+        )
+        def task_queue(project: ProjectResource) -> dg.MaterializeResult:
+            from adce_assets.loop.tasks import plan
+
+            opened = project.open(self.contract)
+            document = plan(opened, known_scrapers=self.catalogue.scrapers.keys()).document
+            return _told("task_queue", opened, document, metadata.of_queue(document), opened.state.read_json(GAPS))
+
+        return task_queue
+
+    def _common(self, step: str) -> dict[str, Any]:
+        fresh = timedelta(hours=self.settings.autonomous.intervals.fresh_within_hours)
+        return {
+            "name": step,
+            "group_name": GROUP,
+            "owners": ["team:adce"],
+            "kinds": {"duckdb", "parquet"},
+            "code_version": version("adce"),
+            "pool": POOL,
+            "freshness_policy": dg.FreshnessPolicy.time_window(fail_window=fresh),
+            "check_specs": specs_of(step),
+        }
+
+
+def _told(
+    step: str,
+    project: Project,
+    document: dict[str, Any],
+    described: metadata.Metadata,
+    before: dict[str, Any] | None = None,
+) -> dg.MaterializeResult:
+    return dg.MaterializeResult(metadata=described, check_results=judged(step, project, document, before or {}))

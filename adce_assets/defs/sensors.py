@@ -1,0 +1,241 @@
+"""What has happened outside in, runs and recorded events out.
+
+A sensor decides nothing: it reads, asks one function of the rooms, and turns the answer into requests. A tick that
+cannot read the lake fails, keeps its cursor and is tried again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from adce_assets.contract.loading import Contract
+from adce_assets.contract.seasons import WHOLE_HISTORY
+from adce_assets.defs.collecting import CollectConfig
+from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, RUN_TAGS, UNFINISHED, job_name
+from adce_assets.defs.loop import REPORT
+from adce_assets.defs.resources import ProjectResource
+from adce_assets.loop.completions import (
+    Finished,
+    Notice,
+    Waiting,
+    changed,
+    finished,
+    notice,
+    read_seen,
+    settle,
+    write_seen,
+)
+from adce_assets.loop.dispatch import Batch, batches
+from adce_assets.loop.project import Project
+from adce_assets.loop.state import QUEUE
+from adce_assets.settings import Dispatch, Intervals
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+BATCH_TAG, LANE_TAG, QUEUE_TAG, SCRAPER_TAG = "adce/batch", "adce/lane", "adce/queue", "adce/scraper"
+
+Look = Callable[[dg.SensorEvaluationContext, Project], dg.SensorResult | dg.SkipReason]
+"""One look at the installation: what a sensor does in a tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sensors:
+    """Makes the sensors, for a contract and the data sets that have a scraper.
+
+    Attributes:
+        contract: What the assets were made from.
+        intervals: How often each sensor looks.
+        scrapers: The scraper of each data set (``source/data_type``) that can be collected.
+        cells: The seasons of each data set.
+        reconciliation: The job that a report or a completion asks for.
+    """
+
+    contract: Contract
+    intervals: Intervals
+    scrapers: Mapping[str, str]
+    cells: Mapping[str, list[str]]
+    reconciliation: "UnresolvedAssetJobDefinition"
+
+    def all(self) -> list[dg.SensorDefinition]:
+        """Make the three sensors of the loop."""
+        found = [
+            self._sensor(
+                "inventory_report_sensor",
+                self._look_for_a_report,
+                "A new complete AWS Inventory report is recorded and asks for a reconciliation.",
+                minimum_interval_seconds=self.intervals.inventory_report_seconds,
+                job=self.reconciliation,
+            ),
+            self._sensor(
+                "completion_sensor",
+                self._look_for_completions,
+                "Completion markers are recorded, and together ask for one reconciliation once it is quiet.",
+                minimum_interval_seconds=self.intervals.completion_seconds,
+                job=self.reconciliation,
+            ),
+        ]
+        if self.scrapers:
+            tasks = self._sensor(
+                "task_queue_sensor",
+                self._look_at_the_queue,
+                "Tasks of the queue become runs of the data sets' partitions, the most urgent first.",
+                minimum_interval_seconds=self.intervals.task_queue_seconds,
+                asset_selection=dg.AssetSelection.assets(*(name.split("/") for name in self.scrapers)),
+            )
+            found.append(tasks)
+        return found
+
+    def _sensor(self, name: str, look: Look, description: str, **options: Any) -> dg.SensorDefinition:
+        @dg.sensor(name=name, description=description, default_status=dg.DefaultSensorStatus.RUNNING, **options)
+        def sensor(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SensorResult | dg.SkipReason:
+            if project.settings().configured_lake is None:
+                return dg.SkipReason(NO_LAKE)
+            return look(context, project.open(self.contract))
+
+        return sensor
+
+    def _look_for_a_report(
+        self, context: dg.SensorEvaluationContext, project: Project
+    ) -> dg.SensorResult | dg.SkipReason:
+        from adce_assets.lake.report import newest
+
+        scanning = project.settings.reconciliation.s3
+        manifest = newest(project.lake, prefix=scanning.inventory_prefix, config_id=scanning.inventory_id)
+        if manifest is None:
+            return dg.SkipReason(f"no complete report under {project.lake.url}/{scanning.inventory_prefix}")
+        if manifest.checksum == context.cursor:
+            return dg.SkipReason(f"the newest report is still that of {manifest.created_at.isoformat()}")
+        recorded = dg.AssetMaterialization(
+            REPORT,
+            metadata={
+                "as_of": dg.MetadataValue.timestamp(manifest.created_at),
+                "files": len(manifest.files),
+                "bytes": sum(file.size for file in manifest.files),
+                "format": manifest.file_format,
+                "folder": manifest.prefix,
+            },
+            tags={"dagster/data_version": manifest.checksum},
+        )
+        request = dg.RunRequest(run_key=f"report:{manifest.checksum}", tags=RUN_TAGS)
+        return dg.SensorResult([request], asset_events=[recorded], cursor=manifest.checksum)
+
+    def _look_for_completions(self, context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResult:
+        from adce_assets.scrapers.collect import PRODUCER
+
+        rules, now = project.settings.autonomous.completions, project.clock()
+        before = Waiting.model_validate_json(context.cursor) if context.cursor else Waiting()
+        seen = read_seen(project.state, before)
+        found = notice(project.lake, seen, cells=self.cells, limit=rules.markers_per_tick)
+        for refused in found.refused:
+            context.log.warning("refused the marker `%s`: %s", refused.key, refused.reason)
+        noted = write_seen(project.state, before, found.seen) if found.seen != seen else before
+        waiting, is_time = settle(noted, changed(found.completions), now, rules)
+        of_others = finished(found.completions, own=PRODUCER)
+        asks = [dg.RunRequest(run_key=f"completions:{before.since or now}", tags=RUN_TAGS)]
+        return dg.SensorResult(
+            run_requests=asks if is_time else [],
+            skip_reason=None if is_time else dg.SkipReason(_said(found, of_others, waiting)),
+            asset_events=[_recorded(entry) for entry in of_others],
+            cursor=waiting.model_dump_json(),
+        )
+
+    def _look_at_the_queue(
+        self, context: dg.SensorEvaluationContext, project: Project
+    ) -> dg.SensorResult | dg.SkipReason:
+        if project.state.store.head(f"{QUEUE}.json") is None:
+            return dg.SkipReason(f"there is no queue yet: run the job `{self.reconciliation.name}`")
+        queue = project.state.read_json(QUEUE)
+        flights = self._in_flight(context.instance)
+        chosen = batches(
+            queue | {"tasks": [task for task in queue["tasks"] if self._can_be_run(task)]},
+            in_flight=flights.lanes,
+            done=_started(context.instance, queue["generated_at"]),
+            limits=flights.beside_others(project.settings.autonomous.dispatch),
+            groups=self.scrapers,
+        )
+        if not chosen:
+            return dg.SkipReason(f"nothing to start: {len(queue['tasks'])} queued, {len(flights.lanes)} in flight")
+        return dg.SensorResult([_request(batch, queue["generated_at"]) for batch in chosen])
+
+    def _can_be_run(self, task: Mapping[str, Any]) -> bool:
+        """Tell whether these definitions have the asset and the partition: the queue may know a newer contract."""
+        name = f"{task['source']}/{task['data_type']}"
+        return name in self.scrapers and task["season"] in self.cells[name]
+
+    def _in_flight(self, instance: dg.DagsterInstance) -> "Flights":
+        runs = instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED)))
+        own = [run.tags[LANE_TAG] for run in runs if LANE_TAG in run.tags]
+        others = [lane for run in runs if LANE_TAG not in run.tags for lane in self._lanes_of(run)]
+        return Flights(tuple(own), tuple(others))
+
+    def _lanes_of(self, run: dg.DagsterRun) -> set[str]:
+        """Say which cells a run collects that a person or a backfill started."""
+        if run.asset_selection is not None:
+            names = {"/".join(key.path) for key in run.asset_selection}
+        else:
+            names = {name for name in self.scrapers if job_name(self.contract, name) == run.job_name}
+        season = run.tags.get("dagster/partition", WHOLE_HISTORY)
+        return {f"{self.scrapers[name]}/{season}" for name in names if name in self.scrapers}
+
+
+@dataclass(frozen=True, slots=True)
+class Flights:
+    """The lanes of runs that are queued or running: the sensor's own, and those that others started."""
+
+    own: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @property
+    def lanes(self) -> list[str]:
+        """All of them, one entry a run."""
+        return [*self.own, *self.others]
+
+    def beside_others(self, limits: Dispatch) -> Dispatch:
+        """Leave the sensor its own number of runs: a backfill of history must not keep tonight's games waiting."""
+        return limits.model_copy(update={"max_runs_in_flight": limits.max_runs_in_flight + len(self.others)})
+
+
+def _started(instance: dg.DagsterInstance, generated_at: str) -> set[str]:
+    """Name the batches of a queue that have become runs, however these ended."""
+    return {run.tags[BATCH_TAG] for run in instance.get_runs(dg.RunsFilter(tags={QUEUE_TAG: generated_at}))}
+
+
+def _request(batch: Batch, generated_at: str) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=batch.id,
+        partition_key=None if batch.season == WHOLE_HISTORY else batch.season,
+        asset_selection=[dg.AssetKey(name.split("/")) for name in batch.data_sets],
+        asset_check_keys=[],
+        run_config=dg.RunConfig(ops={batch.scraper: CollectConfig(task_ids=list(batch.task_ids))}),
+        tags={
+            PRIORITY_TAG: str(batch.dagster_priority),
+            BATCH_TAG: batch.id,
+            LANE_TAG: batch.lane,
+            QUEUE_TAG: generated_at,
+            SCRAPER_TAG: batch.scraper,
+        },
+    )
+
+
+def _recorded(entry: Finished) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        [entry.source, entry.data_type],
+        partition=None if entry.season == WHOLE_HISTORY else entry.season,
+        metadata={
+            "collected": entry.keys,
+            "records": entry.records,
+            "markers": entry.markers,
+            "producers": ", ".join(entry.producers),
+            "finished_at": dg.MetadataValue.timestamp(entry.finished_at),
+        },
+    )
+
+
+def _said(found: Notice, of_others: list[Finished], waiting: Waiting) -> str:
+    return (
+        f"{len(found.completions)} new marker(s), {len(of_others)} cell(s) of other producers recorded, "
+        f"{len(found.refused)} refused, {found.unread} unread; {waiting.count} completion(s) wait for a reconciliation"
+    )

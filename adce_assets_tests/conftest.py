@@ -1,0 +1,96 @@
+"""Small projects for tests: a contract from YAML text, a lake and a state on the file system, a clock that stands still.
+
+What a test wants the loop to find is either laid out directly, as the tables that an inventory writes, or put into the
+lake as real files.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from adce_assets.contract.events import Event
+from adce_assets.contract.expected import events_table
+from adce_assets.contract.loading import load_contract
+from adce_assets.lake.classify import Classifier
+from adce_assets.lake.store import OBJECT_SCHEMA, StoredObject, open_store
+from adce_assets.loop import coverage
+from adce_assets.loop.project import Project
+from adce_assets.loop.state import COVERAGE, INVENTORY, SCHEDULE, VERDICTS, State
+from adce_assets.settings import AutonomousConfig, ReconciliationConfig, Settings
+
+NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Makes projects, and lays out what their inventories would say."""
+
+    folder: Callable[[], Path]
+
+    def project(
+        self,
+        contract: str,
+        *,
+        now: datetime | Callable[[], datetime] = NOON,
+        tables: Mapping[str, str] | None = None,
+        **scanning: Any,
+    ) -> Project:
+        """Make a project in a folder of its own; ``tables`` are the contract's CSV files, ``scanning`` its section."""
+        home = self.folder()
+        (home / "inventory").mkdir()
+        (home / "lake").mkdir()
+        for name, text in {**(tables or {}), "data_inventory.yaml": contract}.items():
+            (home / "inventory" / name).write_text(text)
+        settings = Settings(
+            home=home,
+            state_url=(home / "inventory").as_uri(),
+            configured_lake=(home / "lake").as_uri(),
+            host_urls={},
+            clock=now if callable(now) else lambda: now,
+            reconciliation=ReconciliationConfig.model_validate({"s3": scanning}),
+            autonomous=AutonomousConfig(),
+        )
+        loaded = load_contract(settings.contract_path)
+        return Project(settings, loaded, open_store(settings.lake_url), State(open_store(settings.state_url)))
+
+    def lay_out(
+        self,
+        project: Project,
+        objects: Iterable[StoredObject] = (),
+        *,
+        events: Iterable[Event] = (),
+        verdicts: Mapping[tuple[str, str], str | None] | None = None,
+        as_of: datetime | None = None,
+    ) -> None:
+        """Write the tables of an inventory of these objects; ``verdicts`` are by key and etag."""
+        held, known, looks = list(objects), list(events), dict(verdicts or {})
+        columns = {name: [getattr(found, name) for found in held] for name in OBJECT_SCHEMA.names}
+        table = pa.table(columns, schema=OBJECT_SCHEMA)
+        seasons: dict[str, dict[str, str]] = {}
+        for event in known:
+            if event.game_id is not None and event.basis == "schedule":
+                seasons.setdefault(event.schedule, {})[event.game_id] = event.season
+        placed = Classifier(project.contract, seasons).place_all(columns["key"])
+        for name in placed.column_names:
+            table = table.append_column(name, placed[name])
+        judged = {"key": [key for key, _ in looks], "etag": [etag for _, etag in looks], "verdict": [*looks.values()]}
+        project.state.write_table(INVENTORY, table)
+        project.state.write_table(SCHEDULE, events_table(known))
+        project.state.write_table(VERDICTS, pa.table(judged, schema=pa.schema(dict.fromkeys(judged, pa.string()))))
+        project.state.write_json(INVENTORY, {"as_of": (as_of or project.clock()).isoformat()})
+
+    def cover(self, project: Project) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Analyse the coverage; return its document and its rows as they were written."""
+        document = coverage.analyse(project).document
+        return document, project.state.read_table(COVERAGE).to_pylist()
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Lend a maker of small projects."""
+    return Workshop(lambda: tmp_path_factory.mktemp("project"))

@@ -1,0 +1,235 @@
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adce_assets.errors import ConditionFailedError, LakeError, VerifyError
+from adce_assets.fetch.audit import AuditResult
+from adce_assets.fetch.staging import Outcome, Promotion, promote
+from adce_assets.lake.store import LakeStore, StoredObject, open_store
+
+KEY = "pbp/401584783.json"
+GOOD, NEWER, BAD = b'{"good":1}', b'{"good":2}', b"<html>"
+
+
+def audited(body: bytes) -> AuditResult:
+    if b"good" not in body:
+        raise VerifyError("not good", where="`good`")
+    return AuditResult(7)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LakeStore:
+    return open_store((tmp_path / "lake").as_uri())
+
+
+def bring(store: LakeStore, body: bytes = GOOD, **changes: Any) -> Promotion:
+    arguments: dict[str, Any] = {"run_id": "run-1", "audit": audited, "expected_etag": None}
+    return promote(store, changes.pop("key", KEY), body, **(arguments | changes))
+
+
+def lake(store: LakeStore) -> dict[str, bytes]:
+    try:
+        return {found.key: store.get(found.key) for found in store.list()}
+    except LakeError:
+        return {}
+
+
+def test_a_good_body_is_all_that_is_left(store: LakeStore):
+    promotion = bring(store)
+    assert lake(store) == {KEY: GOOD}
+    head = store.head(KEY)
+    assert head is not None
+    assert promotion == Promotion(KEY, head.etag, 10, hashlib.sha256(GOOD).hexdigest(), 7, Outcome.WRITTEN)
+
+
+def test_a_bad_body_is_kept_aside_with_the_reason(store: LakeStore):
+    with pytest.raises(VerifyError, match="not good") as caught:
+        bring(store, BAD)
+    place = f"_adce/quarantine/run-1/{KEY}"
+    assert place in str(caught.value)
+    kept = lake(store)
+    assert kept.keys() == {place, f"{place}.reason.json"}
+    assert kept[place] == BAD
+    reason = json.loads(kept[f"{place}.reason.json"])
+    assert reason == {
+        "key": KEY,
+        "what": "not good",
+        "where": "`good`",
+        "bytes": 6,
+        "sha256": hashlib.sha256(BAD).hexdigest(),
+    }
+
+
+def test_a_damaged_object_is_replaced(store: LakeStore):
+    etag = store.put(KEY, BAD)
+    assert bring(store, expected_etag=etag).outcome is Outcome.WRITTEN
+    assert lake(store) == {KEY: GOOD}
+
+
+def test_a_good_object_of_another_writer_is_left_and_accepted(store: LakeStore):
+    etag = store.put(KEY, NEWER)
+    promotion = bring(store)
+    assert (promotion.outcome, promotion.etag, promotion.size) == (Outcome.ALREADY_THERE, etag, len(NEWER))
+    assert promotion.sha256 == hashlib.sha256(NEWER).hexdigest()
+    assert lake(store) == {KEY: NEWER}
+
+
+def test_an_object_that_was_refreshed_meanwhile_is_not_overwritten(store: LakeStore):
+    stale = store.put(KEY, GOOD)
+    store.put(KEY, NEWER)
+    assert bring(store, expected_etag=stale).outcome is Outcome.ALREADY_THERE
+    assert lake(store) == {KEY: NEWER}
+
+
+def test_a_bad_object_of_another_writer_is_not_overwritten_unseen(store: LakeStore):
+    store.put(KEY, BAD)
+    with pytest.raises(ConditionFailedError, match="not for the better"):
+        bring(store)
+    assert lake(store)[KEY] == BAD
+
+
+def test_an_object_that_is_gone_is_not_brought_back_as_a_replacement(store: LakeStore):
+    etag = store.put(KEY, BAD)
+    store.delete(KEY)
+    with pytest.raises(ConditionFailedError, match="gone"):
+        bring(store, expected_etag=etag)
+    assert KEY not in lake(store)
+
+
+def test_of_many_writers_one_wins_and_the_others_are_told(store: LakeStore):
+    bodies = [json.dumps({"good": n}).encode() for n in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        promotions = list(pool.map(lambda n: bring(store, bodies[n], run_id=f"run-{n}"), range(16)))
+    (winner,) = [n for n, promotion in enumerate(promotions) if promotion.outcome is Outcome.WRITTEN]
+    assert lake(store) == {KEY: bodies[winner]}
+    assert {promotion.sha256 for promotion in promotions} == {hashlib.sha256(bodies[winner]).hexdigest()}
+
+
+VECTORS = [
+    "",
+    "/",
+    "/etc/passwd",
+    "..",
+    "../x.json",
+    "a/../../x.json",
+    "a/./x.json",
+    "a//x.json",
+    "a/",
+    "a\0.json",
+    "a\n.json",
+    "a\r.json",
+    "a\u202e.json",
+    "_adce/receipts/x.json",
+    "_adce/",
+    "k" * 901,
+    "é" * 451,
+]
+
+
+@pytest.mark.parametrize("key", VECTORS)
+def test_no_key_leads_out_of_the_data(store: LakeStore, key: str):
+    with pytest.raises(LakeError, match="no key for data"):
+        bring(store, key=key)
+    assert lake(store) == {}
+
+
+@pytest.mark.parametrize("run_id", ["", ".", "..", "a/b", "../a", "a b", "-a", "a\n", "r" * 81])
+def test_no_run_id_leads_elsewhere(store: LakeStore, run_id: str):
+    with pytest.raises(LakeError, match="no run id"):
+        bring(store, run_id=run_id)
+    assert lake(store) == {}
+
+
+class KilledError(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class Dying:
+    """A store whose process is killed after so many writes and deletes, or right before one."""
+
+    inner: LakeStore
+    steps: int
+    after: bool
+    url: str = ""
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[StoredObject]:
+        return self.inner.list(prefix, start_after=start_after)
+
+    def list_prefixes(self, prefix: str = "") -> Any:
+        return self.inner.list_prefixes(prefix)
+
+    def head(self, key: str) -> StoredObject | None:
+        return self.inner.head(key)
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
+        return self.inner.get(key, start=start, length=length)
+
+    def put(self, key: str, body: bytes | Path) -> str:
+        return self._step(lambda: self.inner.put(key, body))
+
+    def put_if_absent(self, key: str, body: bytes | Path) -> str:
+        return self._step(lambda: self.inner.put_if_absent(key, body))
+
+    def put_if_match(self, key: str, body: bytes | Path, etag: str) -> str:
+        return self._step(lambda: self.inner.put_if_match(key, body, etag))
+
+    def delete(self, key: str) -> None:
+        self._step(lambda: self.inner.delete(key))
+
+    def _step(self, write: Callable[[], Any]) -> Any:
+        self.steps -= 1
+        if self.steps < 0 and not self.after:
+            raise KilledError
+        result = write()
+        if self.steps < 0:
+            raise KilledError
+        return result
+
+
+def ends_the_same(store: LakeStore, body: bytes, expected_etag: str | None, steps: int, *, after: bool) -> None:
+    """Kill a run at a step, let another run finish, and compare with what an undisturbed run leaves behind."""
+    with pytest.raises(KilledError):
+        bring(Dying(store, steps, after), body, expected_etag=expected_etag)
+    try:
+        bring(store, body, expected_etag=expected_etag)
+    except VerifyError:
+        assert body == BAD
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("steps", range(3))
+def test_a_run_killed_anywhere_and_run_again_leaves_the_same_lake(store: LakeStore, steps: int, *, after: bool):
+    ends_the_same(store, GOOD, None, steps, after=after)
+    assert lake(store) == {KEY: GOOD}
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("steps", range(3))
+def test_a_replacement_killed_anywhere_ends_the_same(store: LakeStore, steps: int, *, after: bool):
+    ends_the_same(store, GOOD, store.put(KEY, BAD), steps, after=after)
+    assert lake(store) == {KEY: GOOD}
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("steps", range(4))
+def test_a_refusal_killed_anywhere_ends_the_same(store: LakeStore, steps: int, *, after: bool):
+    ends_the_same(store, BAD, None, steps, after=after)
+    place = f"_adce/quarantine/run-1/{KEY}"
+    assert lake(store).keys() == {place, f"{place}.reason.json"}
+
+
+def test_a_lake_that_reads_back_something_else_is_not_trusted(store: LakeStore):
+    class Lying(Dying):
+        def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
+            return super().get(key, start=start, length=length)[:-1]
+
+    with pytest.raises(LakeError, match="reads back differently"):
+        bring(Lying(store, 99, after=False))
+    assert KEY not in lake(store)

@@ -1,0 +1,451 @@
+"""A server that misbehaves in every way we know: what is listed is whole or refused, what is written is told truly."""
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from threading import Thread
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adce_assets.errors import ConditionFailedError, ConfigurationError, LakeError, ObjectNotFoundError
+from adce_assets.lake import listing
+from adce_assets.lake.s3_calls import ATTEMPTS
+from adce_assets.lake.s3_connection import Connection
+from adce_assets.lake.s3_store import S3Store
+from adce_assets.lake.store import probe_conditional_writes
+
+NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+
+
+@dataclass
+class Answer:
+    """What to send: all of it, or only the first `cut` bytes before the connection ends, or nothing but a reset."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    reset: bool = False
+
+
+@dataclass
+class Request:
+    """What a store has asked."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Script:
+    """Answers in the order given, the last of them again and again; an answer may depend on all requests so far."""
+
+    connection: Connection
+    answers: list[Answer | Callable[[list[Request]], Answer]] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def next(self, request: Request) -> Answer:
+        answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+        self.requests.append(request)
+        return answer(self.requests) if callable(answer) else answer
+
+    def store(self, waits: list[float] | None = None, prefix: str = "") -> S3Store:
+        """Make a store on this server that does not wait, but notes how long it would have."""
+        store = S3Store("lake", prefix, pause=(waits if waits is not None else []).append)
+        vars(store)["_connection"] = self.connection
+        return store
+
+
+@pytest.fixture(scope="module")
+def listening(aws_environment: dict[str, str]) -> Iterator[Script]:
+    """One server and one connection for all tests, for boto3 needs longer to connect than a test to run."""
+    scripts: list[Script] = []
+    http = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(scripts))
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in aws_environment.items():
+            environment.setenv(name, value)
+        environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{http.server_port}")
+        scripts.append(Script(Connection("lake")))
+    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield scripts[0]
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def server(listening: Script) -> Script:
+    listening.answers.clear()
+    listening.requests.clear()
+    return listening
+
+
+def handler_of(scripts: list[Script]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            answer = scripts[0].next(Request(self.command, self.path, headers, body))
+            self.close_connection = answer.reset or answer.cut is not None
+            if answer.reset:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                return
+            self.send_response(answer.status)
+            for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
+                if value:
+                    self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else answer.body[: answer.cut])
+
+        do_HEAD = do_PUT = do_DELETE = do_GET  # noqa: N815 - the names that http.server looks for
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+            """Say nothing."""
+
+    return Handler
+
+
+def row(key: str, **changed: str | None) -> str:
+    fields = {"Key": key, "LastModified": "2024-05-06T22:37:48.000Z", "ETag": '"abc"', "Size": "3", **changed}
+    return "".join(f"<{name}>{text}</{name}>" for name, text in fields.items() if text is not None)
+
+
+def page_xml(rows: list[str], token: str = "", **changed: str | None) -> bytes:
+    fields = {
+        "Name": "lake",
+        "KeyCount": str(len(rows)),
+        "EncodingType": "url",
+        "IsTruncated": "true" if token else "false",
+        "NextContinuationToken": token or None,
+        **changed,
+    }
+    head = "".join(f"<{name}>{text}</{name}>" for name, text in fields.items() if text is not None)
+    body = "".join(f"<Contents>{found}</Contents>" for found in rows)
+    return f'<?xml version="1.0"?>\n<ListBucketResult {NAMESPACE}>{head}{body}</ListBucketResult>'.encode()
+
+
+def page(keys: list[str], token: str = "", **changed: str | None) -> Answer:
+    return Answer(page_xml([row(key) for key in keys], token, **changed))
+
+
+def error(status: int, code: str) -> Answer:
+    return Answer(f"<Error><Code>{code}</Code><Message>the server says so</Message></Error>".encode(), status)
+
+
+def cut(keys: list[str], token: str = "") -> Answer:
+    body = page(keys, token).body
+    return Answer(body, cut=len(body) // 2)
+
+
+PASSING = {
+    "internal error": error(500, "InternalError"),
+    "slow down": error(503, "SlowDown"),
+    "gateway without a body": Answer(b"", 502),
+    "too many requests": error(429, "TooManyRequests"),
+    "time-out told as a bad request": error(400, "RequestTimeout"),
+    "reset": Answer(reset=True),
+    "cut in the middle": cut(["a", "b"], "t"),
+    "cut without a length": Answer(page(["a", "b"]).body[:-40], headers={"Content-Length": "", "Connection": "close"}),
+    "error with status 200": Answer(error(200, "InternalError").body),
+    "a web page": Answer(b"<html><body>welcome to the captive portal</body></html>"),
+    "not XML": Answer(b'{"Contents": []}'),
+    "empty": Answer(b""),
+    "rows dropped": page(["a"], KeyCount="2"),
+    "rows added": page(["a", "b"], KeyCount="1"),
+    "no word on whether more follows": page(["a"], IsTruncated=None),
+    "lost token": page(["a"], IsTruncated="true"),
+    "no size": Answer(page_xml([row("a", Size=None)])),
+    "negative size": Answer(page_xml([row("a", Size="-1")])),
+    "no key": Answer(page_xml([row("a", Key=None)])),
+    "no time": Answer(page_xml([row("a", LastModified=None)])),
+    "a time without a zone": Answer(page_xml([row("a", LastModified="2024-05-06T22:37:48")])),
+    "a key that is not UTF-8": Answer(page_xml([row("%FF")])),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_a_page_that_failed_is_asked_for_again(server: Script, fault: Answer):
+    waits: list[float] = []
+    server.answers = [fault, page(["a", "b"], "t"), fault, fault, page(["c"])]
+    assert [found.key for found in server.store(waits).list()] == ["a", "b", "c"]
+    assert len(waits) == 3
+    assert min(waits) > 0
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_a_listing_that_keeps_failing_is_not_a_short_lake(server: Script, fault: Answer):
+    waits: list[float] = []
+    server.answers = [page(["a", "b"], "t"), fault]
+    with pytest.raises(LakeError):
+        listing.take(server.store(waits))
+    assert len(server.requests) == 1 + ATTEMPTS
+    assert all(later > earlier / 2 for earlier, later in pairwise(waits))
+
+
+@pytest.mark.parametrize(
+    ("pages", "message"),
+    [
+        ([page(["a", "b"], "t"), page(["a", "b"], "u"), page(["c"])], "after 'b'"),
+        ([page(["a", "b"], "t"), page(["b", "c"])], "after 'b'"),
+        ([page(["b", "a"])], "after 'b'"),
+        ([page(["a", "a"])], "after 'a'"),
+        ([page(["a"], "t"), page(["b"], "t"), page(["c"])], "token twice"),
+        ([page(["c"], "t"), page(["a", "b"])], "after 'c'"),
+    ],
+)
+def test_pages_out_of_order_are_refused(server: Script, pages: list[Answer], message: str):
+    server.answers = [*pages]
+    with pytest.raises(LakeError, match=message):
+        listing.take(server.store())
+
+
+def test_a_key_that_was_not_asked_for_is_refused(server: Script):
+    server.answers = [page(["other/1"])]
+    with pytest.raises(LakeError, match="other/1"):
+        list(server.store().list("mine/"))
+    with pytest.raises(LakeError, match="other/1"):
+        list(server.store().list(start_after="z"))
+    with pytest.raises(LakeError, match="other/1"):
+        list(server.store(prefix="mine").list())
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "hint"),
+    [
+        (403, "AccessDenied", "s3:ListBucket"),
+        (404, "NoSuchBucket", "check the bucket's name"),
+        (403, "InvalidAccessKeyId", "AWS_PROFILE"),
+        (403, "SignatureDoesNotMatch", "secret key"),
+        (400, "ExpiredToken", "log in again"),
+        (403, "RequestTimeTooSkewed", "clock"),
+        (301, "PermanentRedirect", "AWS_REGION"),
+        (400, "AuthorizationHeaderMalformed", "AWS_REGION"),
+    ],
+)
+def test_an_error_that_will_not_pass_is_said_at_once(server: Script, status: int, code: str, hint: str):
+    server.answers = [error(status, code)]
+    with pytest.raises(LakeError, match=f"(?s){code}.*hint: .*{hint}"):
+        list(server.store().list())
+    assert len(server.requests) == 1
+
+
+BOMB = "".join(f'<!ENTITY x{n} "{f"&x{n - 1};" * 10 if n else "boom"}">' for n in range(12))
+
+
+@pytest.mark.parametrize(
+    ("declared", "key"),
+    [(BOMB, "&x11;"), (BOMB, "harmless"), ('<!ENTITY x SYSTEM "file:///etc/hostname">', "&x;")],
+)
+def test_a_page_that_declares_entities_is_refused(server: Script, declared: str, key: str):
+    body = page_xml([row(key)]).decode().replace("\n", f"\n<!DOCTYPE ListBucketResult [{declared}]>")
+    server.answers = [Answer(body.encode())]
+    with pytest.raises(LakeError, match=r"document type|not XML"):
+        list(server.store().list())
+
+
+def test_keys_are_decoded_as_a_form_is(server: Script):
+    server.answers = [page(["a+b%2Bc%3Dd/%C3%BC%0A"])]
+    assert [found.key for found in server.store().list()] == ["a b+c=d/ü\n"]
+
+
+def test_keys_of_a_server_that_does_not_encode_are_taken_as_they_are(server: Script):
+    server.answers = [page(["a%20b+c"], EncodingType=None)]
+    assert [found.key for found in server.store().list()] == ["a%20b+c"]
+
+
+def test_a_page_without_namespace_and_count_is_a_page(server: Script):
+    server.answers = [Answer(page(["a"], KeyCount=None).body.replace(NAMESPACE.encode(), b""))]
+    [found] = server.store().list()
+    assert (found.key, found.size, found.etag) == ("a", 3, "abc")
+    assert found.last_modified == datetime(2024, 5, 6, 22, 37, 48, tzinfo=UTC)
+
+
+def test_an_empty_page_in_the_middle_is_not_the_end(server: Script):
+    server.answers = [page(["a"], "t"), page([], "u"), page(["b"])]
+    assert [found.key for found in server.store().list()] == ["a", "b"]
+
+
+def test_a_listing_is_signed_in_its_headers_and_path_style(server: Script, aws: pytest.MonkeyPatch):
+    aws.setenv("AWS_SESSION_TOKEN", "a session")
+    aws.setenv("AWS_ENDPOINT_URL", server.connection.client.meta.endpoint_url)
+    server.answers = [page(["q/a b"], "t+/="), page([])]
+    list(S3Store("lake", "q").list("a b"))
+    first, second = server.requests
+    assert urlsplit(first.path).path == "/lake"
+    assert first.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=test/")
+    assert first.headers["x-amz-security-token"] == "a session"
+    assert "Signature" not in first.path
+    assert parse_qs(urlsplit(first.path).query) == {
+        "list-type": ["2"],
+        "encoding-type": ["url"],
+        "prefix": ["q/a b"],
+    }
+    assert parse_qs(urlsplit(second.path).query)["continuation-token"] == ["t+/="]
+
+
+KEYS = [f"games/{number:03d}" for number in range(40)]
+PAGES = [KEYS[start : start + 9] for start in range(0, len(KEYS), 9)]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(faults=st.lists(st.sampled_from([None, None, None, *PASSING.values()]), max_size=30))
+def test_whatever_fails_the_listing_is_whole_or_refused(server: Script, faults: list[Answer | None]):
+    left = iter(faults)
+
+    def answer(requests: list[Request]) -> Answer:
+        asked = parse_qs(urlsplit(requests[-1].path).query).get("continuation-token", ["0"])
+        number = int(asked[0])
+        return next(left, None) or page(PAGES[number], str(number + 1) if number + 1 < len(PAGES) else "")
+
+    server.answers = [answer]
+    try:
+        taken = listing.take(server.store())
+    except LakeError:
+        assert len([fault for fault in faults if fault]) >= ATTEMPTS
+    else:
+        assert taken["key"].to_pylist() == KEYS
+
+
+def no_pause(_: float) -> None:
+    """Do not wait."""
+
+
+def test_no_credentials_is_said_with_what_to_do(aws: pytest.MonkeyPatch):
+    aws.delenv("AWS_ACCESS_KEY_ID")
+    aws.delenv("AWS_SECRET_ACCESS_KEY")
+    store = S3Store("lake", pause=no_pause)
+    for call in (lambda: list(store.list()), lambda: store.head("a"), lambda: store.put_if_absent("a", b"")):
+        with pytest.raises(LakeError, match=r"no credentials(?s:.*)hint: .*AWS_PROFILE"):
+            call()
+
+
+def test_an_endpoint_that_is_not_there_is_named(aws: pytest.MonkeyPatch):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    aws.setenv("AWS_ENDPOINT_URL", f"http://{address}")
+    store = S3Store("lake", pause=no_pause)
+    for call in (lambda: list(store.list()), lambda: store.get("a"), lambda: store.put_if_absent("a", b"")):
+        with pytest.raises(LakeError, match=f"cannot connect to {address}"):
+            call()
+
+
+def test_an_endpoint_that_is_no_url_is_a_fault_of_configuration(aws: pytest.MonkeyPatch):
+    aws.setenv("AWS_ENDPOINT_URL", "localhost")
+    with pytest.raises(ConfigurationError, match="AWS_ENDPOINT_URL"):
+        S3Store("lake", pause=no_pause).head("a")
+
+
+def test_a_profile_that_is_not_there_is_said(aws: pytest.MonkeyPatch):
+    aws.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(LakeError, match="nobody"):
+        S3Store("lake", pause=no_pause).head("a")
+
+
+def test_a_bucket_that_is_not_there_is_not_an_absent_object(server: Script):
+    server.answers = [Answer(status=404)]
+    with pytest.raises(LakeError, match="check the bucket's name"):
+        server.store().head("a")
+
+
+def test_a_missing_bucket_is_no_lost_condition(server: Script):
+    server.answers = [error(404, "NoSuchBucket")]
+    with pytest.raises(LakeError, match="NoSuchBucket") as caught:
+        server.store().put_if_absent("a", b"")
+    assert not isinstance(caught.value, ConditionFailedError)
+    with pytest.raises(LakeError, match="NoSuchBucket") as caught:
+        server.store().get("a")
+    assert not isinstance(caught.value, ObjectNotFoundError)
+
+
+def test_reading_goes_on_after_a_broken_body(server: Script):
+    server.answers = [Answer(b"0123456789", cut=4), error(503, "SlowDown"), Answer(b"0123456789")]
+    assert server.store().get("a") == b"0123456789"
+
+
+def test_a_server_that_knows_no_ranges_is_cut_here(server: Script):
+    server.answers = [Answer(b"0123456789")]
+    assert server.store().get("a", start=3, length=4) == b"3456"
+    assert server.requests[0].headers["range"] == "bytes=3-6"
+
+
+@pytest.mark.parametrize("status", [404, 409, 412])
+def test_every_way_to_say_lost_is_one_error(server: Script, status: int):
+    server.answers = [error(status, "SomeCode")]
+    with pytest.raises(ConditionFailedError):
+        server.store().put_if_match("a", b"", '"etag"')
+    assert len(server.requests) == 1
+    assert server.requests[0].headers["if-match"] == "etag"
+
+
+def marked_as_first_put(requests: list[Request]) -> Answer:
+    mark = requests[0].headers["x-amz-meta-adce-write"]
+    return described({"x-amz-meta-adce-write": mark})
+
+
+def described(headers: dict[str, str]) -> Answer:
+    fixed = {"ETag": '"new"', "Last-Modified": "Mon, 06 May 2024 22:37:48 GMT", "Content-Length": "1"}
+    return Answer(headers=fixed | headers)
+
+
+@pytest.mark.parametrize("lost", [Answer(reset=True), Answer(status=500), Answer(status=504)])
+def test_a_conditional_write_whose_answer_was_lost_is_found_done(server: Script, lost: Answer):
+    server.answers = [lost, marked_as_first_put]
+    assert server.store().put_if_match("a", b"", "old") == "new"
+    assert [request.method for request in server.requests] == ["PUT", "HEAD"]
+
+
+def test_a_conditional_write_that_was_not_done_is_done_again(server: Script):
+    server.answers = [Answer(reset=True), Answer(status=404), Answer(headers={"ETag": '"new"'})]
+    assert server.store().put_if_absent("a", b"") == "new"
+    assert [request.method for request in server.requests] == ["PUT", "HEAD", "PUT"]
+
+
+def test_a_late_first_attempt_is_not_called_lost_by_the_second(server: Script):
+    server.answers = [Answer(reset=True), Answer(status=404), error(412, "PreconditionFailed"), marked_as_first_put]
+    assert server.store().put_if_absent("a", b"") == "new"
+
+
+def test_who_cannot_know_whether_it_won_says_neither(server: Script):
+    server.answers = [Answer(reset=True), described({}), error(412, "PreconditionFailed"), described({})]
+    with pytest.raises(LakeError, match="was not answered") as caught:
+        server.store().put_if_match("a", b"", "old")
+    assert not isinstance(caught.value, ConditionFailedError)
+
+
+def test_a_write_that_was_turned_away_is_tried_again_and_may_be_lost_fairly(server: Script):
+    server.answers = [error(503, "SlowDown"), error(412, "PreconditionFailed")]
+    with pytest.raises(ConditionFailedError):
+        server.store().put_if_match("a", b"", "old")
+
+
+def test_a_server_that_ignores_conditions_fails_the_probe(server: Script):
+    server.answers = [Answer(headers={"ETag": '"any"'})]
+    assert not probe_conditional_writes(server.store())
+    first, second, last = server.requests
+    assert first.headers["if-none-match"] == second.headers["if-none-match"] == "*"
+    assert last.method == "DELETE"
+
+
+def test_a_server_that_ignores_only_if_match_fails_the_probe(server: Script):
+    written = Answer(headers={"ETag": '"any"'})
+    server.answers = [written, error(412, "PreconditionFailed"), written, written, Answer(status=204)]
+    assert not probe_conditional_writes(server.store())
+
+
+def test_a_probe_that_was_not_answered_says_nothing(server: Script):
+    server.answers = [error(403, "AccessDenied")]
+    with pytest.raises(LakeError, match="AccessDenied"):
+        probe_conditional_writes(server.store())

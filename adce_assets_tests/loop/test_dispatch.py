@@ -1,0 +1,179 @@
+"""Which runs start next."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adce_assets.loop.dispatch import Batch, batches
+from adce_assets.settings import PRIORITIES, Dispatch
+
+GROUPS = {
+    "espn/play_by_play": "espn_summary",
+    "espn/box_score": "espn_summary",
+    "nba_api/schedule": "nba_schedule",
+}
+
+
+def task(name: str, data_set: str = "espn/play_by_play", **changes: Any) -> dict[str, Any]:
+    source, data_type = data_set.split("/")
+    plain = {
+        "id": name,
+        "priority": "high",
+        "score": 50.0,
+        "source": source,
+        "scraper": GROUPS.get(data_set, "a_scraper_of_its_own"),
+        "data_type": data_type,
+        "season": "2024-25",
+        "missing_files": 2,
+        "stale_files": 1,
+        "damaged_files": 1,
+        "reason": f"why {name}",
+    }
+    return plain | changes
+
+
+def queue(*tasks: dict[str, Any], generated_at: str = "2025-01-15T12:00:00+00:00") -> dict[str, Any]:
+    ordered = sorted(tasks, key=lambda entry: (PRIORITIES.index(entry["priority"]), -entry["score"]))
+    return {"generated_at": generated_at, "tasks": ordered}
+
+
+def chosen(
+    tasks: dict[str, Any], *, in_flight: tuple[str, ...] = (), done: tuple[str, ...] = (), runs: int = 4, size: int = 10
+) -> list[Batch]:
+    limits = Dispatch(max_runs_in_flight=runs, max_tasks_per_batch=size)
+    return batches(tasks, in_flight=in_flight, done=done, limits=limits, groups=GROUPS)
+
+
+def test_an_empty_queue_starts_nothing() -> None:
+    assert chosen(queue()) == []
+
+
+def test_data_types_of_one_scraper_go_into_one_run() -> None:
+    (batch,) = chosen(queue(task("a"), task("b", "espn/box_score")))
+    assert replace(batch, id="") == Batch(
+        id="",
+        scraper="espn_summary",
+        season="2024-25",
+        priority="high",
+        data_sets=("espn/box_score", "espn/play_by_play"),
+        task_ids=("a", "b"),
+        keys=8,
+        reason="2 high task(s), 8 key(s) of espn/box_score, espn/play_by_play in 2024-25; first: why a",
+    )
+    assert (batch.dagster_priority, batch.lane) == (20, "espn_summary/2024-25/high")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"season": "2023-24"}, {"priority": "low"}, {"data_set": "nba_api/schedule"}, {"data_set": "espn/odds"}],
+    ids=["season", "priority", "scraper", "scraper of no group"],
+)
+def test_a_run_has_one_scraper_season_and_priority(other: dict[str, Any]) -> None:
+    assert [batch.task_ids for batch in chosen(queue(task("a"), task("b", **other)))] == [("a",), ("b",)]
+
+
+def test_a_run_takes_so_many_tasks_of_each_data_type() -> None:
+    names = [f"{data_type}{number}" for number in range(5) for data_type in "pb"]
+    sets = {"p": "espn/play_by_play", "b": "espn/box_score"}
+    tasks = [task(name, sets[name[0]], score=50 - place) for place, name in enumerate(names) if name != "b4"]
+    full = queue(*tasks)
+    first = chosen(full, size=2)
+    second = chosen(full, size=2, done=(first[0].id,))
+    third = chosen(full, size=2, done=(first[0].id, second[0].id))
+    assert [batch.task_ids for batch in (*first, *second, *third)] == [
+        ("p0", "b0", "p1", "b1"),
+        ("p2", "b2", "p3", "b3"),
+        ("p4",),
+    ]
+
+
+def test_the_most_urgent_runs_start_first() -> None:
+    tasks = [
+        task("low", priority="low", score=99.0),
+        task("high", score=10.0),
+        task("higher", season="2023-24", score=20.0),
+        task("critical", priority="critical", score=1.0),
+    ]
+    found = chosen(queue(*tasks), runs=3)
+    assert [batch.task_ids for batch in found] == [("critical",), ("higher",), ("high",)]
+    assert [batch.dagster_priority for batch in found] == [30, 20, 20]
+
+
+@pytest.mark.parametrize(("in_flight", "started"), [(0, 2), (1, 1), (2, 0), (5, 0)])
+def test_no_more_runs_are_in_flight_than_allowed(in_flight: int, started: int) -> None:
+    seasons = [task(f"{year}", season=f"{year}-{year - 1999:02d}") for year in range(2000, 2006)]
+    others = tuple("another/2024-25/low" for _ in range(in_flight))
+    assert len(chosen(queue(*seasons), in_flight=others, runs=2)) == started
+
+
+def test_while_a_run_is_in_flight_nothing_more_of_its_lane_starts() -> None:
+    older = queue(task("a", score=60.0), task("b", score=50.0))
+    (running,) = chosen(older, size=1)
+    recut = queue(task("b and half of a"), generated_at="2025-01-15T13:00:00+00:00")
+    assert chosen(older, in_flight=(running.lane,), done=(running.id,), size=1) == []
+    assert chosen(recut, in_flight=(running.lane,), done=(running.id,)) == []
+
+
+def test_tonights_games_do_not_wait_for_a_run_of_the_same_season() -> None:
+    found = chosen(queue(task("tonight", priority="critical")), in_flight=("espn_summary/2024-25/high",))
+    assert [batch.task_ids for batch in found] == [("tonight",)]
+
+
+def test_a_run_that_a_person_started_keeps_its_whole_cell() -> None:
+    tasks = queue(task("a", priority="critical"), task("b"), task("c", season="2023-24"))
+    assert [batch.task_ids for batch in chosen(tasks, in_flight=("espn_summary/2024-25",))] == [("c",)]
+
+
+def test_the_same_queue_never_starts_a_batch_twice() -> None:
+    tasks = queue(task("a"))
+    (batch,) = chosen(tasks)
+    assert chosen(tasks) == [batch]
+    assert chosen(tasks, done=(batch.id,)) == []
+
+
+def test_a_task_that_comes_back_in_a_new_queue_gets_a_new_run() -> None:
+    (before,) = chosen(queue(task("a")))
+    (after,) = chosen(queue(task("a"), generated_at="2025-01-15T13:00:00+00:00"), done=(before.id,))
+    assert (after.task_ids, after.id == before.id) == (before.task_ids, False)
+
+
+tasks_of = st.lists(
+    st.tuples(
+        st.sampled_from(["espn/play_by_play", "espn/box_score", "espn/odds", "nba_api/schedule"]),
+        st.sampled_from(["2024-25", "2023-24"]),
+        st.sampled_from(PRIORITIES),
+        st.integers(0, 9),
+    ),
+    max_size=25,
+)
+
+
+@given(tasks_of, st.integers(1, 3), st.integers(1, 3), st.randoms(use_true_random=False))
+def test_every_task_of_a_queue_is_started_exactly_once(
+    drawn: list[tuple[str, str, str, int]], runs: int, size: int, random: Any
+) -> None:
+    tasks = queue(
+        *(
+            task(f"{place}", data_set, season=season, priority=priority, score=float(score))
+            for place, (data_set, season, priority, score) in enumerate(drawn)
+        )
+    )
+    flying: list[Batch] = []
+    started: list[Batch] = []
+    for _ in range(200):
+        flights, before = tuple(batch.lane for batch in flying), tuple(batch.id for batch in started)
+        fresh = chosen(tasks, in_flight=flights, done=before, runs=runs, size=size)
+        flying += fresh
+        started += fresh
+        assert len(flying) <= runs
+        assert len({batch.lane for batch in flying}) == len(flying)
+        if not flying:
+            break
+        flying.remove(random.choice(flying))
+    assert sorted(name for batch in started for name in batch.task_ids) == sorted(
+        entry["id"] for entry in tasks["tasks"]
+    )
+    assert len({batch.id for batch in started}) == len(started)

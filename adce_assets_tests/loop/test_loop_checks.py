@@ -1,0 +1,124 @@
+"""The loop's checks on itself fail when its words contradict each other or its promises are broken, and only then."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from adce_assets.loop.checks import (
+    CHECKS,
+    Facts,
+    Verdict,
+    critical_gaps_are_young,
+    gaps_are_accounted_for,
+    inventory_is_recent,
+    nothing_is_unclassified,
+    open_cells,
+    open_season_is_fresh,
+    states_sum_up,
+)
+from adce_assets.settings import ReconciliationConfig
+
+NOW = datetime(2024, 12, 5, 12, tzinfo=UTC)
+STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
+
+
+def facts(document: dict[str, Any], before: dict[str, Any] | None = None) -> Facts:
+    return Facts(document, before or {}, ReconciliationConfig(), NOW)
+
+
+def cell(**changes: Any) -> dict[str, Any]:
+    told = dict.fromkeys(STATES, 0) | {"present": 9, "missing": 1, "expected": 10, "due": 10, "completeness_pct": 90.0}
+    named = {"source": "espn", "data_type": "pbp", "season": "2024-25", "age_class": "current"}
+    return {**named, **told, "completeness_threshold": 0.95, **changes}
+
+
+def coverage(*cells: dict[str, Any], **totals: int) -> dict[str, Any]:
+    summed = {name: sum(one[name] for one in cells) for name in (*STATES, "expected")}
+    return {"cells": list(cells), "totals": {**summed, "unclassified": 0, **totals}, "unclassified": ["odd.bin"]}
+
+
+def gap(keys: int = 3, *, hours: float = 1, **changes: Any) -> dict[str, Any]:
+    found = (NOW - timedelta(hours=hours)).isoformat()
+    counts = {"missing_files": keys, "stale_files": 0, "damaged_files": 0, "detected_at": found}
+    return {"source": "espn", "data_type": "pbp", "season": "2024-25", "priority": "critical", **counts, **changes}
+
+
+@pytest.mark.parametrize(("hours", "passed"), [(0, True), (50, True), (51, False)])
+def test_an_inventory_may_be_fifty_hours_old(hours: float, passed: bool) -> None:  # noqa: FBT001 - a column of the table
+    as_of = (NOW - timedelta(hours=hours)).isoformat()
+    assert inventory_is_recent(facts({"as_of": as_of})) == Verdict(
+        passed, f"the inventory is {hours:.1f} h old; allowed: 50 h", {"age_hours": hours}
+    )
+
+
+def test_states_that_add_up_are_right() -> None:
+    assert states_sum_up(facts(coverage(cell(), cell(season="2023-24")))).passed
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_key_that_is_counted_twice_in_a_cell_is_found(state: str) -> None:
+    wrong = cell(data_type="box")
+    wrong[state] += 1
+    verdict = states_sum_up(facts(coverage(cell(), wrong)))
+    assert not verdict.passed
+    assert "espn/box 2024-25" in verdict.description
+
+
+def test_totals_that_are_not_the_sum_of_the_cells_are_found() -> None:
+    assert not states_sum_up(facts(coverage(cell(), present=10))).passed
+
+
+def test_an_unclassified_object_is_named() -> None:
+    assert nothing_is_unclassified(facts(coverage(cell()))).passed
+    verdict = nothing_is_unclassified(facts(coverage(cell(), unclassified=2)))
+    assert not verdict.passed
+    assert "`odd.bin`" in verdict.description
+
+
+def test_a_critical_gap_older_than_its_limit_is_named_and_others_may_be_old() -> None:
+    young = [gap(hours=23), gap(hours=500, priority="low")]
+    assert critical_gaps_are_young(facts({"gaps": young})).passed
+    verdict = critical_gaps_are_young(facts({"gaps": [*young, gap(hours=25, data_type="box")]}))
+    assert not verdict.passed
+    assert verdict.description.endswith("espn/box 2024-25")
+    assert verdict.numbers == {"critical": 2, "too_old": 1, "oldest_hours": 25}
+
+
+def test_gaps_are_their_tasks_and_an_explained_remainder() -> None:
+    gaps = {"gaps": [gap(5), gap(7, priority="low")]}
+    tasks = [gap(2), gap(3), gap(4, priority="low")]
+    left_out = [gap(priority="low") | {"keys": 3, "reason": "over the cap"}]
+    assert gaps_are_accounted_for(facts({"tasks": tasks, "left_out": left_out}, gaps)).passed
+
+
+@pytest.mark.parametrize(
+    ("tasks", "left_out"),
+    [
+        ([], []),
+        ([gap(4)], []),
+        ([gap(6)], []),
+        ([gap(5, season="2023-24")], []),
+        ([gap(4)], [gap() | {"keys": 1, "reason": ""}]),
+    ],
+    ids=["dropped", "one lost", "one too many", "another cell", "unexplained"],
+)
+def test_a_key_that_is_lost_on_the_way_to_the_queue_is_found(tasks: list[Any], left_out: list[Any]) -> None:
+    verdict = gaps_are_accounted_for(facts({"tasks": tasks, "left_out": left_out}, {"gaps": [gap(5)]}))
+    assert not verdict.passed
+    assert "espn/pbp 2024-25" in verdict.description
+
+
+@pytest.mark.parametrize(("share", "passed"), [(95.0, True), (94.9, False)])
+def test_an_open_season_is_fresh_up_to_the_threshold_of_its_data_type(share: float, passed: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert open_season_is_fresh(cell(completeness_pct=share)).passed is passed
+
+
+def test_only_seasons_that_are_open_and_expect_something_are_asked() -> None:
+    cells = [cell(), cell(data_type="old", age_class="history"), cell(data_type="early", due=0)]
+    assert list(open_cells({"cells": cells})) == ["espn/pbp"]
+
+
+def test_what_may_not_be_relied_on_stops_the_loop_and_what_is_merely_incomplete_does_not() -> None:
+    assert {check.name for check in CHECKS if check.stops} == {"states_sum_up", "gaps_are_accounted_for"}
+    assert {check.name for check in CHECKS if not check.is_fault} == {"nothing_is_unclassified"}
