@@ -111,13 +111,14 @@ def _read_one(path: Path, error: type[ConfigurationError]) -> Document:
         _check_depth(text, path, error)
         node = loader.get_single_node()
         document = Document(str(path), {})
-        data = _Reader(loader, document, error).value(node, (), 0) if node else {}
+        data = _Reader(loader, document, error).value(node, (), 0) if node else None
     except yaml.YAMLError as cause:
         mark = getattr(cause, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise error(f"not YAML: {getattr(cause, 'problem', cause)}", where=f"{path}:{line}") from cause
     finally:
         loader.dispose()
+    data = {} if data is None else data
     if not isinstance(data, dict):
         raise error("the file must hold a mapping of names to values", where=f"{path}:1")
     document.data = data

@@ -208,6 +208,15 @@ def dagster_home(environment: Mapping[str, str] | None = None) -> Path | None:
     return Path(environ["DAGSTER_HOME"]).absolute() if environ.get("DAGSTER_HOME") else None
 
 
+def environment_for_child(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with ``variables`` in the place of every setting of ADCE, AWS and Dagster.
+
+    What a person has set for a real lake must not reach a process that is started to work on another one.
+    """
+    prefixes = ("ADCE_", "AWS_", "DAGSTER_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)} | dict(variables)
+
+
 def _clock(as_of: str | None) -> Callable[[], datetime]:
     if not as_of:
         return lambda: datetime.now(UTC)

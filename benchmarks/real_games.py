@@ -24,7 +24,7 @@ from adce_assets.loop.project import Project, open_project
 from adce_assets.loop.state import COVERAGE
 from adce_assets.settings import load_settings
 
-DATA_SET = "nba_api/box_score_traditional"
+DATA_SET = "nba_api/boxscores_traditional"
 AS_OF = "2026-11-01T00:00:00Z"
 BODY = b"{" + b" " * 2000 + b"}"
 

@@ -90,8 +90,8 @@ def _event(schedule: str, calendar: Calendar, game: ScheduledGame, season: Seaso
     over = datetime.combine(game.date, time(), UTC) + DAY_IS_OVER
     if game.starts_at is not None:
         over = game.starts_at + timedelta(hours=calendar.event_hours)
-        if game.status is GameStatus.FINAL and game.confirmed_at >= game.starts_at:
-            over = min(over, game.confirmed_at)
+    if game.status is GameStatus.FINAL:
+        over = min(over, game.confirmed_at)
     return Event(
         schedule=schedule,
         game_id=game.game_id,

@@ -29,10 +29,10 @@ LINES = 20
 
 
 class Refresh(Enum):
-    """Which keys of a cell a run collects when it is given no tasks."""
+    """Which keys of a cell a run collects when it is given no tasks; run configuration names the members."""
 
-    GAPS = "gaps"
-    ALL = "all"
+    gaps = "gaps"
+    all = "all"
 
 
 class CollectConfig(dg.Config):
@@ -40,7 +40,7 @@ class CollectConfig(dg.Config):
 
     task_ids: list[str] = Field(default=[], description="Tasks of the queue; none: the open keys of the partition.")
     refresh: Refresh = Field(
-        default=Refresh.GAPS,
+        default=Refresh.gaps,
         description="Without tasks: `gaps` collects what is missing, stale or damaged, `all` everything that is due.",
     )
     limit: int | None = Field(default=None, description="At most so many keys of each data set; none: all of them.")
@@ -94,7 +94,7 @@ def chosen_keys(
         if config.task_ids:
             found = [key for key in tasks if (key.source, key.data_type, key.season) == cell]
         else:
-            found = open_keys(project.state, *cell, everything=config.refresh is Refresh.ALL)
+            found = open_keys(project.state, *cell, everything=config.refresh is Refresh.all)
         keys += found[: config.limit]
     return keys
 

@@ -43,7 +43,7 @@ class Runner:
             AdceError: a step failed, with the error of that step.
             VerifyError: a check that the loop must not go on without has failed.
         """
-        config = InventoryConfig(mode=Mode(mode) if mode else Mode.CONFIGURED)
+        config = InventoryConfig(mode=Mode(mode) if mode else Mode.configured)
         job = self.definitions.resolve_job_def(RECONCILIATION)
         try:
             job.execute_in_process(instance=self.instance, run_config=self._config(INVENTORY, config), tags=RUN_TAGS)

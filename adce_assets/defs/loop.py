@@ -33,18 +33,18 @@ POOL = "reconciliation"
 
 
 class Mode(Enum):
-    """Where an inventory comes from."""
+    """Where an inventory comes from; run configuration names the members."""
 
-    CONFIGURED = "configured"
-    LIST = "list"
-    AWS = "aws"
+    configured = "configured"
+    list = "list"
+    aws = "aws"
 
 
 class InventoryConfig(dg.Config):
     """How the inventory is taken."""
 
     mode: Mode = Field(
-        default=Mode.CONFIGURED,
+        default=Mode.configured,
         description="`list` lists the lake, `aws` reads the newest AWS Inventory report, `configured` does what "
         "`config/reconciliation_config.yaml` says.",
     )
@@ -78,7 +78,7 @@ class LoopAssets:
             from adce_assets.loop.inventory import take
 
             opened = project.open(self.contract)
-            mode = None if config.mode is Mode.CONFIGURED else config.mode.value
+            mode = None if config.mode is Mode.configured else config.mode.value
             document = take(opened, mode=mode, progress=current_progress.get()).document
             return _told("lake_inventory", opened, document, metadata.of_inventory(document))
 

@@ -80,11 +80,13 @@ def doubled(shown: Mapping[date, list[Game]], spoiled: Iterable[Spot]) -> int:
 
 def write(root: Path, planted: Iterable[Planted]) -> int:
     """Write objects into a folder that becomes a lake, each with its time; return their number."""
-    number = 0
+    number, folders = 0, set[Path]()
     for entry in planted:
         number += 1
         path = root / entry.key
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folders.add(path.parent)
         path.write_bytes(entry.body)
         os.utime(path, (entry.written_at.timestamp(),) * 2)
     return number

@@ -61,7 +61,9 @@ def _html(_game: Game, _body: bytes) -> Spoiled:
 
 
 def _cut_off(_game: Game, body: bytes) -> Spoiled:
-    return body[: len(body) // 2], DAMAGED_AT
+    """Break off in the middle of a name."""
+    half = body[: len(body) // 2]
+    return half[: half.rindex(b'":') - 1], DAMAGED_AT
 
 
 def _empty(_game: Game, _body: bytes) -> Spoiled:

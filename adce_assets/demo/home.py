@@ -97,7 +97,7 @@ def _change(file: Path, section: str, **values: object) -> None:
 
 
 def _write_contract(shipped: Path, folder: Path) -> None:
-    folder.mkdir()
+    shutil.copytree(shipped / "tables", folder / "tables")
     contract = read(shipped / "data_inventory.yaml").data
     contract["sources"] = {name: _cut(contract["sources"][name], kept) for name, kept in SOURCES.items()}
     parts = [part for source in contract["sources"].values() for part in (source, *source["data_types"].values())]
@@ -106,9 +106,6 @@ def _write_contract(shipped: Path, folder: Path) -> None:
     ranges = {name for part in parts for name in part.get("for_each", ())}
     dimensions = contract.get("dimensions", {})
     contract["dimensions"] = {name: found for name, found in dimensions.items() if name in ranges}
-    for table in (contract.get("season_truth"), *(found.get("table") for found in contract["dimensions"].values())):
-        if table:
-            shutil.copy(shipped / table, folder / table)
     text = yaml.safe_dump(contract, sort_keys=False, allow_unicode=True, width=120)
     (folder / "data_inventory.yaml").write_text(f"# The shipped contract, cut to the demo's seasons.\n{text}", "utf-8")
 
@@ -118,4 +115,6 @@ def _cut(source: dict[str, Any], kept: tuple[str, ...]) -> dict[str, Any]:
     for declared in data_types.values():
         if "from_date" in declared:
             declared["from_date"] = FIRST_DAY
+    if not any("game" in declared.get("for_each", ()) for declared in data_types.values()):
+        source = {name: value for name, value in source.items() if name != "schedule"}
     return {**source, "data_types": data_types}

@@ -125,16 +125,15 @@ class Classifier:
         import pyarrow as pa
 
         found = [self._read(key) for key in keys]
-        numbers, seasons, entities = zip(*found, strict=True) if found else ((), (), ())
-        rule = pa.array(numbers, pa.int16())
+        rule = pa.array([number for number, _, _ in found], pa.int16())
         columns: dict[str, pa.Array] = {
             name: pa.array([getattr(placement, name) for placement in self._placements], pa.string())
             .dictionary_encode()
             .take(rule)
             for name in ("kind", "source", "data_type")
         }
-        columns["season"] = pa.array(seasons, pa.string()).dictionary_encode()
-        columns["entity"] = pa.array(entities, pa.string())
+        columns["season"] = pa.array([season for _, season, _ in found], pa.string()).dictionary_encode()
+        columns["entity"] = pa.array([entity for _, _, entity in found], pa.string())
         columns["template"] = pa.array([placement.template for placement in self._placements], pa.int8()).take(rule)
         return pa.table(columns)
 

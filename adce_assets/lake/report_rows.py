@@ -1,6 +1,6 @@
 """The bytes of one data file of a report in, the current objects that it names out, by their keys in the bucket.
 
-A new format is one more entry of `DECODERS`. Which files there are, and whether they came whole, is for `report` to ask.
+A new format is one more entry of `DECODERS`. Which files there are, and whether they came whole, is known to `report`.
 A row that cannot be understood refuses the file; unknown columns are passed over.
 """
 

@@ -74,14 +74,15 @@ def call(action: Callable[[], Answer], *, where: str, pause: Callable[[float], N
     Raises:
         LakeError: The last failure, explained.
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    attempt = 0
+    while True:
+        attempt += 1
         try:
             return action()
         except FAILURES as error:
             if attempt == ATTEMPTS or not is_transient(error):
                 raise explained(error, where) from error
         pause(wait_after(attempt))
-    raise AssertionError(where)
 
 
 def wait_after(attempt: int) -> float:
@@ -126,4 +127,6 @@ def explained(error: Exception, where: str) -> LakeError:
     if isinstance(error, EndpointConnectionError):
         server = urlsplit(error.kwargs["endpoint_url"]).netloc
         return LakeError(f"cannot connect to {server}", where=where, hint="check AWS_ENDPOINT_URL, network and proxies")
+    if isinstance(error, ResponseParserError):
+        return LakeError(str(error), where=where, hint="check that AWS_ENDPOINT_URL is a server of S3")
     return LakeError(f"{type(error).__name__}: {error}", where=where)

@@ -65,11 +65,11 @@ class Connection:
         Raises:
             ClientError, BotoCoreError, ResponseParserError, HTTPError: As boto3's client would.
         """
-        address, region = self._address()
-        request = AWSRequest("GET", f"{address}?{urlencode(sorted(parameters.items()), quote_via=quote, safe='')}")
         credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
+        address, region = self._address()
+        request = AWSRequest("GET", f"{address}?{urlencode(sorted(parameters.items()), quote_via=quote, safe='')}")
         S3SigV4Auth(credentials.get_frozen_credentials(), "s3", region).add_auth(request)
         status, body = self._send(request)
         if status != 200:  # noqa: PLR2004 - the one status that carries a page

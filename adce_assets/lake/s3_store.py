@@ -158,9 +158,11 @@ class S3Store:
         A repeated attempt would meet its own first one and call it lost. So each write carries a mark of its own, and
         after a doubtful attempt the object is asked whether it carries it.
         """
-        whole, mark, doubtful = self._whole(key), uuid4().hex, False
+        whole, mark = self._whole(key), uuid4().hex
         extra = {**condition, "Metadata": {_MARK: mark}}
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt, doubtful = 0, False
+        while True:
+            attempt += 1
             try:
                 return self._put_once(whole, body, extra)
             except FAILURES as error:
@@ -172,7 +174,6 @@ class S3Store:
                 if attempt == ATTEMPTS or not is_transient(error):
                     raise explained(error, self.url) from error
             self._pause(wait_after(attempt))
-        raise AssertionError(key)
 
     def _etag_if_marked(self, key: str, mark: str) -> str:
         found = self._head(key)

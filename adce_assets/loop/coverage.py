@@ -61,12 +61,17 @@ PRESENT_STATES = (
     StateRule("damaged", lambda row, _: row.verdict.notnull(), "the object's content is not what its key says"),
     StateRule(
         "stale",
-        lambda row, _: row.is_open & (row.changes == "until_final") & (row.last_modified < row.event_at),
+        lambda row, at: (
+            row.is_open
+            & (row.changes == "until_final")
+            & (row.last_modified < row.event_at)
+            & (row.due_at <= at.as_of)
+        ),
         "written before the event was over",
     ),
     StateRule(
         "stale",
-        lambda row, at: _may_change(row) & (_age_seconds(row, at) > row.freshness_seconds),
+        lambda row, at: _may_change(row) & (row.last_modified < _fresh_since(row, at)),
         "older than its data type allows while it can still change",
     ),
 )
@@ -136,7 +141,7 @@ def _found(expected: "ir.Table", objects: "ir.Table", verdicts: "ir.Table", at: 
     return table.mutate(badness=ibis.cases(*[(table.state == state, place) for place, state in enumerate(STATES)]))
 
 
-CARRIED_TO_JUDGE = ("is_open", "changes", "freshness_seconds", "min_bytes", "event_at")
+CARRIED_TO_JUDGE = ("is_open", "changes", "freshness_seconds", "min_bytes", "event_at", "due_at")
 
 
 def _judged(expected: "ir.Table", found: "ir.Table", at: Moment) -> "ir.Table":
@@ -191,10 +196,10 @@ def _may_change(row: "ir.Table") -> "ir.BooleanValue":
     return (row.changes == "always") | (row.is_open & (row.changes == "within_season"))
 
 
-def _age_seconds(row: "ir.Table", at: Moment) -> "ir.NumericValue":
+def _fresh_since(row: "ir.Table", at: Moment) -> "ir.TimestampValue":
     import ibis
 
-    return ibis.literal(at.as_of.timestamp()) - row.last_modified.epoch_seconds()
+    return ibis.literal(at.as_of) - row.freshness_seconds.cast("int64").as_interval("s")
 
 
 def _refuse_doubles(contract: Contract, judged: "ir.Table") -> None:

@@ -131,6 +131,10 @@ class SmallProject:
     def lake(self) -> LakeStore:
         return open_store(self.environment["ADCE_LAKE"])
 
+    @property
+    def lake_folder(self) -> Path:
+        return self.home / "lake"
+
     def defs(self) -> dg.Definitions:
         return build_defs(self.environment)
 
@@ -149,23 +153,24 @@ class SmallProject:
         return {name: value.value for name, value in events[-1].metadata.items()}
 
     def fill(self, *, missing: Callable[[str], bool] = lambda _: False) -> None:
-        """Write every document that the contract expects of the games, but for the missing ones."""
+        """Write every document that the contract expects, but for the missing ones."""
         lake = self.lake
-        for key, document in self._documents():
+        for key, body in self._documents():
             if not missing(key):
-                lake.put(key, json.dumps(document).encode())
+                lake.put(key, body)
 
-    def _documents(self) -> Iterator[tuple[str, Any]]:
+    def _documents(self) -> Iterator[tuple[str, bytes]]:
         for day in sorted({game.date for game in self.games}):
             shown = [game for game in self.games if game.date == day]
-            yield f"schedule/{day:%Y%m%d}.json", espn.scoreboard(day, shown, 0)
+            yield f"schedule/{day:%Y%m%d}.json", json.dumps(espn.scoreboard(day, shown, 0)).encode()
         for played in self.games:
             for folder in DATA_TYPES:
-                yield f"{folder}/{played.game_id}.json", espn.summary(played, 0)
+                yield f"{folder}/{played.game_id}.json", json.dumps(espn.summary(played, 0)).encode()
         for year in (2022, 2023, 2024):
-            yield f"hoopr/players_{year}.parquet", "x" * 200
-            yield f"hoopr/gleague_{year}.csv", "x" * 200
-        yield "hoopr/awards.csv", "x" * 200
+            yield f"hoopr/players_{year}.parquet", b"PAR1" + b"x" * 200 + b"PAR1"
+        for year in (2023, 2024):
+            yield f"hoopr/gleague_{year}.csv", b"name,points\n" * 20
+        yield "hoopr/awards.csv", b"award,name\n" * 20
 
 
 def make_project(folder: Path, lake_url: str | None = None, **environment: str) -> SmallProject:

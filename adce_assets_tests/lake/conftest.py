@@ -5,7 +5,9 @@ made once from the pinned `ministack-constraints.txt`. That it cannot be made is
 optional.
 """
 
+import gzip
 import hashlib
+import json
 import logging
 import os
 import socket
@@ -14,14 +16,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 from filelock import FileLock
 from moto.server import ThreadedMotoServer
 
 from adce_assets.lake.file_store import FileStore
+from adce_assets.lake.s3_connection import Connection
 from adce_assets.lake.s3_store import S3Store
 from adce_assets.lake.store import LakeStore
 
@@ -30,6 +38,9 @@ ENVIRONMENTS = Path(__file__).parents[2] / ".venv-ministack"
 BUCKET = "conformance"
 LARGE_BUCKET = "large"
 LARGE_KEYS = [f"games/{number:05d}.json" for number in range(2_345)]
+CURRENT_COLUMNS = "Bucket, Key, Size, LastModifiedDate, ETag, StorageClass"
+NIGHT = "2025-11-05T01-00Z"
+TOP = "inventory-reports/nba-lake/everything"
 AWS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -144,6 +155,158 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name, value in AWS.items():
         monkeypatch.setenv(name, value)
     return monkeypatch
+
+
+@dataclass
+class Answer:
+    """What to send: all of it, or only the first `cut` bytes before the connection ends, or nothing but a reset."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    reset: bool = False
+
+
+@dataclass
+class Request:
+    """What a store has asked."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Script:
+    """Answers in the order given, the last of them again and again; an answer may depend on all requests so far."""
+
+    connection: Connection
+    answers: list[Answer | Callable[[list[Request]], Answer]] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def next(self, request: Request) -> Answer:
+        answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+        self.requests.append(request)
+        return answer(self.requests) if callable(answer) else answer
+
+    def store(self, waits: list[float] | None = None, prefix: str = "") -> S3Store:
+        """Make a store on this server that does not wait, but notes how long it would have."""
+        store = S3Store("lake", prefix, pause=(waits if waits is not None else []).append)
+        vars(store)["_connection"] = self.connection
+        return store
+
+
+class QuietServer(ThreadingHTTPServer):
+    """A server that does not complain of clients that hang up, for they are meant to."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        assert request
+        assert client_address
+
+
+@pytest.fixture(scope="module")
+def listening(aws_environment: dict[str, str]) -> Iterator[Script]:
+    """One server and one connection for all tests, for boto3 needs longer to connect than a test to run."""
+    scripts: list[Script] = []
+    http = QuietServer(("127.0.0.1", 0), handler_of(scripts))
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in aws_environment.items():
+            environment.setenv(name, value)
+        environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{http.server_port}")
+        scripts.append(Script(Connection("lake")))
+    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield scripts[0]
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def server(listening: Script) -> Script:
+    listening.answers.clear()
+    listening.requests.clear()
+    return listening
+
+
+def handler_of(scripts: list[Script]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            answer = scripts[0].next(Request(self.command, self.path, headers, body))
+            self.close_connection = answer.reset or answer.cut is not None
+            if answer.reset:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                return
+            self.send_response(answer.status)
+            for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
+                if value:
+                    self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else answer.body[: answer.cut])
+
+        do_HEAD = do_PUT = do_DELETE = do_GET  # noqa: N815 - the names that http.server looks for
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+            """Say nothing."""
+
+    return Handler
+
+
+def error(status: int, code: str) -> Answer:
+    return Answer(f"<Error><Code>{code}</Code><Message>the server says so</Message></Error>".encode(), status)
+
+
+@dataclass
+class Delivery:
+    """One report about to be delivered; its fields may be spoilt first."""
+
+    rows: list[bytes] = field(default_factory=list)
+    columns: str = CURRENT_COLUMNS
+    folder: str = NIGHT
+    top: str = TOP
+    document: dict[str, Any] = field(default_factory=dict)
+    checksum: bytes | None = None
+
+    def put(self, store: LakeStore) -> None:
+        """Write the data and the manifest, and last the checksum."""
+        files = []
+        for number, body in enumerate(self.rows):
+            packed = body if body[:2] == b"\x1f\x8b" or not body else gzip.compress(body)
+            key = f"{self.top}/data/{self.folder}-{number}.csv.gz"
+            store.put(key, packed)
+            files.append({"key": key, "size": len(packed), "MD5checksum": md5(packed)})
+        started = datetime.strptime(self.folder, "%Y-%m-%dT%H-%MZ").replace(tzinfo=UTC)
+        document = {
+            "sourceBucket": self.top.split("/")[-2],
+            "destinationBucket": "arn:aws:s3:::nba-lake",
+            "version": "2016-11-30",
+            "creationTimestamp": str(int(started.timestamp()) * 1000),
+            "fileFormat": "CSV",
+            "fileSchema": self.columns,
+            "files": files,
+            **self.document,
+        }
+        manifest = json.dumps({name: value for name, value in document.items() if value is not None}).encode()
+        self.put_manifest(store, manifest)
+
+    def put_manifest(self, store: LakeStore, manifest: bytes) -> None:
+        """Write the manifest, and its checksum unless that is b"" for not yet."""
+        folder = f"{self.top}/{self.folder}"
+        store.put(f"{folder}/manifest.json", manifest)
+        checksum = md5(manifest).encode() + b"\n" if self.checksum is None else self.checksum
+        if checksum:
+            store.put(f"{folder}/manifest.checksum", checksum)
+
+
+def md5(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
 def reached_alike(store: S3Store, bucket: str, prefix: str) -> S3Store:

@@ -1,10 +1,7 @@
 """Reports made by hand, byte by byte, as AWS's documents and published reports have them, and ways to damage one."""
 
 import gzip
-import hashlib
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,57 +13,9 @@ from adce_assets.errors import LakeError, ReportError
 from adce_assets.lake import listing, report
 from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.store import OBJECT_SCHEMA, LakeStore, StoredObject
+from adce_assets_tests.lake.conftest import CURRENT_COLUMNS, NIGHT, TOP, Delivery, md5
 
-CURRENT = "Bucket, Key, Size, LastModifiedDate, ETag, StorageClass"
 VERSIONED = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag"
-NOON = "2025-11-05T01-00Z"
-TOP = "inventory-reports/nba-lake/everything"
-
-
-@dataclass
-class Delivery:
-    """One report about to be delivered; its fields may be spoilt first."""
-
-    rows: list[bytes] = field(default_factory=lambda: [ROW])
-    columns: str = CURRENT
-    folder: str = NOON
-    top: str = TOP
-    document: dict[str, Any] = field(default_factory=dict)
-    checksum: bytes | None = None
-
-    def put(self, store: LakeStore) -> None:
-        """Write the data and the manifest, and last the checksum."""
-        files = []
-        for number, body in enumerate(self.rows):
-            packed = body if body[:2] == b"\x1f\x8b" or not body else gzip.compress(body)
-            key = f"{self.top}/data/{self.folder}-{number}.csv.gz"
-            store.put(key, packed)
-            files.append({"key": key, "size": len(packed), "MD5checksum": md5(packed)})
-        started = datetime.strptime(self.folder, "%Y-%m-%dT%H-%MZ").replace(tzinfo=UTC)
-        document = {
-            "sourceBucket": self.top.split("/")[-2],
-            "destinationBucket": "arn:aws:s3:::nba-lake",
-            "version": "2016-11-30",
-            "creationTimestamp": str(int(started.timestamp()) * 1000),
-            "fileFormat": "CSV",
-            "fileSchema": self.columns,
-            "files": files,
-            **self.document,
-        }
-        manifest = json.dumps({name: value for name, value in document.items() if value is not None}).encode()
-        self.put_manifest(store, manifest)
-
-    def put_manifest(self, store: LakeStore, manifest: bytes) -> None:
-        """Write the manifest, and its checksum unless that is b"" for not yet."""
-        folder = f"{self.top}/{self.folder}"
-        store.put(f"{folder}/manifest.json", manifest)
-        checksum = md5(manifest).encode() + b"\n" if self.checksum is None else self.checksum
-        if checksum:
-            store.put(f"{folder}/manifest.checksum", checksum)
-
-
-def md5(body: bytes) -> str:
-    return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
 def row(*values: str) -> bytes:
@@ -107,7 +56,7 @@ def test_a_report_as_aws_writes_it_is_read(lake: FileStore):
   "version" : "2016-11-30",
   "creationTimestamp" : "1762304400000",
   "fileFormat" : "CSV",
-  "fileSchema" : "{CURRENT}",
+  "fileSchema" : "{CURRENT_COLUMNS}",
   "files" : [ {{
     "key" : "{TOP}/data/36bb9dd7.csv.gz",
     "size" : {len(packed)},
@@ -185,7 +134,7 @@ def test_columns_may_stand_in_any_order_and_unknown_ones_are_passed_over(lake: F
 
 @pytest.mark.parametrize("missing", ["Key", "Size", "LastModifiedDate"])
 def test_a_column_that_is_needed_is_asked_for_by_name(lake: FileStore, missing: str):
-    columns = [name for name in CURRENT.split(", ") if name != missing]
+    columns = [name for name in CURRENT_COLUMNS.split(", ") if name != missing]
     Delivery([row(*"xxxxx")], ", ".join(columns)).put(lake)
     with pytest.raises(ReportError, match=rf"no column {missing}(?s:.*)hint: .*OptionalFields"):
         report.read(lake, newest(lake))
@@ -291,6 +240,14 @@ def test_a_damaged_manifest_is_refused_by_name(lake: FileStore, delivery: Delive
     assert "2025-11-05T01-00Z/manifest.json" in caught.value.where
 
 
+def test_a_folder_that_is_named_like_no_time_is_refused(lake: FileStore):
+    Delivery().put(lake)
+    manifest = lake.get(f"{TOP}/{NIGHT}/manifest.json")
+    Delivery(folder="2025-13-05T01-00Z").put_manifest(lake, manifest)
+    with pytest.raises(ReportError, match="is no time"):
+        newest(lake)
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"files": "all"}'])
 def test_a_manifest_that_is_no_manifest_is_refused(lake: FileStore, body: bytes):
     Delivery().put_manifest(lake, body)
@@ -300,7 +257,7 @@ def test_a_manifest_that_is_no_manifest_is_refused(lake: FileStore, body: bytes)
 
 def test_a_checksum_without_its_manifest_is_refused(lake: FileStore):
     Delivery().put(lake)
-    lake.delete(f"{TOP}/{NOON}/manifest.json")
+    lake.delete(f"{TOP}/{NIGHT}/manifest.json")
     with pytest.raises(ReportError, match="manifest is missing"):
         newest(lake)
 
@@ -326,7 +283,7 @@ DAMAGED_ROWS: dict[str, tuple[bytes, str]] = {
     "a time without zone": (ROW + current("b", written="2025-11-04T22:37:48"), "`LastModifiedDate`"),
     "a row of another bucket": (ROW + current("b").replace(b"nba-lake", b"b-bucket"), "'b-bucket'"),
     "a key twice": (ROW + current("a") + ROW, "`pbp/1.json` as a current object twice"),
-    "a header": (row(*CURRENT.split(", ")) + ROW, "'Bucket'|`Size`"),
+    "a header": (row(*CURRENT_COLUMNS.split(", ")) + ROW, "'Bucket'|`Size`"),
 }
 
 
@@ -335,7 +292,7 @@ def test_a_damaged_row_refuses_the_report(lake: FileStore, body: bytes, message:
     Delivery([ROW.replace(b"pbp", b"box"), body]).put(lake)
     with pytest.raises(ReportError, match=message) as caught:
         read_keys(lake)
-    assert NOON in caught.value.where
+    assert NIGHT in caught.value.where
 
 
 def test_a_version_that_is_neither_latest_nor_not_is_refused(lake: FileStore):
@@ -363,7 +320,7 @@ def test_a_report_with_a_bad_part_is_never_a_partial_inventory(
     lake: FileStore, spoil: Callable[[LakeStore, str], object], message: str
 ):
     Delivery([current("a"), current("b")]).put(lake)
-    key = f"{TOP}/data/{NOON}-1.csv.gz"
+    key = f"{TOP}/data/{NIGHT}-1.csv.gz"
     spoil(lake, key)
     with pytest.raises(ReportError, match=message) as caught:
         read_keys(lake)
@@ -386,8 +343,8 @@ def test_a_lake_below_a_prefix_knows_its_objects_without_it(lake: FileStore):
     delivery.put(lake)
     with pytest.raises(ReportError, match=r"outside the lake's prefix `lake/raw/`(?s:.*)hint: "):
         newest(lake)
-    packed = lake.get(f"{TOP}/data/{NOON}-0.csv.gz")
-    key = f"lake/raw/{TOP}/data/{NOON}-0.csv.gz"
+    packed = lake.get(f"{TOP}/data/{NIGHT}-0.csv.gz")
+    key = f"lake/raw/{TOP}/data/{NIGHT}-0.csv.gz"
     delivery.document["files"] = [{"key": key, "size": len(packed), "MD5checksum": md5(packed)}]
     delivery.put(lake)
     assert read_keys(lake) == ["a c", "b"]

@@ -1,120 +1,21 @@
-"""A server that misbehaves in every way we know: what is listed is whole or refused, what is written is told truly."""
+"""A server that misbehaves in every way we know while it is listed: the listing is whole, or it is refused."""
 
 import socket
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adce_assets.errors import ConditionFailedError, ConfigurationError, LakeError, ObjectNotFoundError
+from adce_assets.errors import ConfigurationError, LakeError
 from adce_assets.lake import listing
 from adce_assets.lake.s3_calls import ATTEMPTS
-from adce_assets.lake.s3_connection import Connection
 from adce_assets.lake.s3_store import S3Store
-from adce_assets.lake.store import probe_conditional_writes
+from adce_assets_tests.lake.conftest import Answer, Request, Script, error
 
 NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
-
-
-@dataclass
-class Answer:
-    """What to send: all of it, or only the first `cut` bytes before the connection ends, or nothing but a reset."""
-
-    body: bytes = b""
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    cut: int | None = None
-    reset: bool = False
-
-
-@dataclass
-class Request:
-    """What a store has asked."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class Script:
-    """Answers in the order given, the last of them again and again; an answer may depend on all requests so far."""
-
-    connection: Connection
-    answers: list[Answer | Callable[[list[Request]], Answer]] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-
-    def next(self, request: Request) -> Answer:
-        answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
-        self.requests.append(request)
-        return answer(self.requests) if callable(answer) else answer
-
-    def store(self, waits: list[float] | None = None, prefix: str = "") -> S3Store:
-        """Make a store on this server that does not wait, but notes how long it would have."""
-        store = S3Store("lake", prefix, pause=(waits if waits is not None else []).append)
-        vars(store)["_connection"] = self.connection
-        return store
-
-
-@pytest.fixture(scope="module")
-def listening(aws_environment: dict[str, str]) -> Iterator[Script]:
-    """One server and one connection for all tests, for boto3 needs longer to connect than a test to run."""
-    scripts: list[Script] = []
-    http = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(scripts))
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in aws_environment.items():
-            environment.setenv(name, value)
-        environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{http.server_port}")
-        scripts.append(Script(Connection("lake")))
-    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield scripts[0]
-    http.shutdown()
-    http.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def server(listening: Script) -> Script:
-    listening.answers.clear()
-    listening.requests.clear()
-    return listening
-
-
-def handler_of(scripts: list[Script]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", 0)))
-            answer = scripts[0].next(Request(self.command, self.path, headers, body))
-            self.close_connection = answer.reset or answer.cut is not None
-            if answer.reset:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-                return
-            self.send_response(answer.status)
-            for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():
-                if value:
-                    self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(b"" if self.command == "HEAD" else answer.body[: answer.cut])
-
-        do_HEAD = do_PUT = do_DELETE = do_GET  # noqa: N815 - the names that http.server looks for
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
-            """Say nothing."""
-
-    return Handler
 
 
 def row(key: str, **changed: str | None) -> str:
@@ -138,10 +39,6 @@ def page_xml(rows: list[str], token: str = "", **changed: str | None) -> bytes:
 
 def page(keys: list[str], token: str = "", **changed: str | None) -> Answer:
     return Answer(page_xml([row(key) for key in keys], token, **changed))
-
-
-def error(status: int, code: str) -> Answer:
-    return Answer(f"<Error><Code>{code}</Code><Message>the server says so</Message></Error>".encode(), status)
 
 
 def cut(keys: list[str], token: str = "") -> Answer:
@@ -255,6 +152,13 @@ def test_a_page_that_declares_entities_is_refused(server: Script, declared: str,
         list(server.store().list())
 
 
+def test_a_page_of_no_reasonable_size_is_refused(server: Script, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("adce_assets.lake.s3_connection.PAGE_LIMIT", 1_000)
+    server.answers = [page([f"{number:04d}" for number in range(100)])]
+    with pytest.raises(LakeError, match="more than 1000 bytes"):
+        list(server.store().list())
+
+
 def test_keys_are_decoded_as_a_form_is(server: Script):
     server.answers = [page(["a+b%2Bc%3Dd/%C3%BC%0A"])]
     assert [found.key for found in server.store().list()] == ["a b+c=d/ü\n"]
@@ -352,100 +256,3 @@ def test_a_profile_that_is_not_there_is_said(aws: pytest.MonkeyPatch):
     aws.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(LakeError, match="nobody"):
         S3Store("lake", pause=no_pause).head("a")
-
-
-def test_a_bucket_that_is_not_there_is_not_an_absent_object(server: Script):
-    server.answers = [Answer(status=404)]
-    with pytest.raises(LakeError, match="check the bucket's name"):
-        server.store().head("a")
-
-
-def test_a_missing_bucket_is_no_lost_condition(server: Script):
-    server.answers = [error(404, "NoSuchBucket")]
-    with pytest.raises(LakeError, match="NoSuchBucket") as caught:
-        server.store().put_if_absent("a", b"")
-    assert not isinstance(caught.value, ConditionFailedError)
-    with pytest.raises(LakeError, match="NoSuchBucket") as caught:
-        server.store().get("a")
-    assert not isinstance(caught.value, ObjectNotFoundError)
-
-
-def test_reading_goes_on_after_a_broken_body(server: Script):
-    server.answers = [Answer(b"0123456789", cut=4), error(503, "SlowDown"), Answer(b"0123456789")]
-    assert server.store().get("a") == b"0123456789"
-
-
-def test_a_server_that_knows_no_ranges_is_cut_here(server: Script):
-    server.answers = [Answer(b"0123456789")]
-    assert server.store().get("a", start=3, length=4) == b"3456"
-    assert server.requests[0].headers["range"] == "bytes=3-6"
-
-
-@pytest.mark.parametrize("status", [404, 409, 412])
-def test_every_way_to_say_lost_is_one_error(server: Script, status: int):
-    server.answers = [error(status, "SomeCode")]
-    with pytest.raises(ConditionFailedError):
-        server.store().put_if_match("a", b"", '"etag"')
-    assert len(server.requests) == 1
-    assert server.requests[0].headers["if-match"] == "etag"
-
-
-def marked_as_first_put(requests: list[Request]) -> Answer:
-    mark = requests[0].headers["x-amz-meta-adce-write"]
-    return described({"x-amz-meta-adce-write": mark})
-
-
-def described(headers: dict[str, str]) -> Answer:
-    fixed = {"ETag": '"new"', "Last-Modified": "Mon, 06 May 2024 22:37:48 GMT", "Content-Length": "1"}
-    return Answer(headers=fixed | headers)
-
-
-@pytest.mark.parametrize("lost", [Answer(reset=True), Answer(status=500), Answer(status=504)])
-def test_a_conditional_write_whose_answer_was_lost_is_found_done(server: Script, lost: Answer):
-    server.answers = [lost, marked_as_first_put]
-    assert server.store().put_if_match("a", b"", "old") == "new"
-    assert [request.method for request in server.requests] == ["PUT", "HEAD"]
-
-
-def test_a_conditional_write_that_was_not_done_is_done_again(server: Script):
-    server.answers = [Answer(reset=True), Answer(status=404), Answer(headers={"ETag": '"new"'})]
-    assert server.store().put_if_absent("a", b"") == "new"
-    assert [request.method for request in server.requests] == ["PUT", "HEAD", "PUT"]
-
-
-def test_a_late_first_attempt_is_not_called_lost_by_the_second(server: Script):
-    server.answers = [Answer(reset=True), Answer(status=404), error(412, "PreconditionFailed"), marked_as_first_put]
-    assert server.store().put_if_absent("a", b"") == "new"
-
-
-def test_who_cannot_know_whether_it_won_says_neither(server: Script):
-    server.answers = [Answer(reset=True), described({}), error(412, "PreconditionFailed"), described({})]
-    with pytest.raises(LakeError, match="was not answered") as caught:
-        server.store().put_if_match("a", b"", "old")
-    assert not isinstance(caught.value, ConditionFailedError)
-
-
-def test_a_write_that_was_turned_away_is_tried_again_and_may_be_lost_fairly(server: Script):
-    server.answers = [error(503, "SlowDown"), error(412, "PreconditionFailed")]
-    with pytest.raises(ConditionFailedError):
-        server.store().put_if_match("a", b"", "old")
-
-
-def test_a_server_that_ignores_conditions_fails_the_probe(server: Script):
-    server.answers = [Answer(headers={"ETag": '"any"'})]
-    assert not probe_conditional_writes(server.store())
-    first, second, last = server.requests
-    assert first.headers["if-none-match"] == second.headers["if-none-match"] == "*"
-    assert last.method == "DELETE"
-
-
-def test_a_server_that_ignores_only_if_match_fails_the_probe(server: Script):
-    written = Answer(headers={"ETag": '"any"'})
-    server.answers = [written, error(412, "PreconditionFailed"), written, written, Answer(status=204)]
-    assert not probe_conditional_writes(server.store())
-
-
-def test_a_probe_that_was_not_answered_says_nothing(server: Script):
-    server.answers = [error(403, "AccessDenied")]
-    with pytest.raises(LakeError, match="AccessDenied"):
-        probe_conditional_writes(server.store())

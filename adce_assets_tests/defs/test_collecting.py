@@ -1,0 +1,141 @@
+"""Materialising a partition of a data set collects the open keys of that cell, from a real socket into a real lake."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from adce_assets.demo.source import LocalSource, Trouble
+
+SEASON = "2024-25"
+
+
+@pytest.fixture
+def asking(small: Any, source: LocalSource) -> Iterator[Any]:
+    """The installation with the stand-in in ESPN's place, reconciled: the first day's documents are missing."""
+    small.environment["ADCE_HOST_ESPN_SITE"] = source.url
+    small.fill(missing=lambda key: "401501" in key)
+    with dg.DagsterInstance.ephemeral() as forgotten:
+        small.reconcile(forgotten)
+    return small
+
+
+def materialise(
+    small: Any, instance: dg.DagsterInstance, *names: str, season: str = SEASON, **config: Any
+) -> dg.ExecuteInProcessResult:
+    job = small.defs().resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(
+        instance=instance,
+        partition_key=season,
+        asset_selection=[dg.AssetKey(["espn", name]) for name in names],
+        run_config={"ops": {"espn_summary": {"config": config}}},
+        raise_on_error=False,
+    )
+
+
+def told(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    found = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        assert materialization.partition == SEASON
+        values = {name: value.value for name, value in materialization.metadata.items()}
+        found[materialization.asset_key.path[-1]] = values
+    return found
+
+
+def keys(small: Any, folder: str) -> list[str]:
+    return [found.key for found in small.lake.list(f"{folder}/")]
+
+
+def test_the_gap_of_a_partition_is_closed_and_the_next_reconciliation_sees_it(
+    asking: Any, source: LocalSource, instance: dg.DagsterInstance
+) -> None:
+    result = materialise(asking, instance, "play_by_play", "box_scores", "team_stats")
+    assert result.success
+    assert source.requests == 2
+    assert {name: values["written"] for name, values in told(result).items()} == dict.fromkeys(
+        ("play_by_play", "box_scores", "team_stats"), 2
+    )
+    after = asking.reconcile(instance)
+    assert asking.metadata(after, "detected_gaps")["gaps"] == 0
+    assert asking.metadata(after, "coverage_analysis")["completeness_pct"] == 100
+
+
+def test_only_the_selected_data_set_is_collected(asking: Any, instance: dg.DagsterInstance) -> None:
+    result = materialise(asking, instance, "box_scores")
+    assert list(told(result)) == ["box_scores"]
+    assert len(keys(asking, "box_scores")) == 8
+    assert len(keys(asking, "pbp")) == 6
+
+
+def test_a_run_of_tasks_collects_these_tasks(asking: Any, instance: dg.DagsterInstance) -> None:
+    queue = asking.project.state.read_json("gaps")
+    (task,) = [task["id"] for task in queue["tasks"] if task["data_type"] == "team_stats"]
+    result = materialise(asking, instance, "team_stats", "box_scores", task_ids=[task])
+    assert {name: values["asked"] for name, values in told(result).items()} == {"team_stats": 2, "box_scores": 0}
+
+
+def test_a_limit_leaves_the_rest_open_and_begins_with_the_newest(asking: Any, instance: dg.DagsterInstance) -> None:
+    result = materialise(asking, instance, "play_by_play", limit=1)
+    assert told(result)["play_by_play"]["written"] == 1
+
+
+def test_a_cell_can_be_collected_anew_as_a_whole(
+    asking: Any, source: LocalSource, instance: dg.DagsterInstance
+) -> None:
+    result = materialise(asking, instance, "box_scores", refresh="all")
+    assert source.requests == told(result)["box_scores"]["collected"] == 8
+
+
+def test_nothing_to_do_is_a_materialisation_and_asks_nobody(
+    asking: Any, source: LocalSource, instance: dg.DagsterInstance
+) -> None:
+    materialise(asking, instance, "play_by_play")
+    asking.reconcile(instance)
+    before = source.requests
+    result = materialise(asking, instance, "play_by_play")
+    assert result.success
+    assert told(result)["play_by_play"]["asked"] == 0
+    assert source.requests == before
+
+
+def test_a_partition_counts_what_was_collected_and_names_what_was_not(
+    asking: Any, source: LocalSource, instance: dg.DagsterInstance
+) -> None:
+    source._troubles["401501000"] = Trouble("not_found")
+    result = materialise(asking, instance, "play_by_play")
+    assert result.success
+    values = told(result)["play_by_play"]
+    assert (values["collected"], values["failed"]) == (1, 1)
+    assert values["failed_by_class"] == {"PermanentFetchError": 1}
+    assert values["worst_failures"].records[0].data["key"] == "pbp/401501000.json"
+
+
+def test_a_run_that_could_collect_nothing_at_all_has_failed(
+    asking: Any, source: LocalSource, instance: dg.DagsterInstance
+) -> None:
+    source._troubles |= {"401501000": Trouble("not_found"), "401501001": Trouble("not_found")}
+    result = materialise(asking, instance, "play_by_play")
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    described = failure.step_failure_data.user_failure_data
+    assert described is not None
+    assert described.description is not None
+    assert "asked for 2 key(s) and could collect none" in described.description
+    assert result.get_asset_materialization_events() == []
+
+
+def test_a_historical_season_is_backfilled_by_command_without_a_daemon(asking: Any, source: LocalSource) -> None:
+    """The season before holds nothing that is known to be missing: a positive materialisation says so."""
+    from click.testing import CliRunner
+    from dagster._cli.asset import asset_materialize_command
+
+    environment = {**asking.environment, "DAGSTER_HOME": str(asking.home)}
+    arguments = ["-m", "adce_assets.definitions", "--select", "key:espn/play_by_play", "--partition", "2023-24"]
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        outcome = CliRunner().invoke(asset_materialize_command, arguments)
+    assert outcome.exit_code == 0, outcome.output
+    assert source.requests == 0
