@@ -162,7 +162,7 @@ class _Reader:
         except ValueError as cause:
             kind = node.tag.rpartition(":")[2]
             raise self.error(
-                f"not a {kind}: {cause}", where=self._where(node), valid=f"a {kind}, or text in quotes"
+                f"no valid {kind}: {cause}", where=self._where(node), valid="another value, or text in quotes"
             ) from cause
 
     def _mapping(self, node: yaml.MappingNode, path: Path_, depth: int) -> dict[str, Any]:

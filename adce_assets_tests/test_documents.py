@@ -136,8 +136,8 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path):
         ("a: '\x01'\n", 1, "not YAML"),
         ("- a\n- b\n", 1, "the file must hold a mapping"),
         ("just text\n", 1, "the file must hold a mapping"),
-        ("a: 1\nb: 2024-13-41\n", 2, "not a timestamp"),
-        ("a: " + "9" * 5_000 + "\n", 1, "not a int"),
+        ("a: 1\nb: 2024-13-41\n", 2, "no valid timestamp"),
+        ("a: " + "9" * 5_000 + "\n", 1, "no valid int"),
     ],
 )  # fmt: skip
 def test_what_is_not_plain_yaml_is_refused_with_its_line(tmp_path: Path, text: str, where: int, what: str):

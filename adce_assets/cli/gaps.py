@@ -4,19 +4,16 @@ import click
 
 from adce_assets.cli import options
 from adce_assets.cli.installation import state
-from adce_assets.cli.output import Column, talk, write_json, write_table
+from adce_assets.cli.output import Column, talk, with_data_set, write_json, write_table
 
 COLUMNS = (
     Column("priority", "priority"),
-    Column("source", "source"),
-    Column("data type", "data_type"),
+    Column("data set", "data_set"),
     Column("season", "season"),
     Column("missing", "missing_files", numeric=True),
     Column("stale", "stale_files", numeric=True),
     Column("damaged", "damaged_files", numeric=True),
     Column("complete %", "completeness_pct", numeric=True),
-    Column("scraper", "scraper"),
-    Column("reason", "reason"),
 )
 
 
@@ -33,6 +30,6 @@ def command(priority: str | None, source: str | None, season: str | None, *, as_
         told = {name: document[name] for name in ("generated_at", "as_of")}
         write_json({"schema": 1, **told, "total_gaps": len(rows), "gaps": rows})
     elif rows:
-        write_table(COLUMNS, rows)
+        write_table(COLUMNS, with_data_set(rows), note="reason")
     else:
         talk(f"no such gaps as of {document['as_of']}")

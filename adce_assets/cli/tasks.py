@@ -4,15 +4,14 @@ import click
 
 from adce_assets.cli import options
 from adce_assets.cli.installation import state
-from adce_assets.cli.output import Column, talk, write_json, write_table
+from adce_assets.cli.output import Column, talk, with_data_set, write_json, write_table
 
 COLUMNS = (
     Column("task", "id"),
     Column("priority", "priority"),
     Column("score", "score", numeric=True),
-    Column("source", "source"),
     Column("scraper", "scraper"),
-    Column("data type", "data_type"),
+    Column("data set", "data_set"),
     Column("season", "season"),
     Column("missing", "missing_files", numeric=True),
     Column("stale", "stale_files", numeric=True),
@@ -35,7 +34,7 @@ def command(priority: str | None, source: str | None, season: str | None, *, as_
         write_json({"schema": 1, **told, "total_tasks": len(rows), "tasks": rows, "left_out": left_out})
         return
     if rows:
-        write_table(COLUMNS, rows)
+        write_table(COLUMNS, with_data_set(rows))
     else:
         talk(f"no such tasks as of {document['as_of']}")
     for entry in left_out:

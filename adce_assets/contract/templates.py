@@ -158,6 +158,9 @@ def check_pattern(pattern: str) -> str:
             r"valid: characters, classes, \d, \w, (?:...), | and repeats"
         )
         raise ValueError(message)
+    if "[" in tokens:
+        message = f"the pattern `{pattern}` is not a regular expression: a class is not closed"
+        raise ValueError(message)
     try:
         compiled = re.compile(pattern, re.ASCII)
     except re.error as error:

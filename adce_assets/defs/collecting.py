@@ -72,7 +72,7 @@ def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.A
         selected = ["/".join(key.path) for key in sorted(context.selected_asset_keys)]
         season = context.partition_key if context.has_partition_key else WHOLE_HISTORY
         keys = chosen_keys(opened, collector, selected, season, config)
-        report = collected(opened, collector, keys, run_id=context.run_id)
+        report = collected(opened, collector, keys, run_id=context.run.run_id)
         refuse_a_run_for_nothing(collector, report)
         for name in selected:
             told = report.data_sets.get(name, DataSetReport())

@@ -38,6 +38,8 @@ WRITTEN_AFTER = timedelta(hours=6)
 """How long after a game its documents were written."""
 SCHEDULE_WRITTEN_AFTER = timedelta(hours=36)
 """How long after the beginning (UTC) of a day its schedule was written: when its last game was over."""
+REPORTS = "inventory_reports"
+"""The part of the lake, as the contract calls it, in which AWS Inventory reports lie and nothing else."""
 OLDER_PLACE = 10
 """Every tenth game lies where an older generation of writers put it."""
 BOTH_PLACES = 100
@@ -150,7 +152,7 @@ def _strays(contract: Contract) -> Iterator[Planted]:
     long_ago = datetime.combine(min(days()), time(), UTC)
     for key in STRAYS:
         yield Planted(key, _json({"header": {"id": key}, "note": "an object that no schedule knows" * 4}), long_ago)
-    for part in contract.non_data.values():
+    for part in (part for name, part in contract.non_data.items() if name != REPORTS):
         yield Planted(f"{part.prefix}example.bin", b"not data" * 20, long_ago + DAY)
 
 

@@ -24,7 +24,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "basketball_reference": ("standings",),
 }
 """What the demo keeps of the contract: a source with a scraper, and a data type for which there is none."""
-AUDITED_AT_ONCE = 1_500
+AUDITED_AT_ONCE = 400
 """Objects looked into in each reconciliation; enough for the newest, which are the spoiled ones."""
 MARK = ".adce-demo"
 """The file that shows that a folder was made by the demo, and may be made anew."""

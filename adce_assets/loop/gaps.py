@@ -300,9 +300,9 @@ def _in_order(keys: "ir.Table") -> "ir.Table":
 
 def _counted(keys: "ir.Table") -> "ir.Table":
     return keys.group_by("gap_id", "priority", *CELL).agg(
-        rule=keys.rule.min(),
         newest=keys.event_at.max(),
         **{state: (keys.state == state).sum() for state in OPEN_STATES},
+        **{rule.name: (keys.rule == place).sum() for place, rule in enumerate(RULES)},
     )
 
 
@@ -311,7 +311,7 @@ def _gap(
 ) -> Gap:
     return Gap(
         id=counted["gap_id"],
-        gap_type=RULES[counted["rule"]].name,
+        gap_type=max(RULES, key=lambda rule: counted[rule.name]).name,
         priority=counted["priority"],
         **{name: counted[name] for name in CELL},
         **{f"{state}_files": counted[state] for state in OPEN_STATES},
@@ -329,7 +329,7 @@ def _gap(
 
 def _reason(cell: _Cell, counted: Mapping[str, Any], config: GapDetection) -> str:
     """Say what is open, of how much, and why that is as urgent as it is."""
-    row, rule, priority = cell.row, RULES[counted["rule"]], counted["priority"]
+    row = cell.row
     states = [f"{counted[name]:,} {_are(counted[name])} {name}" for name in OPEN_STATES if counted[name]]
     of = f" of {row['expected']:,} {row['data_type']} documents of {_season(row)}"
     first, rest = states[0].split(" ", 1)
@@ -338,11 +338,19 @@ def _reason(cell: _Cell, counted: Mapping[str, Any], config: GapDetection) -> st
         text += f"; the newest event was {counted['newest']:%Y-%m-%d}"
     due = "all" if row["due"] == row["expected"] else f"{row['due']:,}"
     text += f"; {BASIS_SAYS[row['basis']]} {row['expected']:,}, {due} due"
-    because = rule.because.format(days=config.critical_threshold_days)
-    if priority == rule.priority:
-        return f"{text}; {priority} because {because}"
-    share = f"{row['completeness_pct']:.1f} %"
-    return f"{text}; raised from {rule.priority} to {priority} because the cell is only {share} complete"
+    return f"{text}; {counted['priority']} because {_because(cell, counted, config)}"
+
+
+def _because(cell: _Cell, counted: Mapping[str, Any], config: GapDetection) -> str:
+    """Say why the gap has its priority, with the number of keys for each reason if there are several."""
+    reasons = []
+    for rule in (rule for rule in RULES if counted[rule.name]):
+        why = rule.because.format(days=config.critical_threshold_days)
+        if rule.priority != counted["priority"]:
+            why += f", and the cell is only {cell.row['completeness_pct']:.1f} % complete"
+        alone = counted[rule.name] == _size(counted)
+        reasons.append(why if alone else f"{why} ({counted[rule.name]:,} of {_size(counted):,})")
+    return ", or ".join(reasons)
 
 
 def _are(count: int) -> str:

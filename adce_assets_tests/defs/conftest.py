@@ -1,7 +1,10 @@
 """A small installation to order: a home with its own contract, a generated lake, and the definitions over both."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -147,6 +150,30 @@ class SmallProject:
         job = self.defs().resolve_job_def("reconciliation_job")
         return job.execute_in_process(instance=instance, raise_on_error=False, **run)
 
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def process_environment(self) -> dict[str, str]:
+        """What a process of Dagster's finds in its environment: this installation, and an instance of its own."""
+        self.dagster_home.mkdir(exist_ok=True)
+        shutil.copy(ROOT / "dagster.yaml", self.dagster_home)
+        own = {"DAGSTER_HOME": str(self.dagster_home), "DAGSTER_DISABLE_TELEMETRY": "1", "PYTHONWARNINGS": "ignore"}
+        return {"PATH": os.environ["PATH"], **self.environment, **own}
+
+    def command(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of Dagster's, as CI and people do."""
+        return subprocess.run(
+            [Path(sys.executable).with_name(program), *arguments],
+            env=self.process_environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
     def metadata(self, result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
         """What the run told of an asset, as plain values."""
         events = result.asset_materializations_for_node(asset)
@@ -191,6 +218,12 @@ def make_project(folder: Path, lake_url: str | None = None, **environment: str) 
 def small(tmp_path: Path) -> SmallProject:
     """An installation over a folder of files, its lake empty."""
     return make_project(tmp_path / "home")
+
+
+@pytest.fixture
+def project_at(tmp_path: Path) -> Callable[[str], SmallProject]:
+    """Make an installation over the lake of a URL."""
+    return lambda lake_url: make_project(tmp_path / "home", lake_url)
 
 
 @pytest.fixture

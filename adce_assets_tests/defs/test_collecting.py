@@ -126,16 +126,11 @@ def test_a_run_that_could_collect_nothing_at_all_has_failed(
     assert result.get_asset_materialization_events() == []
 
 
-def test_a_historical_season_is_backfilled_by_command_without_a_daemon(asking: Any, source: LocalSource) -> None:
-    """The season before holds nothing that is known to be missing: a positive materialisation says so."""
-    from click.testing import CliRunner
-    from dagster._cli.asset import asset_materialize_command
-
-    environment = {**asking.environment, "DAGSTER_HOME": str(asking.home)}
-    arguments = ["-m", "adce_assets.definitions", "--select", "key:espn/play_by_play", "--partition", "2023-24"]
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in environment.items():
-            patched.setenv(name, value)
-        outcome = CliRunner().invoke(asset_materialize_command, arguments)
-    assert outcome.exit_code == 0, outcome.output
-    assert source.requests == 0
+def test_a_historical_season_is_backfilled_by_command(asking: Any) -> None:
+    later = asking.at(days=365)
+    with dg.DagsterInstance.ephemeral() as forgotten:
+        later.reconcile(forgotten)
+    selected = ("--select", "group:espn and key:*/box_scores or key:*/team_stats", "--partition", SEASON)
+    finished = later.command("dagster", "asset", "materialize", "-m", "adce_assets.definitions", *selected)
+    assert finished.returncode == 0, finished.stderr
+    assert [len(keys(asking, folder)) for folder in ("pbp", "box_scores", "team_stats")] == [6, 8, 8]

@@ -1,15 +1,10 @@
 """The reconciliation as people start it: in a process, by command, over a lake that can be read and one that cannot."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
 STEPS = ["lake_inventory", "coverage_analysis", "detected_gaps", "task_queue"]
 
 
@@ -124,29 +119,12 @@ def test_the_inventory_may_be_taken_from_a_report(small: Any, instance: dg.Dagst
     assert (told["mode"], told["objects"]) == ("aws", 34)
 
 
-def command(small: Any, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of Dagster's as CI would, with a home of its own."""
-    environment = {
-        **small.environment,
-        "PATH": os.environ["PATH"],
-        "DAGSTER_HOME": str(home),
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-        "PYTHONWARNINGS": "ignore",
-    }
-    home.mkdir(exist_ok=True)
-    (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
-    program = Path(sys.executable).with_name("dagster")
-    return subprocess.run(
-        [program, *arguments], env=environment, cwd=home, capture_output=True, text=True, check=False, timeout=120
-    )
-
-
 RECONCILE = ("job", "execute", "-m", "adce_assets.definitions", "-j", "reconciliation_job")
 
 
-def test_the_job_runs_by_command_and_leaves_the_files_of_the_loop(small: Any, tmp_path: Path) -> None:
+def test_the_job_runs_by_command_and_leaves_the_files_of_the_loop(small: Any) -> None:
     small.fill()
-    finished = command(small, tmp_path / "dagster", *RECONCILE)
+    finished = small.command("dagster", *RECONCILE)
     assert finished.returncode == 0, finished.stderr
     written = {path.name for path in (small.home / "inventory").rglob("*.json")}
     assert written == {
@@ -157,9 +135,9 @@ def test_the_job_runs_by_command_and_leaves_the_files_of_the_loop(small: Any, tm
     }
 
 
-def test_the_job_fails_by_command_when_the_lake_cannot_be_read(small: Any, tmp_path: Path) -> None:
+def test_the_job_fails_by_command_when_the_lake_cannot_be_read(small: Any) -> None:
     small.lake_folder.rmdir()
-    finished = command(small, tmp_path / "dagster", *RECONCILE)
+    finished = small.command("dagster", *RECONCILE)
     assert finished.returncode != 0
     assert "not the same as an empty lake" in finished.stderr
     assert not list((small.home / "inventory").rglob("*.parquet"))

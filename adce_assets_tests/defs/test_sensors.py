@@ -2,11 +2,348 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import dagster as dg
 import pytest
-from conftest import make_project  # pyrefly: ignore[missing-import] - pytest's own
+from moto.server import ThreadedMotoServer
+
+from adce_assets.defs.jobs import RECONCILIATION
+from adce_assets.defs.resources import ProjectResource
+from adce_assets.demo.report_writer import write_report
+from adce_assets.errors import LakeError
+from adce_assets.ledger.receipts import completion_key
+
+LAKE = "s3://lake/data"
+SEASON = "2024-25"
+
+
+@pytest.fixture(scope="module")
+def s3_url() -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An empty bucket that the standard AWS variables lead to."""
+    named = {"AWS_ENDPOINT_URL": s3_url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    for name, value in {**named, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="lake")
+    yield client
+    for found in client.list_objects_v2(Bucket="lake").get("Contents", []):
+        client.delete_object(Bucket="lake", Key=found["Key"])
+    client.delete_bucket(Bucket="lake")
+
+
+@pytest.fixture
+def cloud(bucket: Any, project_at: Callable[[str], Any]) -> Any:
+    """The small installation over a bucket."""
+    assert bucket
+    return project_at(LAKE)
+
+
+class Ticking:
+    """A sensor from tick to tick, with the cursor that Dagster keeps for it."""
+
+    def __init__(self, small: Any, instance: dg.DagsterInstance, name: str) -> None:
+        self.small, self.instance, self.name = small, instance, name
+        self.cursor: str | None = None
+
+    def tick(self, small: Any | None = None) -> Any:
+        installation = small or self.small
+        definitions = installation.defs()
+        with dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            definitions=definitions,
+            resources={"project": ProjectResource(environment=installation.environment)},
+        ) as context:
+            told = definitions.resolve_sensor_def(self.name).evaluate_tick(context)
+        self.cursor = told.cursor
+        return told
+
+
+def mark(small: Any, marker_id: str, data_type: str = "play_by_play", **changes: Any) -> None:
+    told = {
+        "schema": 1,
+        "source": "espn",
+        "data_type": data_type,
+        "season": SEASON,
+        "status": "ok",
+        "keys": ["pbp/1.json", "pbp/2.json"],
+        "records": 20,
+        "started_at": "2024-12-05T11:00:00Z",
+        "finished_at": "2024-12-05T11:30:00Z",
+        "producer": "another",
+        **changes,
+    }
+    small.lake.put(completion_key("espn", data_type, SEASON, marker_id), json.dumps(told).encode())
+
+
+def report(small: Any, **later: float) -> None:
+    moment = small.at(**later).project.clock()
+    objects = list(small.lake.list("hoopr/"))
+    write_report(small.lake, objects, prefix="inventory-reports/", bucket="lake", config_id="daily", created_at=moment)
+
+
+# ------------------------------------------------------------------------------------------------ reports
+
+
+def test_a_new_report_is_recorded_and_asks_for_one_reconciliation(cloud: Any, instance: dg.DagsterInstance) -> None:
+    sensor = Ticking(cloud, instance, "inventory_report_sensor")
+    assert "no complete report" in sensor.tick().skip_message
+    cloud.fill()
+    report(cloud, hours=-20)
+    told = sensor.tick()
+    (recorded,), (request,) = told.asset_events, told.run_requests
+    assert recorded.asset_key.path == ["aws_inventory_report"]
+    assert recorded.tags["dagster/data_version"] == sensor.cursor
+    assert request.run_key == f"report:{sensor.cursor}"
+    assert "still that of 2024-12-04T16:00" in sensor.tick().skip_message
+    report(cloud, hours=-1)
+    assert len(sensor.tick().run_requests) == 1
+
+
+def test_a_report_that_is_not_finished_is_waited_for(cloud: Any, instance: dg.DagsterInstance) -> None:
+    cloud.fill()
+    report(cloud)
+    (checksum,) = [found for found in cloud.lake.list("inventory-reports/") if found.key.endswith(".checksum")]
+    body = cloud.lake.get(checksum.key)
+    cloud.lake.delete(checksum.key)
+    sensor = Ticking(cloud, instance, "inventory_report_sensor")
+    assert "no complete report" in sensor.tick().skip_message
+    cloud.lake.put(checksum.key, body)
+    assert len(sensor.tick().run_requests) == 1
+
+
+# -------------------------------------------------------------------------------------------- completions
+
+
+def test_completions_of_others_are_recorded_by_cell_and_reconciled_once_it_is_quiet(
+    cloud: Any, instance: dg.DagsterInstance
+) -> None:
+    sensor = Ticking(cloud, instance, "completion_sensor")
+    mark(cloud, "one")
+    mark(cloud, "two")
+    mark(cloud, "three", "box_scores")
+    first = sensor.tick()
+    assert [(event.asset_key.path[-1], event.partition) for event in first.asset_events] == [
+        ("box_scores", SEASON),
+        ("play_by_play", SEASON),
+    ]
+    assert first.asset_events[1].metadata["records"].value == 40
+    assert first.run_requests == []
+    assert "3 completion(s) wait for a reconciliation" in first.skip_message
+    assert sensor.tick(cloud.at(seconds=30)).run_requests == []
+    assert len(sensor.tick(cloud.at(seconds=61)).run_requests) == 1
+    after = sensor.tick(cloud.at(seconds=500))
+    assert (after.run_requests, after.asset_events) == ([], [])
+
+
+def test_markers_that_never_stop_do_not_put_the_reconciliation_off_for_ever(
+    cloud: Any, instance: dg.DagsterInstance
+) -> None:
+    sensor = Ticking(cloud, instance, "completion_sensor")
+    asked = []
+    for second in range(0, 361, 30):
+        mark(cloud, f"at{second}")
+        asked += [second] if sensor.tick(cloud.at(seconds=second)).run_requests else []
+    assert asked == [300]
+
+
+def test_a_marker_of_our_own_is_no_second_materialisation_but_is_reconciled(
+    cloud: Any, instance: dg.DagsterInstance
+) -> None:
+    sensor = Ticking(cloud, instance, "completion_sensor")
+    mark(cloud, "one", producer="adce")
+    assert sensor.tick().asset_events == []
+    assert len(sensor.tick(cloud.at(seconds=61)).run_requests) == 1
+
+
+def test_an_old_marker_that_is_written_late_under_a_small_name_is_not_missed(
+    cloud: Any, instance: dg.DagsterInstance
+) -> None:
+    sensor = Ticking(cloud, instance, "completion_sensor")
+    mark(cloud, "zzz", "team_stats")
+    sensor.tick()
+    mark(cloud, "000", "box_scores", finished_at="2024-12-05T11:00:00Z")
+    assert [event.asset_key.path[-1] for event in sensor.tick().asset_events] == ["box_scores"]
+
+
+def test_a_marker_that_cannot_be_believed_is_passed_over(cloud: Any, instance: dg.DagsterInstance) -> None:
+    cloud.lake.put(completion_key("espn", "box_scores", SEASON, "bad"), b"{")
+    mark(cloud, "good")
+    sensor = Ticking(cloud, instance, "completion_sensor")
+    told = sensor.tick()
+    assert [event.asset_key.path[-1] for event in told.asset_events] == ["play_by_play"]
+    assert "1 refused" in told.skip_message
+
+
+def test_a_tick_that_died_before_its_cursor_was_kept_is_made_up_for(cloud: Any, instance: dg.DagsterInstance) -> None:
+    sensor = Ticking(cloud, instance, "completion_sensor")
+    mark(cloud, "one")
+    sensor.tick()
+    kept = sensor.cursor
+    mark(cloud, "two", "box_scores")
+    lost = sensor.tick().asset_events
+    sensor.cursor = kept
+    assert [event.asset_key for event in sensor.tick().asset_events] == [event.asset_key for event in lost]
+
+
+def test_a_bucket_that_is_gone_fails_the_tick_and_is_not_taken_for_quiet(
+    cloud: Any, bucket: Any, instance: dg.DagsterInstance
+) -> None:
+    sensor = Ticking(cloud, instance, "completion_sensor")
+    mark(cloud, "one")
+    sensor.tick()
+    bucket.delete_object(Bucket="lake", Key=f"data/{completion_key('espn', 'play_by_play', SEASON, 'one')}")
+    bucket.delete_bucket(Bucket="lake")
+    try:
+        with pytest.raises(LakeError):
+            sensor.tick(cloud.at(seconds=61))
+    finally:
+        bucket.create_bucket(Bucket="lake")
+
+
+# ------------------------------------------------------------------------------------------------ the queue
+
+
+def queued(cloud: Any, instance: dg.DagsterInstance) -> Ticking:
+    cloud.fill(missing=lambda key: "401501" in key or key == "schedule/20241202.json")
+    assert cloud.reconcile(instance).success
+    return Ticking(cloud, instance, "task_queue_sensor")
+
+
+def start(instance: dg.DagsterInstance, request: Any, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+    """Keep a requested run as Dagster would, in a state of its life."""
+    tags = {**request.tags, **({"dagster/partition": request.partition_key} if request.partition_key else {})}
+    run = dg.DagsterRun(
+        job_name=request.job_name, tags=tags, status=status, asset_selection=frozenset(request.asset_selection or ())
+    )
+    return instance.add_run(run)
+
+
+def test_without_a_queue_there_is_nothing_to_start(cloud: Any, instance: dg.DagsterInstance) -> None:
+    assert "there is no queue yet" in Ticking(cloud, instance, "task_queue_sensor").tick().skip_message
+
+
+def test_tasks_become_runs_of_partitions_the_most_urgent_first(cloud: Any, instance: dg.DagsterInstance) -> None:
+    requests = queued(cloud, instance).tick().run_requests
+    (summary,) = [request for request in requests if request.tags["adce/scraper"] == "espn_summary"]
+    assert {key.path[-1] for key in summary.asset_selection} == {"play_by_play", "box_scores", "team_stats"}
+    assert summary.partition_key == SEASON
+    assert summary.tags["dagster/partition"] == SEASON
+    assert summary.tags["dagster/priority"] == "30"
+    assert summary.run_key == summary.tags["adce/batch"]
+    assert len(summary.run_config["ops"]["espn_summary"]["config"]["task_ids"]) == 3
+    assert summary.asset_check_keys == []
+    priorities = [int(request.tags["dagster/priority"]) for request in requests]
+    assert priorities == sorted(priorities, reverse=True)
+
+
+def test_a_requested_run_can_be_run_as_it_is(cloud: Any, instance: dg.DagsterInstance, source: Any) -> None:
+    cloud.environment["ADCE_HOST_ESPN_SITE"] = source.url
+    requests = queued(cloud, instance).tick().run_requests
+    (summary,) = [request for request in requests if request.tags["adce/scraper"] == "espn_summary"]
+    result = (
+        cloud.defs()
+        .resolve_implicit_global_asset_job_def()
+        .execute_in_process(
+            instance=instance,
+            run_config=summary.run_config,
+            partition_key=summary.partition_key,
+            asset_selection=summary.asset_selection,
+        )
+    )
+    assert result.success
+    assert source.requests == 2
+
+
+def test_what_is_in_flight_is_not_started_again(cloud: Any, instance: dg.DagsterInstance) -> None:
+    sensor = queued(cloud, instance)
+    requests = sensor.tick().run_requests
+    for request in requests:
+        start(instance, request, dg.DagsterRunStatus.STARTED)
+    again = sensor.tick()
+    assert again.run_requests == []
+    assert f"nothing to start: 4 queued, {len(requests)} in flight" in again.skip_message
+
+
+def test_a_batch_that_has_ended_waits_for_the_next_reconciliation(cloud: Any, instance: dg.DagsterInstance) -> None:
+    sensor = queued(cloud, instance)
+    first = sensor.tick().run_requests
+    for request in first:
+        start(instance, request, dg.DagsterRunStatus.FAILURE)
+    assert sensor.tick().run_requests == []
+    later = cloud.at(hours=1)
+    later.reconcile(instance)
+    assert len(sensor.tick(later).run_requests) == len(first)
+
+
+def test_a_backfill_of_history_leaves_room_for_tonight(cloud: Any, instance: dg.DagsterInstance) -> None:
+    sensor = queued(cloud, instance)
+    selected = frozenset({dg.AssetKey(["espn", "play_by_play"])})
+    for number in range(50):
+        tags = {"dagster/partition": "2022-23", "dagster/backfill": "history", "number": str(number)}
+        run = dg.DagsterRun(
+            job_name="collect_espn", tags=tags, status=dg.DagsterRunStatus.STARTED, asset_selection=selected
+        )
+        instance.add_run(run)
+    requests = sensor.tick().run_requests
+    assert any(request.tags["adce/scraper"] == "espn_summary" for request in requests)
+
+
+def test_a_cell_that_a_person_is_collecting_is_left_alone(cloud: Any, instance: dg.DagsterInstance) -> None:
+    sensor = queued(cloud, instance)
+    tags = {"dagster/partition": SEASON}
+    instance.add_run(dg.DagsterRun(job_name="collect_espn", tags=tags, status=dg.DagsterRunStatus.STARTED))
+    assert sensor.tick().run_requests == []
+
+
+# ------------------------------------------------------------------------------------------------ all of them
+
+NAMES = ("inventory_report_sensor", "completion_sensor", "task_queue_sensor")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_a_lake_a_sensor_says_so_and_does_not_fail(small: Any, instance: dg.DagsterInstance, name: str) -> None:
+    del small.environment["ADCE_LAKE"]
+    assert Ticking(small, instance, name).tick().skip_message == "no lake is configured: set ADCE_LAKE"
+
+
+def test_sensors_and_the_schedule_run_without_being_switched_on(small: Any) -> None:
+    repository = small.defs().get_repository_def()
+    for name in NAMES:
+        assert repository.get_sensor_def(name).default_status is dg.DefaultSensorStatus.RUNNING
+    assert {repository.get_sensor_def(name).job_name for name in NAMES[:2]} == {RECONCILIATION}
+    schedule = repository.get_schedule_def("reconciliation_schedule")
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert schedule.cron_schedule == "0 * * * *"
+
+
+@pytest.mark.parametrize(("unfinished", "requests"), [(0, 1), (1, 0)])
+def test_the_schedule_does_not_pile_up_reconciliations(
+    small: Any, tmp_path: Path, unfinished: int, requests: int
+) -> None:
+    repository = small.defs().get_repository_def()
+    project = ProjectResource(environment=small.environment)
+    with (
+        dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
+        dg.build_schedule_context(
+            instance=instance, repository_def=repository, resources={"project": project}
+        ) as context,
+    ):
+        for _ in range(unfinished):
+            instance.add_run(dg.DagsterRun(job_name=RECONCILIATION, status=dg.DagsterRunStatus.STARTED))
+        told = repository.get_schedule_def("reconciliation_schedule").evaluate_tick(context)
+        assert len(told.run_requests or ()) == requests

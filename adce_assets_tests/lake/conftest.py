@@ -1,4 +1,4 @@
-"""Stores in, by name: the same suite runs over a folder and over two S3 servers of different make.
+"""What the lake is tested against: a folder, two S3 servers of different make, one that misbehaves, and reports.
 
 MiniStack wants another botocore than this project, so it lives in an environment of its own below the project's root,
 made once from the pinned `ministack-constraints.txt`. That it cannot be made is a failure: the suite over it is not
@@ -265,9 +265,9 @@ def error(status: int, code: str) -> Answer:
 
 @dataclass
 class Delivery:
-    """One report about to be delivered; its fields may be spoilt first."""
+    """One report about to be delivered, made without the product's own writer; its fields may be spoilt first."""
 
-    rows: list[bytes] = field(default_factory=list)
+    rows: list[bytes] = field(default_factory=lambda: [b"\n"])
     columns: str = CURRENT_COLUMNS
     folder: str = NIGHT
     top: str = TOP

@@ -10,7 +10,7 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -167,6 +167,9 @@ class Oracle:
         for source_name, source in self.contract["sources"].items():
             for name, declared in source["data_types"].items():
                 yield f"{source_name}/{name}", declared, source
+
+    def least(self, data_set: str) -> int:
+        return next(declared.get("min_bytes", 100) for name, declared, _ in self.types() if name == data_set)
 
     def expect(self, world: World) -> list[Expected]:
         found = []
@@ -393,8 +396,8 @@ def draw_world(seed: int, oracle: Oracle, *, behind: bool = True) -> World:
             written = earliest + (as_of - earliest) * chance.random()
             size = max(declared.get("min_bytes", 100), 2) + chance.choice([0, 1, 5000])
             world.objects[key] = StoredObject(key, size, f"e{len(world.objects)}", written.replace(microsecond=0))
-    for game in [game for game in world.games if game["status"] == "scheduled" and over(game) > now][:2]:
-        key = f"pbp/{game['game_id']}.json"
+    to_come = [game for game in world.games if game["status"] == "scheduled" and over(game) > now]
+    for key in [f"pbp/{game['game_id']}.json" for game in to_come if game["type"] == "regular"][:2]:
         world.objects[key] = StoredObject(key, 500, f"e{len(world.objects)}", as_of - timedelta(days=2))
     for key in [key for key in world.objects if key.startswith(("day", "legacy")) and chance.random() < 0.05]:
         world.bad[key, "an etag it no longer has"] = "HTML where JSON was due"
@@ -427,9 +430,8 @@ def mutate(
     done = []
     for number, place in enumerate(chance.sample(held, count)):
         free = [key for key in places[place[2]] if key not in mutated.objects]
-        kinds = ["delete", "truncate", "rename", "misplace", "age", "corrupt", "replace"] + ["duplicate"] * 3 * bool(free)
-        kind = chance.choice(kinds)
-        MUTATIONS[kind](mutated, world.objects[judged[place][1] or ""], number, free)
+        kind = chance.choice([name for name in MUTATIONS if free or name != "duplicate"])
+        MUTATIONS[kind](mutated, world.objects[judged[place][1] or ""], Turn(number, oracle.least(place[0]), free))
         done.append(Mutation(kind, place, foreseen(kind, place, judged[place], places[place[2]], mutated)))
     return mutated, done
 
@@ -440,7 +442,8 @@ def _move(world: World, found: StoredObject, key: str) -> None:
 
 
 def _corrupt(world: World, found: StoredObject) -> None:
-    world.objects[found.key] = replace(found, etag=f"{found.etag}-html")
+    later = found.last_modified + timedelta(seconds=1)
+    world.objects[found.key] = replace(found, etag=f"{found.etag}-html", last_modified=later)
     world.bad[found.key, f"{found.etag}-html"] = "HTML where JSON was due"
 
 
@@ -453,37 +456,42 @@ def _put(world: World, found: StoredObject) -> None:
     world.objects[found.key] = found
 
 
-MUTATIONS: dict[str, Any] = {
-    "delete": lambda world, found, _n, _free: world.objects.pop(found.key),
-    "truncate": lambda world, found, n, _free: _put(world, replace(found, size=0 if n % 3 else 1, etag="cut")),
-    "rename": lambda world, found, n, _free: _move(world, found, f"junk/renamed-{n}"),
-    "misplace": lambda world, found, n, _free: _move(world, found, f"leaders/{label(1900 + n)}.json"),
-    "age": lambda world, found, n, _free: _put(
-        world, replace(found, last_modified=found.last_modified - timedelta(days=400 + n))
-    ),
-    "corrupt": lambda world, found, _n, _free: _corrupt(world, found),
-    "replace": lambda world, found, _n, _free: _replace(world, found),
-    "duplicate": lambda world, found, _n, free: _put(world, replace(found, key=free[0])),
+def _age(world: World, found: StoredObject, days: int) -> None:
+    world.objects[found.key] = replace(found, last_modified=found.last_modified - timedelta(days=days))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a mutation may need beside the object: its number, the smallest size allowed, and the places still free."""
+
+    number: int
+    least: int
+    free: list[str]
+
+
+MUTATIONS: dict[str, Callable[[World, StoredObject, Turn], object]] = {
+    "delete": lambda world, found, _: world.objects.pop(found.key),
+    "truncate": lambda world, found, at: _put(world, replace(found, size=(at.least - 1) * (at.number % 2), etag="cut")),
+    "rename": lambda world, found, at: _move(world, found, f"junk/renamed-{at.number}"),
+    "misplace": lambda world, found, at: _move(world, found, f"leaders/{label(1900 + at.number)}.json"),
+    "age": lambda world, found, at: _age(world, found, 400 + at.number),
+    "corrupt": lambda world, found, _: _corrupt(world, found),
+    "replace": lambda world, found, _: _replace(world, found),
+    "duplicate": lambda world, found, at: _put(world, replace(found, key=at.free[0])),
 }
-SMALLEST = {"official/scoreboard": 1}
 
 
 def foreseen(
     kind: str, place: Place, before: tuple[str, str | None, int], places: list[str], mutated: World
 ) -> tuple[str, str | None, int]:
     """Say what one mutation makes of a key that was present, by the kind of mutation alone."""
-    data_set, season, _, _ = place
-    found, copies = before[1], before[2]
+    _, found, copies = before
     left = [key for key in places if key in mutated.objects]
     if kind in {"delete", "rename", "misplace"}:
         return ("present", left[0], copies - 1) if left else ("missing", None, 0)
     if kind == "duplicate":
         return "present", left[0], copies + 1
-    is_harmless = {
-        "replace": True,
-        "age": season not in {"2023-24", "all"},
-        "truncate": found is not None and mutated.objects[found].size >= SMALLEST.get(data_set, 2),
-    }.get(kind, False)
+    is_harmless = kind == "replace" or (kind == "age" and place[1] not in {"2023-24", "all"})
     if is_harmless or copies > 1:
         others = left if is_harmless else [key for key in left if key != found]
         return "present", others[0], copies

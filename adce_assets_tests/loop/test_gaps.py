@@ -118,9 +118,11 @@ def test_completeness_raises_a_cell_only_within_its_age_class(
     assert {gap.priority for gap in loop.find(loop.state(rows)).gaps} == {expected}
 
 
-def test_what_was_raised_says_from_where_and_why(loop: "Loop") -> None:
+def test_what_was_raised_says_why(loop: "Loop") -> None:
     gap = loop.find(loop.state(loop.rows(3, "espn/odds") + loop.rows(7, "espn/odds", first=3, state="present"))).gaps[0]
-    assert gap.reason.endswith("; raised from medium to high because the cell is only 70.0 % complete")
+    assert gap.reason.endswith(
+        "; high because it is optional and of the current season, and the cell is only 70.0 % complete"
+    )
 
 
 def test_thresholds_are_configured(loop: "Loop") -> None:
@@ -157,6 +159,16 @@ def test_the_reason_says_what_is_open_of_how_much_and_why_it_matters(loop: "Loop
         "12 of 1,316 play_by_play documents of 2024-25 are missing and 3 are stale and 1 is damaged; "
         "the newest event was 2024-12-26; the schedule counts 1,316, 1,016 due; "
         "high because it is required and of the current season"
+    )
+
+
+def test_a_gap_with_several_reasons_counts_the_keys_of_each_and_has_the_type_of_most(loop: "Loop") -> None:
+    rows = [*loop.rows(2, "espn/scoreboard", days_ago=1), *loop.rows(5, "espn/scoreboard", first=2)]
+    (gap,) = loop.find(loop.state(rows)).gaps
+    assert gap.gap_type == "current_schedule"
+    assert gap.reason.endswith(
+        "; critical because it is required and its event was less than 7 days ago (2 of 7), "
+        "or it is the schedule of the current season, from which its games are known (5 of 7)"
     )
 
 
@@ -287,7 +299,7 @@ def row_cell(row: "Row") -> tuple[str, str, str]:
     return row.source, row.data_type, row.season
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(lakes(), st.integers(0, 1000))
 def test_every_open_key_is_in_exactly_one_gap_with_the_priority_an_oracle_gives_it(
     loop: "Loop", lake: list[tuple[str, str, str, float]], shuffle: int
