@@ -5,15 +5,16 @@ the rest is estimated and labelled so: first ids that the lake already holds, th
 numbering, then events of which nothing but the number is known (no id: they can be counted, not collected).
 """
 
+import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
 from adce_assets.contract.ids import season_of_id
 from adce_assets.contract.loading import Contract
-from adce_assets.contract.models import Numbering
+from adce_assets.contract.models import IdKind, Numbering
 from adce_assets.contract.schedule import GameStatus, ScheduledGame, played
 from adce_assets.contract.seasons import Calendar, Season
 
@@ -57,23 +58,20 @@ def events_of(
     calendar = contract.leagues[declared.league]
     seasons = [(game, season_of_game(contract, schedule, game)) for game in games]
     events = [_event(schedule, calendar, game, season) for game, season in seasons if played(game)]
-    known_ids = {game.game_id for game in games} | {other for game in games for other in game.also_known_as}
+    shown = {game.game_id for game in games} | {other for game in games for other in game.also_known_as}
+    unplaced = _unplaced(contract.ids[declared.id], calendar, [entry for entry in seen if entry.game_id not in shown])
+    elsewhere = shown | {entry.game_id for entries in unplaced.values() for entry in entries}
     known = Counter((event.season, event.season_type) for event in events)
     any_known = Counter(event.season for event in events)
-    unplaced = defaultdict(list)
-    for entry in seen:
-        if entry.game_id not in known_ids:
-            unplaced[entry.season, entry.season_type or "regular"].append(entry)
     for (league, label, season_type), count in contract.truth.items():
         season = Season.parse(label)
         is_open = calendar.is_open(season, now)
         if league != declared.league or season > calendar.current(now) or (is_open and any_known[label]):
             continue
-        lacking = count - known[label, season_type]
-        numbering = declared.numbering if declared.numbering and declared.numbering.season_type == season_type else None
-        ids = _estimated_ids(numbering, season, count, unplaced[label, season_type], known_ids)
+        numbered = _numbered(declared.numbering, season, season_type, count)
+        ids = _likeliest(unplaced[label, season_type], numbered, elsewhere)
         over = None if is_open else datetime.combine(calendar.starts_on(season.next), time(), UTC)
-        events += _estimates(schedule, label, season_type, ids, lacking, over)
+        events += _estimates(schedule, label, season_type, ids, count - known[label, season_type], over)
     return sorted(events, key=lambda event: (event.season, event.day or date.max, event.game_id or "~"))
 
 
@@ -105,21 +103,36 @@ def _event(schedule: str, calendar: Calendar, game: ScheduledGame, season: Seaso
     )
 
 
-def _estimated_ids(
-    numbering: Numbering | None, season: Season, count: int, seen: Sequence[SeenId], known: set[str]
-) -> Iterator[str | None]:
+def _unplaced(
+    kind: IdKind, calendar: Calendar, seen: Iterable[SeenId]
+) -> defaultdict[tuple[str, str], list[SeenId]]:
+    """Group seen ids by season and season type: each once, in the season it spells, else where most objects are."""
+    best: dict[str, SeenId] = {}
+    for entry in sorted(seen, key=lambda entry: (entry.data_sets, entry.season, entry.season_type or "regular")):
+        best[entry.game_id] = entry
+    groups: defaultdict[tuple[str, str], list[SeenId]] = defaultdict(list)
+    for entry in best.values():
+        spelled = season_of_id(kind, calendar, entry.game_id)
+        season = spelled.label if spelled else entry.season
+        groups[season, entry.season_type or "regular"].append(entry)
+    return groups
+
+
+def _likeliest(seen: Iterable[SeenId], numbered: Sequence[str], elsewhere: Collection[str]) -> Iterator[str | None]:
     """Yield the likeliest ids of a season's other events: seen and numbered, seen, numbered, then None without end."""
-    numbered = _numbered(numbering, season, count) if numbering else []
     rule = set(numbered)
-    likeliest = sorted(seen, key=lambda entry: (entry.game_id not in rule, -entry.data_sets, entry.game_id))
-    found = [entry.game_id for entry in likeliest]
-    yield from found
-    yield from (game_id for game_id in numbered if game_id not in known and game_id not in set(found))
-    while True:
-        yield None
+    yield from (
+        entry.game_id
+        for entry in sorted(seen, key=lambda entry: (entry.game_id not in rule, -entry.data_sets, entry.game_id))
+    )
+    yield from (game_id for game_id in numbered if game_id not in elsewhere)
+    yield from itertools.repeat(None)
 
 
-def _numbered(numbering: Numbering, season: Season, count: int) -> list[str]:
+def _numbered(numbering: Numbering | None, season: Season, season_type: str, count: int) -> list[str]:
+    """List the ids that a season's events have by rule, none where the rule is not for their type."""
+    if numbering is None or numbering.season_type != season_type:
+        return []
     start = f"{numbering.prefix}{season.start % 100:02d}"
     return [f"{start}{number:0{numbering.digits}d}" for number in range(1, count + 1)]
 

@@ -42,7 +42,7 @@ DATE_FIELDS: Mapping[str, Notation[date]] = {
         lambda text: date(int(text[:4]), int(text[4:6]), int(text[6:])),
     ),
 }
-TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d+(?:,\d*)?\}|.", re.DOTALL)
+TOKEN = re.compile(r"\\.|\[\^?+\]?+(?:\\.|[^\]\\])*\]|\{\d+(?:,\d*)?\}|.", re.DOTALL)
 """One piece of a pattern: an escape, a class, a counted repeat, or one character."""
 FOREIGN = re.compile(r"\\(?![dw])[A-Za-z0-9]|(?<!^)(?<!\\)\[|&&|--|~~|\|\|")
 """What a token holds that engines read differently: other escapes, and classes made of classes."""

@@ -62,10 +62,7 @@ PRESENT_STATES = (
     StateRule(
         "stale",
         lambda row, at: (
-            row.is_open
-            & (row.changes == "until_final")
-            & (row.last_modified < row.event_at)
-            & (row.due_at <= at.as_of)
+            row.is_open & (row.changes == "until_final") & (row.last_modified < row.event_at) & (row.due_at <= at.as_of)
         ),
         "written before the event was over",
     ),

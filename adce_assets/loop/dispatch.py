@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from adce_assets.loop.gaps import ID_DIGITS, OPEN_STATES
+from adce_assets.loop.records import ID_DIGITS, OPEN_STATES
 from adce_assets.settings import Dispatch
 
 RUN_PRIORITIES = {"critical": 30, "high": 20, "medium": 10, "low": 0}

@@ -7,24 +7,24 @@ complete may raise it, up to the ceiling of its age class. Which gap is worked o
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.errors import LakeError
 from adce_assets.loop.project import Project
+from adce_assets.loop.records import CELL, ID_DIGITS, OPEN_STATES, Gap, refuse_other_run
 from adce_assets.loop.state import COVERAGE, GAP_KEYS, GAPS, State
 from adce_assets.settings import PRIORITIES, GapDetection, Thresholds
 from adce_assets.tables import engine
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
-OPEN_STATES = ("missing", "stale", "damaged")
-"""The states of a key that something can be done about."""
 
 GAP_KEY_COLUMNS = (
     "gap_id",
@@ -37,6 +37,7 @@ GAP_KEY_COLUMNS = (
     "state",
     "event_at",
     "etag",
+    "detected_at",
 )
 """One row an open key in `gap_keys.parquet`; `etag` is that of the object under `key` to be replaced, null if none."""
 
@@ -49,10 +50,6 @@ BASIS_SAYS = {
     "schedule": "the schedule counts",
     "estimate": "without the schedule, season truth counts",
 }
-CELL = ("source", "data_type", "season")
-"""What names a cell."""
-ID_DIGITS = 16
-"""Hexadecimal digits of an id: among a million gaps or tasks two are alike once in 37 million runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,40 +105,6 @@ RULES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """The open keys of a cell that have one priority, as `detected_gaps.json` says it.
-
-    ``expected_files``, ``actual_files`` and ``completeness_pct`` are of the whole cell. ``urgency`` counts the
-    completeness thresholds that the cell is below, its data type's own included; ``is_schedule`` marks documents of a
-    schedule of record. Times are ISO 8601 in UTC.
-    """
-
-    id: str
-    gap_type: str
-    priority: str
-    source: str
-    data_type: str
-    season: str
-    missing_files: int
-    stale_files: int
-    damaged_files: int
-    expected_files: int
-    actual_files: int
-    completeness_pct: float
-    reason: str
-    detected_at: str
-    scraper: str | None
-    required: bool
-    is_schedule: bool
-    urgency: int
-
-    @property
-    def keys(self) -> int:
-        """The number of keys in the gap."""
-        return self.missing_files + self.stale_files + self.damaged_files
-
-
-@dataclass(frozen=True, slots=True)
 class GapSummary:
     """The gaps, most urgent first, and what `detected_gaps.json` says of them."""
 
@@ -152,7 +115,7 @@ class GapSummary:
 def find(project: Project) -> GapSummary:
     """Find the gaps of the coverage table, and write `detected_gaps.json` and `gap_keys.parquet`.
 
-    A gap that was there before keeps its ``detected_at``.
+    A key that was open before keeps the time at which it was first found so; a gap has that of its oldest key.
 
     Raises:
         LakeError: coverage has not been analysed yet, or its table, its summary and the contract do not go together.
@@ -161,29 +124,19 @@ def find(project: Project) -> GapSummary:
     limits, config = project.settings.reconciliation.engine, project.settings.reconciliation.gap_detection
     coverage = state.read_json(COVERAGE)
     cells = _cells(state, coverage, project.contract, config.completeness_thresholds)
-    earlier = _first_detected(state)
-    with state.local(COVERAGE) as path, engine(**limits.model_dump()) as backend:
+    with state.local(COVERAGE) as path, _found_before(state) as earlier, engine(**limits.model_dump()) as backend:
         joined = _keys(backend.read_parquet(path), _cell_table(cells.values()), config, now)
+        joined = _dated(joined, backend.read_parquet(earlier) if earlier else None, now)
         keys = backend.create_table("gap_keys", joined, temp=True)
         counted = _counted(keys).to_pyarrow().to_pylist()
         open_keys = sum(coverage["totals"][name] for name in OPEN_STATES)
         refuse_other_run(state, COVERAGE, said=open_keys, found=sum(_size(row) for row in counted))
         state.write_relation(GAP_KEYS, backend, _in_order(keys))
-    found = [_gap(cells[_name(row)], row, earlier, config, now) for row in counted]
+    found = [_gap(cells[_name(row)], row, config) for row in counted]
     gaps = sorted(found, key=lambda gap: (PRIORITIES.index(gap.priority), gap.source, gap.data_type, gap.season))
     document = _document(gaps, coverage["as_of"], now)
     state.write_json(GAPS, document)
     return GapSummary(tuple(gaps), document)
-
-
-def refuse_other_run(state: State, name: str, *, said: int, found: int) -> None:
-    """Raise LakeError when a table does not hold as many keys as the summary beside it says."""
-    if said != found:
-        raise LakeError(
-            f"the summary counts {said:,} open keys and the table holds {found:,}: they are of two different runs",
-            where=f"{state.store.url}/{name}",
-            hint="run `adce reconcile`",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +240,17 @@ def _keys(rows: "ir.Table", cells: "ir.Table", config: GapDetection, now: dateti
     return table.mutate(gap_id=_gap_id(table), etag=replaced)
 
 
+def _dated(keys: "ir.Table", earlier: "ir.Table | None", now: datetime) -> "ir.Table":
+    """Add when each key was first found open; a clock that was set back never makes a key younger."""
+    import ibis
+
+    moment = ibis.literal(now, "timestamp('UTC', 6)")
+    if earlier is None:
+        return keys.mutate(detected_at=moment)
+    keys = keys.left_join(earlier.select("key", first_found="detected_at"), "key").drop("key_right")
+    return keys.mutate(detected_at=ibis.least(ibis.coalesce(keys.first_found, moment), moment))
+
+
 def _gap_id(table: "ir.Table") -> "ir.StringValue":
     """Name a gap by what it is the gap of, so that the same gap found again has the same id."""
     named = table.source + "/" + table.data_type + "/" + table.season + "/" + table.priority
@@ -301,14 +265,13 @@ def _in_order(keys: "ir.Table") -> "ir.Table":
 def _counted(keys: "ir.Table") -> "ir.Table":
     return keys.group_by("gap_id", "priority", *CELL).agg(
         newest=keys.event_at.max(),
+        detected_at=keys.detected_at.min(),
         **{state: (keys.state == state).sum() for state in OPEN_STATES},
         **{rule.name: (keys.rule == place).sum() for place, rule in enumerate(RULES)},
     )
 
 
-def _gap(
-    cell: _Cell, counted: Mapping[str, Any], earlier: Mapping[str, str], config: GapDetection, now: datetime
-) -> Gap:
+def _gap(cell: _Cell, counted: Mapping[str, Any], config: GapDetection) -> Gap:
     return Gap(
         id=counted["gap_id"],
         gap_type=max(RULES, key=lambda rule: counted[rule.name]).name,
@@ -319,7 +282,7 @@ def _gap(
         actual_files=cell.row["present"],
         completeness_pct=cell.row["completeness_pct"],
         reason=_reason(cell, counted, config),
-        detected_at=min(now.isoformat(), earlier.get(counted["gap_id"], now.isoformat())),
+        detected_at=counted["detected_at"].astimezone(UTC).isoformat(),
         scraper=cell.row["scraper"],
         required=cell.row["required"],
         is_schedule=bool(cell.schedules),
@@ -361,11 +324,14 @@ def _season(row: Mapping[str, Any]) -> str:
     return "all time" if row["season"] == WHOLE_HISTORY else row["season"]
 
 
-def _first_detected(state: State) -> dict[str, str]:
-    """Read when the gaps of the last run were first detected, by id."""
-    if state.store.head(f"{GAPS}.json") is None:
-        return {}
-    return {gap["id"]: gap["detected_at"] for gap in state.read_json(GAPS)["gaps"]}
+@contextmanager
+def _found_before(state: State) -> Iterator[Path | None]:
+    """Lend the keys that were open in the run before, None when there was none."""
+    if not state.has(GAP_KEYS):
+        yield None
+        return
+    with state.local(GAP_KEYS) as path:
+        yield path
 
 
 def _document(gaps: list[Gap], as_of: str, now: datetime) -> dict[str, Any]:

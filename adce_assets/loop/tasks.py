@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import Season
 from adce_assets.loop import priority
-from adce_assets.loop.gaps import CELL, ID_DIGITS, OPEN_STATES, Gap, refuse_other_run
 from adce_assets.loop.project import Project
+from adce_assets.loop.records import CELL, ID_DIGITS, OPEN_STATES, Gap, refuse_other_run
 from adce_assets.loop.state import COVERAGE, GAP_KEYS, GAPS, QUEUE, TASK_KEYS, State
 from adce_assets.settings import PRIORITIES, TaskQueue
 from adce_assets.tables import engine

@@ -208,6 +208,16 @@ def test_a_gap_found_again_keeps_its_id_and_the_time_it_was_first_detected(loop:
     assert state.read_json(GAPS)["generated_at"] == later.isoformat()
 
 
+def test_a_cell_with_new_holes_every_night_is_only_as_old_as_its_oldest_open_key(loop: "Loop") -> None:
+    state = loop.state(loop.rows(3))
+    loop.find(state)
+    for night in range(1, 4):
+        now = loop.now + timedelta(days=night)
+        loop.state(loop.rows(3, first=3 * night), state=state)
+        found = loop.find(state, now=now).gaps[0]
+        assert found.detected_at == now.isoformat()
+
+
 def test_a_gap_that_was_gone_for_a_while_is_detected_anew(loop: "Loop") -> None:
     state = loop.state(loop.rows(3))
     first = loop.find(state).gaps[0]

@@ -1,0 +1,91 @@
+"""Tables and progress, on a terminal and elsewhere."""
+
+import io
+import sys
+
+import pytest
+
+from adce_assets.cli.drawing import PlainLines, drawn
+from adce_assets.cli.output import Column, write_table
+from adce_assets.progress import current_progress, silent
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    return stream
+
+
+def lines_of(times: list[float], told: list[tuple[str, int, int | None]]) -> list[str]:
+    said: list[str] = []
+    clock = iter(times)
+    lines = PlainLines(clock=lambda: next(clock), say=said.append)
+    for entry in told:
+        lines(*entry)
+    return said
+
+
+def test_a_short_stage_says_nothing():
+    assert lines_of([0, 1, 2], [("listing", n, None) for n in range(3)]) == []
+
+
+def test_a_long_stage_says_now_and_then_how_far_it_is_and_how_fast():
+    said = lines_of([0, 4, 6, 8, 12], [("collect", 10 * n, 100) for n in range(5)])
+    assert said == ["collect: 20 of 100, 3/s", "collect: 40 of 100, 3/s"]
+
+
+def test_a_stage_of_unknown_length_names_no_total():
+    assert lines_of([0, 10], [("listing", 0, None), ("listing", 5_000, None)]) == ["listing: 5,000, 500/s"]
+
+
+def test_each_stage_is_timed_from_its_own_beginning():
+    told = [("listing", 1, None), ("listing", 2, None), ("audit", 1, 9), ("audit", 2, 9)]
+    assert lines_of([0, 4, 100, 104], told) == []
+
+
+def test_work_inside_the_block_finds_who_draws_its_progress():
+    assert current_progress.get() is silent
+    with drawn() as progress:
+        assert current_progress.get() is progress
+    assert current_progress.get() is silent
+
+
+def test_a_terminal_gets_a_bar_for_each_stage(terminal: Terminal):
+    with drawn() as progress:
+        progress("collect", 1, 4)
+        progress("collect", 4, 4)
+        progress("listing", 7, None)
+    assert "collect" in terminal.getvalue()
+    assert "4/4" in terminal.getvalue()
+    assert "listing" in terminal.getvalue()
+
+
+def test_a_terminal_shows_a_long_reason_below_its_row(terminal: Terminal):
+    write_table([Column("gap", "name")], [{"name": "espn", "why": "because " * 20}], note="why")
+    lines = terminal.getvalue().splitlines()
+    assert "gap" in lines[0]
+    assert lines[1].strip() == "espn"
+    assert all("because" in line for line in lines[2:])
+    assert len(lines) > 3
+
+
+def test_a_terminal_gets_a_drawn_table(terminal: Terminal):
+    write_table([Column("name", "name"), Column("keys", "keys", numeric=True)], [{"name": "espn", "keys": 12_345}])
+    assert "12,345" in terminal.getvalue()
+    assert "─" in terminal.getvalue()
+
+
+def test_text_of_others_is_no_markup(terminal: Terminal):
+    write_table([Column("name", "name")], [{"name": "[red]not red[/red]"}])
+    assert "[red]not red[/red]" in terminal.getvalue()

@@ -1,0 +1,132 @@
+"""The commands that do something: reconcile and collect, through the same assets as the UI."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pytest
+
+from adce_assets.demo.source import Trouble
+
+if TYPE_CHECKING:
+    from conftest import Installation
+
+Source = Callable[..., str]
+
+
+def test_reconcile_tells_in_numbers_what_it_found(installation: "Installation"):
+    told = installation.json("reconcile")
+    assert told["schema"] == 1
+    assert told["inventory"]["mode"] == "list"
+    assert told["gaps"] == {"total": 4, "keys": 4, "by_priority": {"critical": 2, "high": 1, "medium": 1, "low": 0}}
+    assert (told["tasks"]["total"], told["tasks"]["keys_left_out"]) == (3, 1)
+
+
+def test_reconcile_exits_with_two_when_gaps_are_asked_for_and_there(installation: "Installation"):
+    assert installation.adce("reconcile", "--exit-code").exit_code == 2
+
+
+def test_reconcile_exits_with_zero_when_there_are_no_gaps(installation: "Installation", source: Source):
+    installation.adce("reconcile")
+    installation.adce("collect", ADCE_HOST_ESPN_SITE=source())
+    (installation.lake / "hoopr" / "players_2024.csv").write_bytes(b"name,points\n" * 20)
+    assert installation.adce("reconcile", "--exit-code").exit_code == 0
+
+
+def test_dagsters_own_log_stays_off_the_terminal(installation: "Installation"):
+    result = installation.adce("reconcile")
+    assert result.exit_code == 0
+    assert "dagster" not in (result.stdout + result.stderr).lower()
+
+
+def test_a_report_that_is_not_there_is_an_error_with_a_way_out(installation: "Installation"):
+    result = installation.adce("reconcile", "--mode", "aws")
+    assert result.exit_code == 1
+    assert "hint: " in result.stderr
+    assert "--mode list" in result.stderr
+
+
+def test_a_reconciliation_is_a_run_of_the_job_that_the_ui_shows(installation: "Installation", tmp_path: Path):
+    (tmp_path / "dagster").mkdir()
+    result = installation.adce("reconcile", DAGSTER_HOME=str(tmp_path / "dagster"))
+    assert result.exit_code == 0, result.stderr
+    with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
+        runs = instance.get_runs()
+        assert [(run.job_name, run.status.value) for run in runs] == [("reconciliation_job", "SUCCESS")]
+        assert instance.get_latest_materialization_event(dg.AssetKey("task_queue")) is not None
+
+
+def test_a_dry_run_shows_the_runs_and_collects_nothing(reconciled: "Installation"):
+    told = reconciled.json("collect", "--dry-run")
+    assert told["schema"] == 1
+    assert [(batch["priority"], batch["season"], batch["keys"]) for batch in told["batches"]] == [
+        ("critical", "2024-25", 2),
+        ("medium", "2023-24", 1),
+    ]
+    assert not (reconciled.lake / "_adce").exists()
+
+
+def test_collect_closes_the_gaps_and_says_so(installation: "Installation", source: Source):
+    installation.adce("reconcile")
+    told = installation.json("collect", ADCE_HOST_ESPN_SITE=source())
+    assert (told["totals"]["asked"], told["totals"]["collected"], told["totals"]["failed"]) == (3, 3, 0)
+    assert {name: row["collected"] for name, row in told["by_priority"].items()} == {"critical": 2, "medium": 1}
+    assert told["by_scraper"]["espn_summary"]["collected"] == told["by_source"]["espn"]["collected"] == 3
+    assert told["reconciled"]["gaps"]["total"] == 1
+
+
+def test_collect_reconciles_only_if_it_is_let(installation: "Installation", source: Source):
+    installation.adce("reconcile")
+    before = installation.state_of("gaps.json")
+    told = installation.json("collect", "--no-reconcile", ADCE_HOST_ESPN_SITE=source())
+    assert told["reconciled"] is None
+    assert installation.state_of("gaps.json") == before
+
+
+@pytest.mark.parametrize(
+    ("chosen", "collected"),
+    [(["--priority", "medium"], 1), (["--season", "2024-25"], 2), (["--limit", "1"], 1), (["--source", "hoopr"], 0)],
+)
+def test_collect_takes_only_what_was_chosen(
+    installation: "Installation", source: Source, chosen: list[str], collected: int
+):
+    installation.adce("reconcile")
+    told = installation.json("collect", "--no-reconcile", *chosen, ADCE_HOST_ESPN_SITE=source())
+    assert told["totals"]["collected"] == collected
+
+
+def test_several_runs_at_once_collect_the_same(installation: "Installation", source: Source, tmp_path: Path):
+    installation.adce("reconcile")
+    (tmp_path / "dagster").mkdir()
+    told = installation.json(
+        "collect", "--max-concurrent", "2", ADCE_HOST_ESPN_SITE=source(), DAGSTER_HOME=str(tmp_path / "dagster")
+    )
+    assert (told["totals"]["asked"], told["totals"]["collected"]) == (3, 3)
+    assert told["reconciled"]["gaps"]["total"] == 1
+
+
+def test_a_key_that_the_source_refuses_is_named_and_stays_open(installation: "Installation", source: Source):
+    installation.adce("reconcile")
+    url = source(game_401523001=Trouble("not_found"))
+    result = installation.adce("collect", ADCE_HOST_ESPN_SITE=url)
+    assert result.exit_code == 1
+    assert "failed: espn_summary 2023-24 medium" in result.stderr
+    assert "401523001" in result.stderr or "404" in result.stderr
+    assert installation.state_of("gaps.json")["by_priority"] == {"critical": 0, "high": 0, "medium": 1, "low": 0}
+
+
+def test_one_refused_key_does_not_spoil_its_run(installation: "Installation", source: Source):
+    for folder in ("pbp", "box_scores"):
+        (installation.lake / folder / "401524001.json").unlink()
+    installation.adce("reconcile")
+    result = installation.adce("collect", ADCE_HOST_ESPN_SITE=source(game_401524001=Trouble("not_found")))
+    assert result.exit_code == 0
+    assert "not collected: pbp/401524001.json: answered 404 Not Found" in result.stderr
+    assert (installation.lake / "pbp" / "401524000.json").exists()
+
+
+def test_with_nothing_to_collect_nothing_is_run(reconciled: "Installation"):
+    result = reconciled.adce("collect", "--priority", "low")
+    assert result.exit_code == 0
+    assert result.stderr.strip() == "nothing to collect"
