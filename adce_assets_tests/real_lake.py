@@ -1,7 +1,7 @@
 """The listing of a real lake in, one like it out: the same folders, key patterns and counts, 172,754 objects.
 
-Only facts are real: prefixes, patterns, counts, mean sizes, the rules of ids. Which games there were, and when an object
-was written, is made up from a seed.
+Only facts are real: prefixes, patterns, counts, mean sizes, the rules of ids. Which games there were, and when an
+object was written, is made up from a seed.
 """
 
 import random
@@ -35,10 +35,14 @@ NON_DATA = {
     "scripts/job-{}.py": 1,
     "box_score_snapshots/part-{}.parquet": 1,
 }
-SYNERGY = "transition isolation prballhandler prrollman postup spotup handoff cut offscreen offrebound".split()
+SYNERGY = (
+    *("transition", "isolation", "prballhandler", "prrollman", "postup"),
+    *("spotup", "handoff", "cut", "offscreen", "offrebound"),
+)
 DASHBOARDS = (
-    "player_stats team_stats lineups player_tracking_defense player_tracking_stats team_tracking_defense league_leaders"
-).split()
+    *("player_stats", "team_stats", "lineups", "league_leaders"),
+    *("player_tracking_defense", "player_tracking_stats", "team_tracking_defense"),
+)
 BBREF_TOTALS = {"advanced_totals": range(1953, 2026), "season_totals": range(1950, 2026)}
 BBREF_FILES = {
     "awards": "awards",
@@ -148,7 +152,10 @@ def _nba_api() -> Iterator[Keys]:
     yield (f"{folder}/player_info/player_info_{203_000 + n}_2025.json" for n in range(453)), 4
     yield (f"{folder}/league_dashboards/{name}_{y}.json" for name in DASHBOARDS for y in range(2014, 2026)), 300
     yield (f"{folder}/hustle/{who}_hustle_{y}.json" for who in ("player", "team") for y in range(2016, 2026)), 80
-    yield (f"{folder}/draft/draft_{what}_{y}.json" for what in ("history", "combine_stats") for y in range(2014, 2026)), 60
+    yield (
+        (f"{folder}/draft/draft_{what}_{y}.json" for what in ("history", "combine_stats") for y in range(2014, 2026)),
+        60,
+    )
     yield (f"{folder}/synergy/synergy_{kind}_{y}.json" for kind in SYNERGY for y in range(2016, 2026)), 60
     kinds = ("passing", "rebounding", "shot_defense", "shots")
     tracking = [f"{kind}_player_{2_544 + n}_2014" for n in range(23) for kind in kinds][:89]
@@ -157,7 +164,10 @@ def _nba_api() -> Iterator[Keys]:
     old += [(1997, game) for game in nba_ids(1997, 902)]
     yield (f"nba_api_playbyplay/season_{year}/play_by_play_{game}.json" for year, game in old), 271
     parts = ("pbp", "boxscore")
-    yield (f"nba_api_incremental/20251010/game_{game}_{part}.json" for game in nba_ids(2025, 27, 1) for part in parts), 130
+    yield (
+        (f"nba_api_incremental/20251010/game_{game}_{part}.json" for game in nba_ids(2025, 27, 1) for part in parts),
+        130,
+    )
     probed = [(year, game) for year in range(1996, 2023) for game in nba_ids(2020 if year >= 2020 else 2000, 3)][:80]
     yield (f"nba_api_reverse/season_{year}/pbp_{game}.json" for year, game in probed), 500
 

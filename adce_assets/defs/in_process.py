@@ -41,13 +41,13 @@ class Runner:
 
         Raises:
             AdceError: a step failed, with the error of that step.
-            VerifyError: a check that the loop must not go on without has failed.
+            VerifyError: a check failed without which the loop must not go on.
         """
         config = InventoryConfig(mode=Mode(mode) if mode else Mode.configured)
         job = self.definitions.resolve_job_def(RECONCILIATION)
         try:
             job.execute_in_process(instance=self.instance, run_config=self._config(INVENTORY, config), tags=RUN_TAGS)
-        except dg.DagsterAssetCheckFailedError as error:
+        except dg.DagsterError as error:
             raise VerifyError(str(error), hint="`adce coverage` and the asset's checks in the UI show more") from error
 
     def collect(self, batch: Batch, queued_at: str) -> dict[str, dict[str, Any]]:

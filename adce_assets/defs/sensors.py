@@ -134,7 +134,7 @@ class Sensors:
         noted = write_seen(project.state, before, found.seen) if found.seen != seen else before
         waiting, is_time = settle(noted, changed(found.completions), now, rules)
         of_others = finished(found.completions, own=PRODUCER)
-        asks = [dg.RunRequest(run_key=f"completions:{before.since or now}", tags=RUN_TAGS)]
+        asks = [dg.RunRequest(run_key=f"completions:{before.since or now}:{waiting.asked}", tags=RUN_TAGS)]
         return dg.SensorResult(
             run_requests=asks if is_time else [],
             skip_reason=None if is_time else dg.SkipReason(_said(found, of_others, waiting)),

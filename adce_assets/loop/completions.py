@@ -28,7 +28,15 @@ Cells = Mapping[str, Collection[str]]
 
 
 class Waiting(BaseModel):
-    """What has been noticed and not yet led to a reconciliation; ``seen`` says which of `SEEN` holds what was seen."""
+    """What has been noticed and not yet led to a reconciliation.
+
+    Attributes:
+        seen: Which of `SEEN` holds what was seen; None before the first marker.
+        since: When the first of what waits was noticed (UTC).
+        last: When the last of it was noticed.
+        count: How many completions wait.
+        asked: How many reconciliations have been asked for; tells apart two of one moment.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,6 +44,7 @@ class Waiting(BaseModel):
     since: datetime | None = None
     last: datetime | None = None
     count: int = 0
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +132,7 @@ def settle(waiting: Waiting, news: int, now: datetime, rules: Completions) -> tu
     long = now - waiting.since >= timedelta(seconds=rules.longest_wait_seconds)
     if not quiet and not long:
         return waiting, False
-    return Waiting(seen=waiting.seen), True
+    return Waiting(seen=waiting.seen, asked=waiting.asked + 1), True
 
 
 def read_seen(state: State, waiting: Waiting) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -18,13 +19,18 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stdout", stream)
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setenv("TERM", "xterm")
-    return stream
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Terminal]:
+    """Put a terminal in the place of stdout and stderr; called in the test, because pytest sets both before it."""
+
+    def put() -> Terminal:
+        stream = Terminal()
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("COLUMNS", "60")
+        monkeypatch.setenv("TERM", "xterm")
+        return stream
+
+    return put
 
 
 def lines_of(times: list[float], told: list[tuple[str, int, int | None]]) -> list[str]:
@@ -61,7 +67,8 @@ def test_work_inside_the_block_finds_who_draws_its_progress():
     assert current_progress.get() is silent
 
 
-def test_a_terminal_gets_a_bar_for_each_stage(terminal: Terminal):
+def test_a_terminal_gets_a_bar_for_each_stage(on_a_terminal: Callable[[], Terminal]):
+    terminal = on_a_terminal()
     with drawn() as progress:
         progress("collect", 1, 4)
         progress("collect", 4, 4)
@@ -71,7 +78,8 @@ def test_a_terminal_gets_a_bar_for_each_stage(terminal: Terminal):
     assert "listing" in terminal.getvalue()
 
 
-def test_a_terminal_shows_a_long_reason_below_its_row(terminal: Terminal):
+def test_a_terminal_shows_a_long_reason_below_its_row(on_a_terminal: Callable[[], Terminal]):
+    terminal = on_a_terminal()
     write_table([Column("gap", "name")], [{"name": "espn", "why": "because " * 20}], note="why")
     lines = terminal.getvalue().splitlines()
     assert "gap" in lines[0]
@@ -80,12 +88,19 @@ def test_a_terminal_shows_a_long_reason_below_its_row(terminal: Terminal):
     assert len(lines) > 3
 
 
-def test_a_terminal_gets_a_drawn_table(terminal: Terminal):
+def test_a_terminal_gets_a_drawn_table(on_a_terminal: Callable[[], Terminal]):
+    terminal = on_a_terminal()
     write_table([Column("name", "name"), Column("keys", "keys", numeric=True)], [{"name": "espn", "keys": 12_345}])
     assert "12,345" in terminal.getvalue()
     assert "─" in terminal.getvalue()
 
 
-def test_text_of_others_is_no_markup(terminal: Terminal):
+def test_text_of_others_is_no_markup(on_a_terminal: Callable[[], Terminal]):
+    terminal = on_a_terminal()
     write_table([Column("name", "name")], [{"name": "[red]not red[/red]"}])
     assert "[red]not red[/red]" in terminal.getvalue()
+
+
+def test_a_share_is_never_rounded_up_to_all(capsys: pytest.CaptureFixture[str]):
+    write_table([Column("complete", "share", numeric=True)], [{"share": 99.9999}])
+    assert capsys.readouterr().out.split() == ["complete", "99.99"]

@@ -118,18 +118,6 @@ def test_coverage_goes_from_sources_to_cells(reconciled: "Installation", chosen:
 STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
 
 
-def test_a_share_is_never_rounded_up_to_all(reconciled: "Installation"):
-    from adce_assets.cli.output import Column, write_table
-
-    @click.command()
-    def show() -> None:
-        write_table([Column("complete", "share", numeric=True)], [{"share": 99.9999}])
-
-    from click.testing import CliRunner
-
-    assert CliRunner().invoke(show).stdout.split() == ["complete", "99.99"]
-
-
 def test_a_pipe_gets_one_aligned_line_a_row(reconciled: "Installation"):
     lines = reconciled.adce("gaps").stdout.splitlines()
     assert len(lines) == 5

@@ -1,6 +1,7 @@
 """The commands that do something: reconcile and collect, through the same assets as the UI."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import dagster as dg
 import pytest
 
 from adce_assets.demo.source import Trouble
+from adce_assets.loop.checks import CHECKS, Facts, Verdict
 
 if TYPE_CHECKING:
     from conftest import Installation
@@ -130,3 +132,16 @@ def test_with_nothing_to_collect_nothing_is_run(reconciled: "Installation"):
     result = reconciled.adce("collect", "--priority", "low")
     assert result.exit_code == 0
     assert result.stderr.strip() == "nothing to collect"
+
+
+def test_a_check_that_must_hold_stops_the_reconciliation(installation: "Installation", monkeypatch: pytest.MonkeyPatch):
+    def fail(_: Facts) -> Verdict:
+        return Verdict(passed=False, description="3 of 4 do not add up")
+
+    failing = tuple(replace(check, judge=fail) if check.name == "states_sum_up" else check for check in CHECKS)
+    monkeypatch.setattr("adce_assets.defs.checks.CHECKS", failing)
+    result = installation.adce("reconcile")
+    assert result.exit_code == 1
+    assert "states_sum_up" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (installation.home / "inventory" / "gaps.json").exists()
