@@ -13,8 +13,8 @@ help: ## list the targets
 demo: $(INSTALLED) ## make a lake with known holes, find them, collect them, show that they are gone (LAKE=file or s3)
 	@$(BIN)/adce demo run --lake $(LAKE)
 
-ui: $(INSTALLED) ## open the Dagster UI on the demo's lake (LAKE as in the demo before)
-	@$(BIN)/adce demo ui --lake $(LAKE)
+ui: $(INSTALLED) ## open the Dagster UI on the demo's lake
+	@$(BIN)/adce demo ui
 
 test: check ## run every check and every test
 	$(BIN)/python -m pytest -p adce_assets_tests.ci_plugin -n 2 --dist loadgroup --junitxml=.pytest_cache/results.xml

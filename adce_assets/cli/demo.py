@@ -12,18 +12,12 @@ import click
 from adce_assets.cli.main import ERROR
 
 if TYPE_CHECKING:
-    from adce_assets.demo.stage import LakeKind, Plan
+    from adce_assets.demo.home import LakeKind
+    from adce_assets.demo.stage import Plan
 
 MOST_SHOWN = 10
 PORT = 3000
 
-lake_option = click.option(
-    "--lake",
-    type=click.Choice(["file", "s3"]),
-    default="file",
-    show_default=True,
-    help="Keep the lake in a folder, or in a local S3 server.",
-)
 folder_option = click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -39,7 +33,13 @@ def command() -> None:
 
 
 @command.command("run", epilog="Example: `adce demo run --lake s3` does it all against a local S3 server.")
-@lake_option
+@click.option(
+    "--lake",
+    type=click.Choice(["file", "s3"]),
+    default="file",
+    show_default=True,
+    help="Keep the lake in a folder, or in a local S3 server.",
+)
 @folder_option
 @click.pass_context
 def run(ctx: click.Context, lake: "LakeKind", folder: Path) -> None:
@@ -55,7 +55,7 @@ def run(ctx: click.Context, lake: "LakeKind", folder: Path) -> None:
     _introduce(plan, folder, lake)
     wanted = verdict.planned(plan.contract, plan.spoiled)
     left = verdict.remaining(plan.contract, plan.spoiled)
-    with stage.opened(home, lake) as variables:
+    with stage.opened(home) as variables:
         _heading(2, "Reconcile from the AWS Inventory report of the lake")
         _adce(variables, "reconcile", "--mode", "aws")
         found = verdict.found(plan.state)
@@ -68,27 +68,26 @@ def run(ctx: click.Context, lake: "LakeKind", folder: Path) -> None:
         _adce(variables, "reconcile", "--mode", "list")
         _show_the_rest(ctx, plan, wanted, left)
     _heading(6, "Look around")
-    chosen = "" if lake == "file" else " LAKE=s3"
-    click.echo(f"`make ui{chosen}` opens Dagster on this very lake at http://127.0.0.1:{PORT}.")
+    click.echo(f"`make ui` opens Dagster on this very lake at http://127.0.0.1:{PORT}.")
     click.echo(f"Everything lies in {folder}/: the lake, the configuration, what the loop wrote, Dagster's records.")
     click.echo(f"The loop closed as planned, in {time.monotonic() - began:.0f} s.")
 
 
 @command.command("ui", epilog="Example: `adce demo ui --folder demo` opens the UI on the demo that was run before.")
-@lake_option
 @folder_option
 @click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True, help="Where the UI listens.")
-def ui(lake: "LakeKind", folder: Path, port: int) -> None:
+def ui(folder: Path, port: int) -> None:
     """Open the Dagster UI on the demo's lake, with the local source running; Ctrl-C ends it."""
     from adce_assets.demo import home, stage
     from adce_assets.settings import environment_for_child
 
-    with stage.opened(home.open_home(folder), lake) as variables:
+    opened = home.open_home(folder)
+    with stage.opened(opened) as variables:
         click.echo(f"Dagster's UI will be at http://127.0.0.1:{port} in a few seconds; Ctrl-C ends it.", err=True)
         quiet = {"PYTHONWARNINGS": "ignore"}
         arguments = ("dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-m", "adce_assets.definitions")
         process = subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
-            [sys.executable, "-m", *arguments], env=environment_for_child(variables | quiet)
+            [sys.executable, "-m", *arguments], env=environment_for_child(variables | quiet), cwd=opened.folder
         )
         try:
             process.wait()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from adce_assets.contract.events import DAY_IS_OVER, Event
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import WHOLE_HISTORY
-from adce_assets.contract.templates import DATE_FIELDS, SEASON_FIELDS
+from adce_assets.contract.templates import DATE_FIELDS
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -43,7 +43,7 @@ def relation(contract: Contract, events: "ir.Table", now: datetime) -> "ir.Table
     import pyarrow as pa
 
     rows = cells(contract, now)
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {} if rows else {(): []}
     for row in rows:
         groups.setdefault(tuple(row["for_each"]), []).append(row)
     dates = ibis.memtable(_dates(contract, now))
@@ -54,7 +54,7 @@ def relation(contract: Contract, events: "ir.Table", now: datetime) -> "ir.Table
             _keys(
                 _ranged(table, for_each, contract, events, dates),
                 _fields(contract, members),
-                max(len(member["templates"]) for member in members),
+                max((len(member["templates"]) for member in members), default=1),
             )
         )
     return functools.reduce(lambda one, other: one.union(other), parts)
@@ -122,7 +122,7 @@ def _cells_of(data_set: DataSet, now: datetime) -> Iterator[dict[str, Any]]:
         "from_date": declared.from_date,
         "season_types": list(data_set.season_types),
         "templates": [template.text for template in data_set.templates],
-        "entity_template": "/".join(f"{{{name}}}" for name in _entity_fields(data_set)),
+        "entity_template": "/".join(f"{{{name}}}" for name in data_set.entity_fields),
     }
     if not data_set.has_seasons:
         since = datetime.combine(calendar.starts_on(calendar.first), time(), UTC)
@@ -136,14 +136,6 @@ def _cells_of(data_set: DataSet, now: datetime) -> Iterator[dict[str, Any]]:
             "cell_event_at": datetime.combine(calendar.starts_on(starts), time(), UTC),
             "absent_reason": data_set.absence(season),
         }
-
-
-def _entity_fields(data_set: DataSet) -> list[str]:
-    """List the fields that make an entity, in the order in which the first template names them; dates as ISO dates."""
-    fields = [name for name in data_set.templates[0].fields if name not in SEASON_FIELDS]
-    if "date" not in data_set.declared.for_each:
-        fields = [name for name in fields if name not in DATE_FIELDS]
-    return list(dict.fromkeys("date" if name in DATE_FIELDS else name for name in fields))
 
 
 def _ranged(
@@ -182,7 +174,7 @@ def _fields(contract: Contract, members: list[dict[str, Any]]) -> list[str]:
     names = {(member["source"], member["data_type"]) for member in members}
     data_sets = [contract.data_sets[f"{source}/{data_type}"] for source, data_type in sorted(names)]
     used = {name for data_set in data_sets for template in data_set.templates for name in template.fields}
-    return sorted(used | {name for data_set in data_sets for name in _entity_fields(data_set)})
+    return sorted(used | {name for data_set in data_sets for name in data_set.entity_fields})
 
 
 def _keys(table: "ir.Table", fields: list[str], places: int) -> "ir.Table":

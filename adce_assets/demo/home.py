@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -24,10 +24,12 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "basketball_reference": ("standings",),
 }
 """What the demo keeps of the contract: a source with a scraper, and a data type for which there is none."""
-AUDITED_AT_ONCE = 400
+AUDITED_AT_ONCE = 200
 """Objects looked into in each reconciliation; enough for the newest, which are the spoiled ones."""
 MARK = ".adce-demo"
-"""The file that shows that a folder was made by the demo, and may be made anew."""
+"""The file that shows that a folder was made by the demo, and may be made anew; it says the kind of the lake."""
+LakeKind = Literal["file", "s3"]
+"""Where the demo keeps its lake: in a folder, or in a local S3 server."""
 
 SEASONS = f"{FRAMES[0].season.label}..{FRAMES[-1].season.label}"
 FIRST_DAY = date(FRAMES[0].season.start, 10, 1)
@@ -35,9 +37,10 @@ FIRST_DAY = date(FRAMES[0].season.start, 10, 1)
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The demo's folder and what lies where in it."""
+    """The demo's folder, what lies where in it, and which kind of lake it has."""
 
     folder: Path
+    kind: LakeKind
 
     @property
     def lake(self) -> Path:
@@ -65,10 +68,11 @@ def open_home(folder: Path) -> Home:
     """Return the home that an earlier demo left in ``folder``; ConfigurationError when there is none."""
     if not (folder / MARK).exists():
         raise ConfigurationError("there is no demo", where=str(folder), hint="run `make demo` first")
-    return Home(folder.resolve())
+    kind: LakeKind = "s3" if (folder / MARK).read_text("utf-8") == "s3" else "file"
+    return Home(folder.resolve(), kind)
 
 
-def make_home(folder: Path) -> Home:
+def make_home(folder: Path, kind: LakeKind) -> Home:
     """Make a demo's home, in the place of an earlier one.
 
     Raises:
@@ -79,9 +83,9 @@ def make_home(folder: Path) -> Home:
             "the folder is not empty, and no demo made it", where=str(folder), hint="name another with `--folder`"
         )
     shutil.rmtree(folder, ignore_errors=True)
-    home, shipped = Home(folder.resolve()), load_settings({}).home
+    home, shipped = Home(folder.resolve(), kind), load_settings({}).home
     home.lake.mkdir(parents=True)
-    (folder / MARK).touch()
+    (folder / MARK).write_text(kind, "utf-8")
     shutil.copytree(shipped / "config", folder / "config")
     _change(folder / "config" / "reconciliation_config.yaml", "s3", audit_objects_per_run=AUDITED_AT_ONCE)
     home.dagster.mkdir()

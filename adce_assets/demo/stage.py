@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from adce_assets.contract.loading import Contract, load_contract
 from adce_assets.demo import building
 from adce_assets.demo.holes import NOW, REPORTED_AT, Spot, calendar, spots, troubles
-from adce_assets.demo.home import Home, make_home
+from adce_assets.demo.home import Home, LakeKind, make_home
 from adce_assets.demo.report_writer import write_report
 from adce_assets.demo.s3_server import BUCKET, LocalS3
 from adce_assets.demo.season import as_of
@@ -20,8 +19,6 @@ from adce_assets.lake.store import LakeStore, StoredObject, open_store
 from adce_assets.loop.state import State
 from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.settings import load_settings
-
-LakeKind = Literal["file", "s3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +33,9 @@ class Plan:
     doubled: int
 
 
-def build(folder: Path, lake: LakeKind) -> tuple[Home, Plan]:
+def build(folder: Path, kind: LakeKind) -> tuple[Home, Plan]:
     """Make a home, the lake with its holes, and the AWS Inventory report of it."""
-    home, shown = make_home(folder), calendar()
+    home, shown = make_home(folder, kind), calendar()
     spoiled = spots(shown)
     settings = load_settings({"ADCE_HOME": str(home.folder)})
     contract, catalogue = load_contract(settings.contract_path), load_catalogue(settings.scraper_config_path)
@@ -46,7 +43,7 @@ def build(folder: Path, lake: LakeKind) -> tuple[Home, Plan]:
     store = open_store(home.lake.as_uri())
     write_report(
         store,
-        list(_as_reported(store, lake)),
+        list(_as_reported(store, kind)),
         prefix=settings.reconciliation.s3.inventory_prefix,
         bucket=BUCKET,
         config_id="whole-lake",
@@ -63,24 +60,24 @@ def build(folder: Path, lake: LakeKind) -> tuple[Home, Plan]:
 
 
 @contextmanager
-def opened(home: Home, lake: LakeKind) -> Iterator[dict[str, str]]:
+def opened(home: Home) -> Iterator[dict[str, str]]:
     """Start what stands for the source, and for S3 if need be; lend the environment that leads to them."""
     shown = calendar()
     games = [as_of(game, NOW) for on_day in shown.values() for game in on_day]
     with ExitStack() as servers:
         source = servers.enter_context(LocalSource(games, seed=building.SEED, troubles=troubles(shown)))
-        if lake == "s3":
+        if home.kind == "s3":
             server = servers.enter_context(LocalS3(home.lake))
             yield home.environment(lake_url=f"s3://{BUCKET}", source_url=source.url) | server.environment
         else:
             yield home.environment(lake_url=home.lake.as_uri(), source_url=source.url)
 
 
-def _as_reported(store: LakeStore, lake: LakeKind) -> Iterator[StoredObject]:
+def _as_reported(store: LakeStore, kind: LakeKind) -> Iterator[StoredObject]:
     """Describe the objects as the lake will: S3's ETag is the MD5 of an object, a folder's is its own."""
     root = Path(unquote(urlsplit(store.url).path))
     for found in store.list():
-        if lake == "s3":
+        if kind == "s3":
             body = (root / found.key).read_bytes()
             yield replace(found, etag=hashlib.md5(body, usedforsecurity=False).hexdigest())
         else:

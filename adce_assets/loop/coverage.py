@@ -28,6 +28,8 @@ STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unava
 """Every expected key is in exactly one of these."""
 DUE = ("present", "stale", "damaged", "missing", "unknown")
 """The states of keys whose time has come and which the source has."""
+ORDER = ("source", "data_type", "season", "entity", "key", "season_type", "event_at")
+"""The order of the table; the last two are for events without an id, which have neither entity nor key."""
 LISTED = 20
 """How many keys of a kind the summary names; all are counted, and all stand in the Parquet files."""
 
@@ -112,9 +114,7 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
         judged = backend.create_table("judged", _judged(expected, found, at), temp=True)
         _refuse_doubles(project.contract, judged)
         document = _summary(project.contract, backend, judged, found, tables["o"], at)
-        project.state.write_relation(
-            COVERAGE, backend, judged.order_by("source", "data_type", "season", "entity", "key")
-        )
+        project.state.write_relation(COVERAGE, backend, judged.order_by(*ORDER))
     project.state.write_json(COVERAGE, document)
     progress("coverage", document["totals"]["expected"], document["totals"]["expected"])
     return CoverageSummary(document)
@@ -201,7 +201,7 @@ def _fresh_since(row: "ir.Table", at: Moment) -> "ir.TimestampValue":
 
 def _refuse_doubles(contract: Contract, judged: "ir.Table") -> None:
     keyed = judged.filter(judged.key.notnull())
-    doubles = keyed.group_by("key").agg(rows=keyed.count(), name=keyed.source.max() + "/" + keyed.data_type.max())
+    doubles = keyed.group_by("key").agg(rows=keyed.count(), name=(keyed.source + "/" + keyed.data_type).max())
     worst = doubles.filter(doubles.rows > 1).order_by("key").limit(1).to_pyarrow().to_pylist()
     if worst:
         raise ContractError(

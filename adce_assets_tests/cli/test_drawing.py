@@ -56,7 +56,12 @@ def test_a_stage_of_unknown_length_names_no_total():
 
 
 def test_each_stage_is_timed_from_its_own_beginning():
-    told = [("listing", 1, None), ("listing", 2, None), ("audit", 1, 9), ("audit", 2, 9)]
+    told: list[tuple[str, int, int | None]] = [
+        ("listing", 1, None),
+        ("listing", 2, None),
+        ("audit", 1, 9),
+        ("audit", 2, 9),
+    ]
     assert lines_of([0, 4, 100, 104], told) == []
 
 

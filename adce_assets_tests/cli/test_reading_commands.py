@@ -14,7 +14,7 @@ from adce_assets.errors import AdceError
 from adce_assets.settings import PRIORITIES
 
 if TYPE_CHECKING:
-    from conftest import Installation
+    from adce_assets_tests.cli.conftest import Installation
 
 HEAVY = ("pandas", "duckdb", "dagster", "ibis", "pyarrow", "boto3", "pydantic", "rich")
 CHILD = "import sys; from adce_assets.cli.main import main; main({}, standalone_mode=False); print(*sys.modules)"

@@ -12,7 +12,7 @@ from adce_assets.demo.source import Trouble
 from adce_assets.loop.checks import CHECKS, Facts, Verdict
 
 if TYPE_CHECKING:
-    from conftest import Installation
+    from adce_assets_tests.cli.conftest import Installation
 
 Source = Callable[..., str]
 

@@ -126,6 +126,16 @@ def test_a_run_that_could_collect_nothing_at_all_has_failed(
     assert result.get_asset_materialization_events() == []
 
 
+def test_the_job_of_a_source_collects_a_season_of_all_its_data_sets(asking: Any, instance: dg.DagsterInstance) -> None:
+    asking.lake.delete("schedule/20241203.json")
+    asking.reconcile(instance)
+    job = asking.defs().resolve_job_def("collect_espn")
+    result = job.execute_in_process(instance=instance, partition_key=SEASON)
+    written = {name: values["written"] for name, values in told(result).items()}
+    assert written == {"schedule": 1, "play_by_play": 2, "box_scores": 2, "team_stats": 2}
+    assert result.get_asset_check_evaluations() == []
+
+
 def test_a_historical_season_is_backfilled_by_command(asking: Any) -> None:
     later = asking.at(days=365)
     with dg.DagsterInstance.ephemeral() as forgotten:

@@ -52,15 +52,16 @@ def test_a_difference_is_told_by_key_with_both_states():
 def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigurationError, match="no demo made it"):
-        home.make_home(tmp_path)
+        home.make_home(tmp_path, "file")
     assert (tmp_path / "thesis.txt").exists()
 
 
 def test_an_earlier_demo_is_made_anew(tmp_path: Path):
-    first = home.make_home(tmp_path / "demo")
+    first = home.make_home(tmp_path / "demo", "file")
     (first.lake / "old").write_text("left by the demo before")
-    again = home.make_home(tmp_path / "demo")
+    again = home.make_home(tmp_path / "demo", "s3")
     assert not (again.lake / "old").exists()
+    assert home.open_home(tmp_path / "demo") == again
 
 
 def test_the_ui_asks_for_a_demo_first(tmp_path: Path):
