@@ -25,8 +25,10 @@ check: $(INSTALLED) ## run only the checks that need no test: style, types, laye
 	$(BIN)/pyrefly check
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED) ## measure what the documentation states in numbers
-	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+bench: $(INSTALLED) ## measure what Dagster costs; with FOLDER=... of real schedules and games, try those too
+	$(BIN)/python benchmarks/job_overhead.py
+	$(if $(FOLDER),$(BIN)/python benchmarks/real_games.py $(FOLDER)/schedule)
+	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_schedules.py $(FOLDER)/recorded)
 
 lock: ## write constraints.txt anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --no-header --no-annotate --generate-hashes --upgrade -o constraints.txt

@@ -43,7 +43,9 @@ class CollectConfig(dg.Config):
         default=Refresh.gaps,
         description="Without tasks: `gaps` collects what is missing, stale or damaged, `all` everything that is due.",
     )
-    limit: int | None = Field(default=None, description="At most so many keys of each data set; none: all of them.")
+    limit: int | None = Field(
+        default=None, ge=1, description="At most so many keys of each data set; none: all of them."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ import dagster as dg
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.defs.collecting import CollectConfig
-from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, RUN_TAGS, UNFINISHED, job_name
-from adce_assets.defs.loop import REPORT
+from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, UNFINISHED, job_name
+from adce_assets.defs.loop import REPORT, InventoryConfig, Mode
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.loop.completions import (
     Finished,
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 BATCH_TAG, LANE_TAG, QUEUE_TAG, SCRAPER_TAG = "adce/batch", "adce/lane", "adce/queue", "adce/scraper"
+
+BY_LISTING = dg.RunConfig(ops={"lake_inventory": InventoryConfig(mode=Mode.list)})
+"""After a completion the lake is listed: no report can know what has just been written."""
 
 Look = Callable[[dg.SensorEvaluationContext, Project], dg.SensorResult | dg.SkipReason]
 """One look at the installation: what a sensor does in a tick."""
@@ -119,7 +122,7 @@ class Sensors:
             },
             tags={"dagster/data_version": manifest.checksum},
         )
-        request = dg.RunRequest(run_key=f"report:{manifest.checksum}", tags=RUN_TAGS)
+        request = dg.RunRequest(f"report:{manifest.checksum}")
         return dg.SensorResult([request], asset_events=[recorded], cursor=manifest.checksum)
 
     def _look_for_completions(self, context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResult:
@@ -134,7 +137,7 @@ class Sensors:
         noted = write_seen(project.state, before, found.seen) if found.seen != seen else before
         waiting, is_time = settle(noted, changed(found.completions), now, rules)
         of_others = finished(found.completions, own=PRODUCER)
-        asks = [dg.RunRequest(run_key=f"completions:{before.since or now}:{waiting.asked}", tags=RUN_TAGS)]
+        asks = [dg.RunRequest(f"completions:{before.since or now}:{waiting.asked}", run_config=BY_LISTING)]
         return dg.SensorResult(
             run_requests=asks if is_time else [],
             skip_reason=None if is_time else dg.SkipReason(_said(found, of_others, waiting)),

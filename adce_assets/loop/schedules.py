@@ -4,12 +4,14 @@ Each document is read once and remembered under its key and etag, so that a reco
 document that cannot be read is a damaged object, said as a verdict; it never hides what the other documents say.
 """
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from adce_assets.contract.loading import Contract
 from adce_assets.contract.models import ScheduleDocuments
 from adce_assets.contract.schedule import Document, Game, GameStatus, ScheduledGame, merge, parse
 from adce_assets.errors import ObjectNotFoundError, VerifyError
@@ -51,7 +53,7 @@ def refresh(project: Project, objects: "pa.Table", progress: Progress) -> list[R
         bodies = pool.map(lambda entry: _body(project.lake, entry[2]), fresh)
         for done, ((name, declared, row), body) in enumerate(zip(fresh, bodies, strict=True), start=1):
             if body is not None:
-                readings[name, row["key"], row["etag"]] = _read(name, declared, row, body)
+                readings[name, row["key"], row["etag"]] = _read(project.contract, name, declared, row, body)
             progress("schedules", done, len(fresh))
     ordered = [readings[key] for key in sorted(readings)]
     project.state.write_table(SCHEDULE_DOCUMENTS, _table(ordered))
@@ -91,13 +93,18 @@ def _body(lake: LakeStore, row: dict[str, Any]) -> bytes | None:
         return None
 
 
-def _read(name: str, declared: ScheduleDocuments, row: dict[str, Any], body: bytes) -> Reading:
+def _read(contract: Contract, name: str, declared: ScheduleDocuments, row: dict[str, Any], body: bytes) -> Reading:
+    """Read a document; an id that is none of the schedule's would become a key that nothing reads back."""
     found: list[Game] = []
     fault = None
+    pattern = contract.ids[contract.schedules[name].id].pattern
     try:
         found = parse(declared.format, body)
     except VerifyError as error:
         fault = f"not readable as {declared.format}: {error.what}"
+    strange = [game.game_id for game in found if re.fullmatch(pattern, game.game_id, re.ASCII) is None]
+    if strange:
+        found, fault = [], f"names the event {strange[0]!r}, whose id is not one of `{contract.schedules[name].id}`"
     return Reading(name, row["key"], row["etag"], row["last_modified"], fault, found)
 
 

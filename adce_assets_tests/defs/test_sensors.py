@@ -145,7 +145,8 @@ def test_completions_of_others_are_recorded_by_cell_and_reconciled_once_it_is_qu
     assert first.run_requests == []
     assert "3 completion(s) wait for a reconciliation" in first.skip_message
     assert sensor.tick(cloud.at(seconds=30)).run_requests == []
-    assert len(sensor.tick(cloud.at(seconds=61)).run_requests) == 1
+    (request,) = sensor.tick(cloud.at(seconds=61)).run_requests
+    assert request.run_config["ops"]["lake_inventory"]["config"]["mode"] == "list"
     after = sensor.tick(cloud.at(seconds=500))
     assert (after.run_requests, after.asset_events) == ([], [])
 
@@ -331,19 +332,29 @@ def test_sensors_and_the_schedule_run_without_being_switched_on(small: Any) -> N
     assert schedule.cron_schedule == "0 * * * *"
 
 
+def scheduled(small: Any, folder: Path, unfinished: int) -> Any:
+    """What the schedule asks for while so many reconciliations are running."""
+    repository = small.defs().get_repository_def()
+    resources = {"project": ProjectResource(environment=small.environment)}
+    with (
+        dg.DagsterInstance.local_temp(str(folder)) as instance,
+        dg.build_schedule_context(instance=instance, repository_def=repository, resources=resources) as context,
+    ):
+        for _ in range(unfinished):
+            instance.add_run(dg.DagsterRun(job_name=RECONCILIATION, status=dg.DagsterRunStatus.STARTED))
+        return repository.get_schedule_def("reconciliation_schedule").evaluate_tick(context)
+
+
 @pytest.mark.parametrize(("unfinished", "requests"), [(0, 1), (1, 0)])
 def test_the_schedule_does_not_pile_up_reconciliations(
     small: Any, tmp_path: Path, unfinished: int, requests: int
 ) -> None:
-    repository = small.defs().get_repository_def()
-    project = ProjectResource(environment=small.environment)
-    with (
-        dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
-        dg.build_schedule_context(
-            instance=instance, repository_def=repository, resources={"project": project}
-        ) as context,
-    ):
-        for _ in range(unfinished):
-            instance.add_run(dg.DagsterRun(job_name=RECONCILIATION, status=dg.DagsterRunStatus.STARTED))
-        told = repository.get_schedule_def("reconciliation_schedule").evaluate_tick(context)
-        assert len(told.run_requests or ()) == requests
+    assert len(scheduled(small, tmp_path, unfinished).run_requests or ()) == requests
+
+
+def test_the_schedule_never_reads_the_same_report_again(small: Any, tmp_path: Path) -> None:
+    path = small.home / "config" / "reconciliation_config.yaml"
+    path.write_text(path.read_text().replace("use_aws_inventory: false", "use_aws_inventory: true"))
+    told = scheduled(small, tmp_path, 0)
+    assert not told.run_requests
+    assert "reports are read when they arrive" in told.skip_message
