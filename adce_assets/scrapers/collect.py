@@ -13,11 +13,11 @@ from datetime import datetime
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.contract.templates import field_values
-from adce_assets.errors import AdceError, ConditionFailedError, ContractError, VerifyError
+from adce_assets.errors import AdceError, ConditionFailedError, ContractError, LakeError, VerifyError
 from adce_assets.fetch.audit import audit
 from adce_assets.fetch.client import Client
 from adce_assets.fetch.staging import Outcome, promote
-from adce_assets.lake.store import LakeStore
+from adce_assets.lake.store import LakeStore, probe_conditional_writes
 from adce_assets.ledger.receipts import Receipt, write_completion, write_receipts
 from adce_assets.progress import Progress, silent
 from adce_assets.scrapers.catalogue import ScraperEntry
@@ -108,8 +108,15 @@ def collect(
         progress: Told after each key.
 
     Raises:
-        LakeError: the lake could not be written; what was promoted before has its receipts.
+        LakeError: the lake could not be written, what was promoted before has its receipts; or its storage ignores the
+            conditions of a write, so that two runs could overwrite each other: nothing is asked then.
     """
+    if not probe_conditional_writes(store):
+        raise LakeError(
+            "this storage ignores conditional writes: two runs could overwrite each other's documents",
+            where=store.url,
+            valid="storage that honours If-None-Match and If-Match, as AWS S3 and the file system do",
+        )
     run = _Run(scraper, store, run_id, clock, tasks or {}, clock())
     for entry in asked:
         run.reports[entry.data_set].asked += 1

@@ -7,6 +7,9 @@ import click
 import pytest
 
 from adce_assets.cli.main import COMMANDS, main
+from adce_assets.contract.loading import load_contract
+from adce_assets.demo import holes
+from adce_assets.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "cli.md").read_text("utf-8")
@@ -69,3 +72,15 @@ def test_every_decision_has_a_page_with_the_reason():
     pages = sorted((ROOT / "docs" / "adr").glob("*.md"))
     assert [page.name[:4] for page in pages] == [f"{number:04d}" for number in range(1, len(pages) + 1)]
     assert all("**Consequences.**" in page.read_text("utf-8") for page in pages)
+
+
+@pytest.mark.parametrize("file", ["README.md", "CHANGELOG.md"])
+def test_what_is_shipped_is_counted_right(file: str):
+    contract = load_contract(load_settings({}).contract_path)
+    assert f"{len(contract.sources)} sources" in (ROOT / file).read_text("utf-8")
+    assert f"{len(contract.data_sets)} data types" in (ROOT / file).read_text("utf-8")
+
+
+def test_the_readme_counts_the_holes_of_the_demo():
+    planted = len(holes.spots(holes.calendar())) + len(holes.NO_SCHEDULE) + 1
+    assert f"with {planted} known holes" in (ROOT / "README.md").read_text("utf-8")

@@ -17,6 +17,8 @@ from adce_assets.demo.s3_server import LocalS3
 from adce_assets.errors import ConfigurationError
 from adce_assets.lake.store import open_store
 
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+
 
 def plan() -> list[holes.Spot]:
     return holes.spots(holes.calendar())
@@ -91,6 +93,7 @@ def test_the_loop_closes_exactly_as_planned(tmp_path: Path, lake: str):
     closed, planted = (int(text) for text in re.findall(r"(\d+) of (\d+) holes are closed", ended.stdout)[0])
     assert (planted, planted - closed) == (len(plan()) + len(holes.NO_SCHEDULE) + 1, 4)
     assert [line for line in ended.stdout.splitlines() if re.match(r"\d/6 ", line)][-1].endswith("Look around")
+    assert f"a lake of {ended.stdout.split(' objects', maxsplit=1)[0].split()[-1]} objects" in README
     gaps = json.loads((tmp_path / "demo" / "inventory" / "cache" / "detected_gaps.json").read_text())
     assert gaps["total_keys"] == 4
 

@@ -10,9 +10,10 @@ import pytest
 from adce_assets.contract.loading import Contract, load_contract
 from adce_assets.contract.schedule import Game, GameStatus
 from adce_assets.demo.source import LocalSource, Trouble
-from adce_assets.errors import ContractError
+from adce_assets.errors import ContractError, LakeError
 from adce_assets.fetch.client import Client, user_agent
 from adce_assets.fetch.limits import Limits
+from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.store import LakeStore, open_store
 from adce_assets.ledger.receipts import read_completion, read_receipts
 from adce_assets.scrapers.catalogue import Catalogue, load_catalogue
@@ -169,6 +170,23 @@ def test_a_damaged_object_is_replaced_and_a_good_one_left_alone(session: Collect
     report = session.run(session.want("play_by_play", "pbp/401584780.json"), run_id="run2")
     assert report.data_sets["espn/play_by_play"].already_there == 1
     assert session.lake.get("pbp/401584780.json") == good
+
+
+def test_storage_that_ignores_conditions_is_refused_before_anything_is_asked(session: Collecting) -> None:
+    session.lake = CarelessStore(Path(session.lake.url.removeprefix("file://")))
+    with pytest.raises(LakeError, match="ignores conditional writes"):
+        session.run(session.want("play_by_play", "pbp/401584780.json"))
+    assert session.source.requests == 0
+
+
+class CarelessStore(FileStore):
+    """Storage that answers conditional writes with success whatever is there, as several S3 servers do."""
+
+    def put_if_absent(self, key: str, body: bytes | Path) -> str:
+        return self.put(key, body)
+
+    def put_if_match(self, key: str, body: bytes | Path, etag: str) -> str:  # noqa: ARG002 - what carelessness is
+        return self.put(key, body)
 
 
 def test_a_day_of_the_schedule_is_collected_too(session: Collecting) -> None:
