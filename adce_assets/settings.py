@@ -26,6 +26,9 @@ from adce_assets.errors import ConfigurationError
 PRIORITIES = ("critical", "high", "medium", "low")
 """Priorities of gaps and tasks, most urgent first."""
 
+PREFIXES = ("ADCE_", "AWS_", "DAGSTER_")
+"""What the names of settings begin with, in the environment."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -213,8 +216,16 @@ def environment_for_child(variables: Mapping[str, str]) -> dict[str, str]:
 
     What a person has set for a real lake must not reach a process that is started to work on another one.
     """
-    prefixes = ("ADCE_", "AWS_", "DAGSTER_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)} | dict(variables)
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIXES)} | dict(variables)
+
+
+def forget_settings() -> None:
+    """Take every setting of ADCE, AWS and Dagster out of this process's own environment, for good.
+
+    As for a child, where this process itself works on another lake: libraries read the environment when they please.
+    """
+    for name in [name for name in os.environ if name.startswith(PREFIXES)]:
+        del os.environ[name]
 
 
 def _clock(as_of: str | None) -> Callable[[], datetime]:

@@ -78,10 +78,16 @@ class Workshop:
         placed = Classifier(project.contract, seasons).place_all(columns["key"])
         for name in placed.column_names:
             table = table.append_column(name, placed[name])
-        judged = {"key": [key for key, _ in looks], "etag": [etag for _, etag in looks], "verdict": [*looks.values()]}
+        written = {(found.key, found.etag): found.last_modified for found in held}
+        judged = {
+            "key": pa.array([key for key, _ in looks], pa.string()),
+            "etag": pa.array([etag for _, etag in looks], pa.string()),
+            "last_modified": pa.array([written.get(version, NOON) for version in looks], OBJECT_SCHEMA.field(2).type),
+            "verdict": pa.array(list(looks.values()), pa.string()),
+        }
         project.state.write_table(INVENTORY, table)
         project.state.write_table(SCHEDULE, events_table(known))
-        project.state.write_table(VERDICTS, pa.table(judged, schema=pa.schema(dict.fromkeys(judged, pa.string()))))
+        project.state.write_table(VERDICTS, pa.table(judged))
         project.state.write_json(INVENTORY, {"as_of": (as_of or project.clock()).isoformat()})
 
     def cover(self, project: Project) -> tuple[dict[str, Any], list[dict[str, Any]]]:

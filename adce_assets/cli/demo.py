@@ -48,7 +48,9 @@ def run(ctx: click.Context, lake: "LakeKind", folder: Path) -> None:
     Exits with 1 if the loop did not close exactly as planned.
     """
     from adce_assets.demo import stage, verdict
+    from adce_assets.settings import forget_settings
 
+    forget_settings()
     began = time.monotonic()
     _heading(1, "A lake with known holes")
     home, plan = stage.build(folder, lake)
@@ -79,9 +81,10 @@ def run(ctx: click.Context, lake: "LakeKind", folder: Path) -> None:
 def ui(folder: Path, port: int) -> None:
     """Open the Dagster UI on the demo's lake, with the local source running; Ctrl-C ends it."""
     from adce_assets.demo import home, stage
-    from adce_assets.settings import environment_for_child
+    from adce_assets.settings import environment_for_child, forget_settings
 
     opened = home.open_home(folder)
+    forget_settings()
     with stage.opened(opened) as variables:
         click.echo(f"Dagster's UI will be at http://127.0.0.1:{port} in a few seconds; Ctrl-C ends it.", err=True)
         quiet = {"PYTHONWARNINGS": "ignore"}

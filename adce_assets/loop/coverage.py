@@ -132,7 +132,8 @@ def _found(expected: "ir.Table", objects: "ir.Table", verdicts: "ir.Table", at: 
     places = first.union(others.filter(others.place.notnull()))
     table = places.join(objects.select(place="key", size="size", last_modified="last_modified", etag="etag"), "place")
     bad = verdicts.filter(verdicts.verdict.notnull())
-    table = table.left_join(bad, (table.place == bad.key) & (table.etag == bad.etag), rname="{name}_of_verdict")
+    same = [table.place == bad.key, table.etag == bad.etag, table.last_modified == bad.last_modified]
+    table = table.left_join(bad, same, rname="{name}_of_verdict")
     order, reason = _first_that_holds(PRESENT_STATES, table, at, otherwise=("present", ""))
     table = table.mutate(state=order, reason=ibis.coalesce(table.verdict, reason))
     return table.mutate(badness=ibis.cases(*[(table.state == state, place) for place, state in enumerate(STATES)]))

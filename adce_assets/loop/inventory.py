@@ -53,7 +53,11 @@ def take(project: Project, *, mode: Mode | None = None, progress: Progress = sil
         name: events_of(project.contract, name, found, _seen(project.contract, placed, name), now)
         for name, found in games.items()
     }
-    faults = {(reading.key, reading.etag): reading.fault for reading in readings if reading.fault is not None}
+    faults = {
+        (reading.version.key, reading.version.etag, reading.version.last_modified): reading.fault
+        for reading in readings
+        if reading.fault is not None
+    }
     data = placed.filter(_equals(placed, "kind", "data"))
     verdicts = audits.refresh(project, data, faults, progress)
     document = {
@@ -64,7 +68,7 @@ def take(project: Project, *, mode: Mode | None = None, progress: Progress = sil
         **_counts(placed),
         "schedules": {
             name: {
-                "documents": sum(reading.schedule == name for reading in readings),
+                "documents": sum(reading.version.schedule == name for reading in readings),
                 "events": len(events[name]),
                 "estimated": sum(event.basis == "estimate" for event in events[name]),
             }
@@ -113,10 +117,11 @@ MODES = {"list": _listed, "aws": _reported}
 def _placed(project: Project, objects: "pa.Table", games: Mapping[str, list[ScheduledGame]]) -> "pa.Table":
     """Add what each key says: kind, source, data type, season, entity and the template that reads it."""
     contract = project.contract
-    seasons = {
-        name: {game.game_id: season_of_game(contract, name, game).label for game in found}
-        for name, found in games.items()
-    }
+    seasons: dict[str, dict[str, str]] = {name: {} for name in games}
+    for name, found in games.items():
+        for game in found:
+            season = season_of_game(contract, name, game).label
+            seasons[name] |= dict.fromkeys((game.game_id, *game.also_known_as), season)
     placements = Classifier(contract, seasons).place_all(objects["key"].to_pylist())
     for name in placements.column_names:
         objects = objects.append_column(name, placements[name])

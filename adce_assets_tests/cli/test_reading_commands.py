@@ -11,7 +11,7 @@ import pytest
 from adce_assets.cli import options
 from adce_assets.cli.main import COMMANDS, main
 from adce_assets.errors import AdceError
-from adce_assets.settings import PRIORITIES
+from adce_assets.settings import PRIORITIES, environment_for_child
 
 if TYPE_CHECKING:
     from adce_assets_tests.cli.conftest import Installation
@@ -196,3 +196,12 @@ def test_an_interruption_is_no_error_of_the_program(installation: "Installation"
 def test_json_is_one_object_and_nothing_else(reconciled: "Installation"):
     for name in ("coverage", "gaps", "tasks"):
         assert json.loads(reconciled.adce(name, "--json").stdout)["schema"] == 1
+
+
+def test_settings_for_a_real_lake_do_not_reach_work_on_another(monkeypatch: pytest.MonkeyPatch):
+    for name in ("ADCE_LAKE", "AWS_PROFILE", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, "real")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    found = environment_for_child({"ADCE_LAKE": "file:///demo"})
+    assert (found["ADCE_LAKE"], found["HOME"]) == ("file:///demo", "/home/somebody")
+    assert not {"AWS_PROFILE", "DAGSTER_HOME"} & found.keys()

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from adce_assets.demo.source import LocalSource, Trouble
+from adce_assets.progress import current_progress
 
 SEASON = "2024-25"
 
@@ -124,6 +125,25 @@ def test_a_run_that_could_collect_nothing_at_all_has_failed(
     assert described.description is not None
     assert "asked for 2 key(s) and could collect none" in described.description
     assert result.get_asset_materialization_events() == []
+
+
+def test_a_run_that_is_interrupted_keeps_what_it_has_and_the_next_one_does_the_rest(
+    asking: Any, instance: dg.DagsterInstance
+) -> None:
+    def interrupt(stage: str, done: int, total: int | None) -> None:  # noqa: ARG001 - as `Progress` has it
+        raise dg.DagsterExecutionInterruptedError
+
+    token = current_progress.set(interrupt)
+    try:
+        interrupted = materialise(asking, instance, "play_by_play")
+    finally:
+        current_progress.reset(token)
+    assert not interrupted.success
+    assert not any(event.is_step_up_for_retry for event in interrupted.all_events)
+    assert len(keys(asking, "pbp")) == 7
+    assert len(keys(asking, "_adce/receipts")) == 1
+    asking.reconcile(instance)
+    assert told(materialise(asking, instance, "play_by_play"))["play_by_play"]["written"] == 1
 
 
 def test_the_job_of_a_source_collects_a_season_of_all_its_data_sets(asking: Any, instance: dg.DagsterInstance) -> None:

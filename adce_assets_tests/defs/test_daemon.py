@@ -18,8 +18,8 @@ import yaml
 from adce_assets.demo.source import LocalSource
 from adce_assets.ledger.receipts import completion_key
 
-PATIENCE = 85.0
-"""Seconds after which the loop should have closed on a slow machine; it takes about a third of it on a quick one."""
+PATIENCE = 150.0
+"""Seconds after which the loop should have closed on a slow machine; it takes a fifth of it on a quick one."""
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""Sensors over a real S3 server: what has happened in the bucket becomes runs and recorded events, once."""
+"""What has happened in the lake becomes runs and recorded events, once.
+
+Each sensor looks into a bucket of a real S3 server; what does not depend on the store is shown over files.
+"""
 
 import json
 import logging
@@ -152,50 +155,50 @@ def test_completions_of_others_are_recorded_by_cell_and_reconciled_once_it_is_qu
 
 
 def test_markers_that_never_stop_do_not_put_the_reconciliation_off_for_ever(
-    cloud: Any, instance: dg.DagsterInstance
+    small: Any, instance: dg.DagsterInstance
 ) -> None:
-    sensor = Ticking(cloud, instance, "completion_sensor")
+    sensor = Ticking(small, instance, "completion_sensor")
     asked = []
     for second in range(0, 361, 60):
-        mark(cloud, f"at{second}")
-        asked += [second] if sensor.tick(cloud.at(seconds=second)).run_requests else []
+        mark(small, f"at{second}")
+        asked += [second] if sensor.tick(small.at(seconds=second)).run_requests else []
     assert asked == [300]
 
 
 def test_a_marker_of_our_own_is_no_second_materialisation_but_is_reconciled(
-    cloud: Any, instance: dg.DagsterInstance
+    small: Any, instance: dg.DagsterInstance
 ) -> None:
-    sensor = Ticking(cloud, instance, "completion_sensor")
-    mark(cloud, "one", producer="adce")
+    sensor = Ticking(small, instance, "completion_sensor")
+    mark(small, "one", producer="adce")
     assert sensor.tick().asset_events == []
-    assert len(sensor.tick(cloud.at(seconds=61)).run_requests) == 1
+    assert len(sensor.tick(small.at(seconds=61)).run_requests) == 1
 
 
 def test_an_old_marker_that_is_written_late_under_a_small_name_is_not_missed(
-    cloud: Any, instance: dg.DagsterInstance
+    small: Any, instance: dg.DagsterInstance
 ) -> None:
-    sensor = Ticking(cloud, instance, "completion_sensor")
-    mark(cloud, "zzz", "team_stats")
+    sensor = Ticking(small, instance, "completion_sensor")
+    mark(small, "zzz", "team_stats")
     sensor.tick()
-    mark(cloud, "000", "box_scores", finished_at="2024-12-05T11:00:00Z")
+    mark(small, "000", "box_scores", finished_at="2024-12-05T11:00:00Z")
     assert [event.asset_key.path[-1] for event in sensor.tick().asset_events] == ["box_scores"]
 
 
-def test_a_marker_that_cannot_be_believed_is_passed_over(cloud: Any, instance: dg.DagsterInstance) -> None:
-    cloud.lake.put(completion_key("espn", "box_scores", SEASON, "bad"), b"{")
-    mark(cloud, "good")
-    sensor = Ticking(cloud, instance, "completion_sensor")
+def test_a_marker_that_cannot_be_believed_is_passed_over(small: Any, instance: dg.DagsterInstance) -> None:
+    small.lake.put(completion_key("espn", "box_scores", SEASON, "bad"), b"{")
+    mark(small, "good")
+    sensor = Ticking(small, instance, "completion_sensor")
     told = sensor.tick()
     assert [event.asset_key.path[-1] for event in told.asset_events] == ["play_by_play"]
     assert "1 refused" in told.skip_message
 
 
-def test_a_tick_that_died_before_its_cursor_was_kept_is_made_up_for(cloud: Any, instance: dg.DagsterInstance) -> None:
-    sensor = Ticking(cloud, instance, "completion_sensor")
-    mark(cloud, "one")
+def test_a_tick_that_died_before_its_cursor_was_kept_is_made_up_for(small: Any, instance: dg.DagsterInstance) -> None:
+    sensor = Ticking(small, instance, "completion_sensor")
+    mark(small, "one")
     sensor.tick()
     kept = sensor.cursor
-    mark(cloud, "two", "box_scores")
+    mark(small, "two", "box_scores")
     lost = sensor.tick().asset_events
     sensor.cursor = kept
     assert [event.asset_key for event in sensor.tick().asset_events] == [event.asset_key for event in lost]
@@ -219,10 +222,10 @@ def test_a_bucket_that_is_gone_fails_the_tick_and_is_not_taken_for_quiet(
 # ------------------------------------------------------------------------------------------------ the queue
 
 
-def queued(cloud: Any, instance: dg.DagsterInstance) -> Ticking:
-    cloud.fill(missing=lambda key: "401501" in key or key == "schedule/20241202.json")
-    assert cloud.reconcile(instance).success
-    return Ticking(cloud, instance, "task_queue_sensor")
+def queued(small: Any, instance: dg.DagsterInstance) -> Ticking:
+    small.fill(missing=lambda key: "401501" in key or key == "schedule/20241202.json")
+    assert small.reconcile(instance).success
+    return Ticking(small, instance, "task_queue_sensor")
 
 
 def start(instance: dg.DagsterInstance, request: Any, status: dg.DagsterRunStatus) -> dg.DagsterRun:
@@ -234,8 +237,8 @@ def start(instance: dg.DagsterInstance, request: Any, status: dg.DagsterRunStatu
     return instance.add_run(run)
 
 
-def test_without_a_queue_there_is_nothing_to_start(cloud: Any, instance: dg.DagsterInstance) -> None:
-    assert "there is no queue yet" in Ticking(cloud, instance, "task_queue_sensor").tick().skip_message
+def test_without_a_queue_there_is_nothing_to_start(small: Any, instance: dg.DagsterInstance) -> None:
+    assert "there is no queue yet" in Ticking(small, instance, "task_queue_sensor").tick().skip_message
 
 
 def test_tasks_become_runs_of_partitions_the_most_urgent_first(cloud: Any, instance: dg.DagsterInstance) -> None:
@@ -270,8 +273,8 @@ def test_a_requested_run_can_be_run_as_it_is(cloud: Any, instance: dg.DagsterIns
     assert source.requests == 2
 
 
-def test_what_is_in_flight_is_not_started_again(cloud: Any, instance: dg.DagsterInstance) -> None:
-    sensor = queued(cloud, instance)
+def test_what_is_in_flight_is_not_started_again(small: Any, instance: dg.DagsterInstance) -> None:
+    sensor = queued(small, instance)
     requests = sensor.tick().run_requests
     for request in requests:
         start(instance, request, dg.DagsterRunStatus.STARTED)
@@ -280,19 +283,19 @@ def test_what_is_in_flight_is_not_started_again(cloud: Any, instance: dg.Dagster
     assert f"nothing to start: 4 queued, {len(requests)} in flight" in again.skip_message
 
 
-def test_a_batch_that_has_ended_waits_for_the_next_reconciliation(cloud: Any, instance: dg.DagsterInstance) -> None:
-    sensor = queued(cloud, instance)
+def test_a_batch_that_has_ended_waits_for_the_next_reconciliation(small: Any, instance: dg.DagsterInstance) -> None:
+    sensor = queued(small, instance)
     first = sensor.tick().run_requests
     for request in first:
         start(instance, request, dg.DagsterRunStatus.FAILURE)
     assert sensor.tick().run_requests == []
-    later = cloud.at(hours=1)
+    later = small.at(hours=1)
     later.reconcile(instance)
     assert len(sensor.tick(later).run_requests) == len(first)
 
 
-def test_a_backfill_of_history_leaves_room_for_tonight(cloud: Any, instance: dg.DagsterInstance) -> None:
-    sensor = queued(cloud, instance)
+def test_a_backfill_of_history_leaves_room_for_tonight(small: Any, instance: dg.DagsterInstance) -> None:
+    sensor = queued(small, instance)
     selected = frozenset({dg.AssetKey(["espn", "play_by_play"])})
     for number in range(50):
         tags = {"dagster/partition": "2022-23", "dagster/backfill": "history", "number": str(number)}
@@ -304,8 +307,8 @@ def test_a_backfill_of_history_leaves_room_for_tonight(cloud: Any, instance: dg.
     assert any(request.tags["adce/scraper"] == "espn_summary" for request in requests)
 
 
-def test_a_cell_that_a_person_is_collecting_is_left_alone(cloud: Any, instance: dg.DagsterInstance) -> None:
-    sensor = queued(cloud, instance)
+def test_a_cell_that_a_person_is_collecting_is_left_alone(small: Any, instance: dg.DagsterInstance) -> None:
+    sensor = queued(small, instance)
     tags = {"dagster/partition": SEASON}
     instance.add_run(dg.DagsterRun(job_name="collect_espn", tags=tags, status=dg.DagsterRunStatus.STARTED))
     assert sensor.tick().run_requests == []

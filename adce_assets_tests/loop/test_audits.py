@@ -168,3 +168,11 @@ def test_a_lake_that_fails_while_it_is_looked_at_is_a_failure_and_changes_nothin
         verdicts(project, listed(lake))
     del lake.objects["b.json"]
     assert verdicts(project, listed(lake)) == {"a.json": None}
+
+
+def test_what_another_version_of_adce_remembered_is_looked_at_again(workshop: "Workshop"):
+    project, lake = open_project(workshop, {"a.json": BAD})
+    first = verdicts(project, listed(lake))
+    project.state.write_table("cache/verdicts", project.state.read_table("cache/verdicts").drop_columns(["look"]))
+    assert verdicts(project, listed(lake)) == first
+    assert lake.read == ["a.json", "a.json"]
