@@ -16,7 +16,7 @@ demo: $(INSTALLED) ## make a lake with known holes, find them, collect them, sho
 ui: $(INSTALLED) ## open the Dagster UI on the demo's lake
 	@$(BIN)/adce demo ui
 
-test: check ## run every check and every test
+test: check bench ## run every check, the benchmark and every test
 	$(BIN)/python -m pytest -p adce_assets_tests.ci_plugin -n 2 --dist loadgroup --junitxml=.pytest_cache/results.xml
 
 check: $(INSTALLED) ## run only the checks that need no test: style, types, layers

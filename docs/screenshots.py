@@ -47,9 +47,9 @@ class Shot:
 
 
 SHOTS = (
-    Shot("lineage-loop", f"{GROUPS}/loop/lineage", "task_queue", (1500, 620)),
-    Shot("lineage-espn", f"{GROUPS}/espn/lineage", "play_by_play", (1300, 1140)),
-    Shot("coverage-plots", "/assets/coverage_analysis?view=overview", "completeness_pct", (1500, 1100), click="Plots"),
+    Shot("lineage_loop", f"{GROUPS}/loop/lineage", "task_queue", (1500, 620)),
+    Shot("lineage_espn", f"{GROUPS}/espn/lineage", "play_by_play", (1300, 1140)),
+    Shot("coverage_plots", "/assets/coverage_analysis?view=overview", "completeness_pct", (1500, 1100), click="Plots"),
 )
 
 

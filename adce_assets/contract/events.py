@@ -118,15 +118,14 @@ def _unplaced(
     return groups
 
 
-def _likeliest(seen: Iterable[SeenId], numbered: Sequence[str], elsewhere: Collection[str]) -> Iterator[str | None]:
-    """Yield the likeliest ids of a season's other events: seen and numbered, seen, numbered, then None without end."""
+def _likeliest(seen: Iterable[SeenId], numbered: Sequence[str], elsewhere: Collection[str]) -> Iterator[str]:
+    """Yield the likeliest ids of a season's other events: seen and numbered, seen, numbered."""
     rule = set(numbered)
     yield from (
         entry.game_id
         for entry in sorted(seen, key=lambda entry: (entry.game_id not in rule, -entry.data_sets, entry.game_id))
     )
     yield from (game_id for game_id in numbered if game_id not in elsewhere)
-    yield from itertools.repeat(None)
 
 
 def _numbered(numbering: Numbering | None, season: Season, season_type: str, count: int) -> list[str]:
@@ -138,7 +137,12 @@ def _numbered(numbering: Numbering | None, season: Season, season_type: str, cou
 
 
 def _estimates(
-    schedule: str, season: str, season_type: str, ids: Iterator[str | None], count: int, over: datetime | None
-) -> Iterator[Event]:
-    for _ in range(count):
-        yield Event(schedule, next(ids), season, season_type, None, over, "estimated", None, "estimate")
+    schedule: str, season: str, season_type: str, ids: Iterable[str], count: int, over: datetime | None
+) -> list[Event]:
+    """Make ``count`` events of the likeliest ids; where these do not suffice, of what only the number tells."""
+
+    def estimate(game_id: str | None) -> Event:
+        return Event(schedule, game_id, season, season_type, None, over, "estimated", None, "estimate")
+
+    named = [estimate(game_id) for game_id in itertools.islice(ids, max(count, 0))]
+    return named + [estimate(None)] * (count - len(named))

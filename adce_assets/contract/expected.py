@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from adce_assets.contract.events import DAY_IS_OVER, Event
 from adce_assets.contract.loading import Contract, DataSet
-from adce_assets.contract.seasons import WHOLE_HISTORY
-from adce_assets.contract.templates import DATE_FIELDS
+from adce_assets.contract.seasons import WHOLE_HISTORY, Season
+from adce_assets.contract.templates import SEASON_FIELDS, Template
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CARRIED = ("source", "data_type", "season", "is_open", "changes", "freshness_seconds", "min_bytes", "absent_reason")
 """What a row of expected keys carries over from its cell."""
 
+OLDER = "older_place_"
+"""The beginning of the names of the columns with the older places of a key: ``older_place_1``, and so on."""
 DAY = timedelta(days=1)
 MOMENT = "timestamp('UTC', 6)"
 
@@ -35,9 +37,9 @@ def cells(contract: Contract, now: datetime) -> list[dict[str, Any]]:
 def relation(contract: Contract, events: "ir.Table", now: datetime) -> "ir.Table":
     """Build the relation of expected keys.
 
-    Columns: those of `CARRIED`, ``entity``, ``key`` (where ADCE writes, null for an event without an id),
-    ``other_keys`` (array, null or with nulls: older places that satisfy the key too), ``season_type``, ``basis``,
-    ``event_at``, ``due_at``, ``confirmed_at`` (null unless an event of the schedule). Times are UTC.
+    Columns: those of `CARRIED`, ``entity``, ``key`` (where ADCE writes, null for an event without an id), the columns
+    of `OLDER` places that satisfy the key too (as many as any data set has, null where one has fewer), ``season_type``,
+    ``basis``, ``event_at``, ``due_at``, ``confirmed_at`` (null unless an event of the schedule). Times are UTC.
     """
     import ibis
     import pyarrow as pa
@@ -47,16 +49,12 @@ def relation(contract: Contract, events: "ir.Table", now: datetime) -> "ir.Table
     for row in rows:
         groups.setdefault(tuple(row["for_each"]), []).append(row)
     dates = ibis.memtable(_dates(contract, now))
+    places = max((len(row["templates"]) for row in rows), default=1)
     parts = []
     for for_each, members in groups.items():
         table = ibis.memtable(pa.Table.from_pylist(members, schema=_cell_schema()))
-        parts.append(
-            _keys(
-                _ranged(table, for_each, contract, events, dates),
-                _fields(contract, members),
-                max((len(member["templates"]) for member in members), default=1),
-            )
-        )
+        ranged = _ranged(table, for_each, contract, events, dates)
+        parts.append(_keys(ranged, _fields(contract, members), places))
     return functools.reduce(lambda one, other: one.union(other), parts)
 
 
@@ -121,12 +119,12 @@ def _cells_of(data_set: DataSet, now: datetime) -> Iterator[dict[str, Any]]:
         "min_bytes": declared.min_bytes,
         "from_date": declared.from_date,
         "season_types": list(data_set.season_types),
-        "templates": [template.text for template in data_set.templates],
         "entity_template": "/".join(f"{{{name}}}" for name in data_set.entity_fields),
     }
     if not data_set.has_seasons:
         since = datetime.combine(calendar.starts_on(calendar.first), time(), UTC)
-        yield shared | {"season": WHOLE_HISTORY, "is_open": True, "cell_event_at": since}
+        texts = [template.text for template in data_set.templates]
+        yield shared | {"season": WHOLE_HISTORY, "is_open": True, "cell_event_at": since, "templates": texts}
     for season in data_set.seasons(now):
         starts = season.next if declared.due == "season_end" else season
         yield shared | {
@@ -135,7 +133,16 @@ def _cells_of(data_set: DataSet, now: datetime) -> Iterator[dict[str, Any]]:
             "is_open": calendar.is_open(season, now),
             "cell_event_at": datetime.combine(calendar.starts_on(starts), time(), UTC),
             "absent_reason": data_set.absence(season),
+            "templates": [_of_season(template, season) for template in data_set.templates],
         }
+
+
+def _of_season(template: Template, season: Season) -> str:
+    """Fill in the season, in every notation; what else the template names differs from key to key."""
+    text = template.text
+    for name, notation in SEASON_FIELDS.items():
+        text = text.replace(f"{{{name}}}", notation.write(season))
+    return text
 
 
 def _ranged(
@@ -146,15 +153,11 @@ def _ranged(
 
     nothing = {"season_type": ibis.null("string"), "confirmed_at": ibis.null(MOMENT)}
     if "game" in for_each:
-        table = table.join(events, ["schedule", "season"])
+        table = table.join(_written(events), ["schedule", "season"])
         table = table.filter((table.season_types.length() == 0) | table.season_types.contains(table.season_type))
-        days = {name: _written(table.day, name) for name in DATE_FIELDS}
-        table = table.mutate(**days)
     elif "date" in for_each:
-        table = table.join(dates, ["league", "season"])
-        table = table.filter(table.day >= table.from_date)
-        days = {name: _written(table.day, name) for name in DATE_FIELDS}
-        table = table.mutate(**nothing, **days, basis=ibis.literal("calendar"))
+        table = table.join(_written(dates), ["league", "season"])
+        table = table.filter(table.day >= table.from_date).mutate(**nothing, basis=ibis.literal("calendar"))
     else:
         table = table.mutate(**nothing, basis=ibis.literal("contract"), event_at=table.cell_event_at)
     for name in for_each:
@@ -166,24 +169,21 @@ def _ranged(
     return table
 
 
-def _written(day: "ir.DateValue", notation: str) -> "ir.StringValue":
-    return day.strftime({"date": "%Y-%m-%d", "date_compact": "%Y%m%d"}[notation])
+def _written(days: "ir.Table") -> "ir.Table":
+    """Add each day in every notation that a template may want."""
+    return days.mutate(date=days.day.strftime("%Y-%m-%d"), date_compact=days.day.strftime("%Y%m%d"))
 
 
 def _fields(contract: Contract, members: list[dict[str, Any]]) -> list[str]:
     names = {(member["source"], member["data_type"]) for member in members}
     data_sets = [contract.data_sets[f"{source}/{data_type}"] for source, data_type in sorted(names)]
     used = {name for data_set in data_sets for template in data_set.templates for name in template.fields}
-    return sorted(used | {name for data_set in data_sets for name in data_set.entity_fields})
+    return sorted(used.union(*(data_set.entity_fields for data_set in data_sets)) - SEASON_FIELDS.keys())
 
 
 def _keys(table: "ir.Table", fields: list[str], places: int) -> "ir.Table":
     """Fill in up to ``places`` templates; a key that names something unknown is unknown itself."""
     import ibis
-
-    table = table.mutate(
-        season_end=(table.season_start + 1).cast("string"), season_start=table.season_start.cast("string")
-    )
 
     def filled(text: "ir.StringValue") -> "ir.StringValue":
         for name in fields:
@@ -199,9 +199,7 @@ def _keys(table: "ir.Table", fields: list[str], places: int) -> "ir.Table":
         confirmed_at=table.confirmed_at.cast(MOMENT),
         entity=filled(table.entity_template),
         key=filled(table.templates[0]),
-        other_keys=ibis.array([filled(table.templates[place]) for place in range(1, places)])
-        if places > 1
-        else ibis.null("array<string>"),
+        **{f"{OLDER}{place}": filled(table.templates[place]) for place in range(1, places)},
         due_at=(table.event_at + table.grace_seconds.cast("int64").as_interval("s")).cast(MOMENT),
     )
 

@@ -95,10 +95,11 @@ class LakeStore(Protocol):
         ...
 
 
-def open_store(url: str) -> LakeStore:
+def open_store(url: str, *, make: bool = False) -> LakeStore:
     """Choose the store for a lake's URL. Nothing is contacted before the first call.
 
-    A ``file://`` URL is percent-decoded, as `Path.as_uri` encodes it; an ``s3://`` URL is taken literally.
+    A ``file://`` URL is percent-decoded, as `Path.as_uri` encodes it; an ``s3://`` URL is taken literally. With
+    ``make``, a folder that is not there is made: it is one's own, and empty until something is written.
 
     Raises:
         ConfigurationError: The URL is none of `URL_FORMS`.
@@ -109,7 +110,10 @@ def open_store(url: str) -> LakeStore:
     if url.startswith("file:///") and url.strip("/") != "file:" and "%00" not in url:
         from adce_assets.lake.file_store import FileStore
 
-        return FileStore(Path(unquote(url.removeprefix("file://"))))
+        root = Path(unquote(url.removeprefix("file://")))
+        if make:
+            root.mkdir(parents=True, exist_ok=True)
+        return FileStore(root)
     raise ConfigurationError(f"`{url}` is not the URL of a lake", valid=URL_FORMS, hint=_url_hint(url))
 
 

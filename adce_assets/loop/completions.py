@@ -121,8 +121,8 @@ def changed(completions: Iterable[Completion]) -> int:
 def settle(waiting: Waiting, news: int, now: datetime, rules: Completions) -> tuple[Waiting, bool]:
     """Take note of ``news`` completions, and say whether the time has come to reconcile what was noticed so far.
 
-    It comes once nothing new has come for a while, and at the latest a longer while after the first. A clock that stands
-    still or was set back cannot tell how long: then it comes with the first look that finds nothing new.
+    It comes once nothing new has come for a while, and at the latest a longer while after the first. A clock that
+    stands still or was set back cannot tell how long: then it comes with the first look that finds nothing new.
     """
     if news:
         waiting = waiting.model_copy(update={"since": waiting.since or now, "last": now, "count": waiting.count + news})

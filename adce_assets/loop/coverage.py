@@ -6,12 +6,13 @@ the best one found satisfies the key. What it means to be damaged, stale or abse
 not decided here.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.contract.expected import cells, relation
+from adce_assets.contract.expected import OLDER, cells, relation
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.errors import ContractError
@@ -124,13 +125,15 @@ def _found(expected: "ir.Table", objects: "ir.Table", verdicts: "ir.Table", at: 
     """Find the objects that lie where an expected key may lie, each with the state it gives the key."""
     import ibis
 
-    wanted = expected.filter(expected.key.notnull())
-    judged_by = [name for name in CARRIED_TO_JUDGE if name in wanted.columns]
-    first = wanted.select(*judged_by, "key", place=wanted.key, rank=ibis.literal(0, "int64"))
-    others = wanted.filter(wanted.other_keys.notnull()).unnest("other_keys", offset="rank")
-    others = others.select(*judged_by, "key", place=others.other_keys, rank=others.rank + 1)
-    places = first.union(others.filter(others.place.notnull()))
-    table = places.join(objects.select(place="key", size="size", last_modified="last_modified", etag="etag"), "place")
+    places = ["key", *(name for name in expected.columns if name.startswith(OLDER))]
+    wanted = [
+        expected.filter(expected.key.notnull() & expected[name].notnull()).select(
+            *CARRIED_TO_JUDGE, "key", place=name, rank=ibis.literal(rank, "int8")
+        )
+        for rank, name in enumerate(places)
+    ]
+    held = objects.select(place="key", size="size", last_modified="last_modified", etag="etag")
+    table = functools.reduce(lambda one, other: one.union(other), wanted).join(held, "place")
     bad = verdicts.filter(verdicts.verdict.notnull())
     same = [table.place == bad.key, table.etag == bad.etag, table.last_modified == bad.last_modified]
     table = table.left_join(bad, same, rname="{name}_of_verdict")

@@ -42,5 +42,5 @@ def open_project(settings: Settings, contract: Contract | None = None) -> Projec
         settings=settings,
         contract=contract or load_contract(settings.contract_path),
         lake=open_store(settings.lake_url),
-        state=State(open_store(settings.state_url)),
+        state=State(open_store(settings.state_url, make=True)),
     )

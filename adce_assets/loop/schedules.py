@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from adce_assets.contract.schedule import Document, Game, GameStatus, ScheduledGame, merge, parse
@@ -134,11 +136,10 @@ def _remembered(project: Project) -> list[Reading]:
     table = project.state.read_table(SCHEDULE_DOCUMENTS)
     if not {*VERSION_FIELDS, "fault", *GAME_FIELDS} <= set(table.column_names):
         return []  # written by another version of ADCE
-    readings: dict[Version, Reading] = {}
-    versions = zip(*(table[name].to_pylist() for name in VERSION_FIELDS), strict=True)
+    versions = zip(*(table[name].to_pylist() for name in (*VERSION_FIELDS, "fault")), strict=True)
     told = table.select(GAME_FIELDS).to_pylist()
-    for version, fault, game in zip(versions, table["fault"].to_pylist(), told, strict=True):
-        reading = readings.setdefault(key := Version(*version), Reading(key, fault, []))
-        if game["game_id"] is not None:
-            reading.games.append(Game(**game | {"status": GameStatus(game["status"])}))
-    return list(readings.values())
+    readings = []
+    for (*version, fault), rows in groupby(zip(versions, told, strict=True), key=itemgetter(0)):
+        games = [row | {"status": GameStatus(row["status"])} for _, row in rows if row["game_id"] is not None]
+        readings.append(Reading(Version(*version), fault, [Game(**game) for game in games]))
+    return readings

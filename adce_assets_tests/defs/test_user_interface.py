@@ -27,5 +27,5 @@ def test_the_lineage_and_the_plots_are_shown_in_a_browser(small: Any, tmp_path: 
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     taken = sorted((tmp_path / "pictures").iterdir())
-    assert [path.name for path in taken] == ["coverage-plots.png", "lineage-espn.png", "lineage-loop.png"]
+    assert [path.name for path in taken] == ["coverage_plots.png", "lineage_espn.png", "lineage_loop.png"]
     assert all(path.read_bytes().startswith(PNG) for path in taken)
