@@ -56,7 +56,8 @@ def promote(
         body: The document.
         run_id: Whose staged objects these are.
         audit: Told the body as read back from the lake; raises VerifyError if it must not become data.
-        expected_etag: The version that is to be replaced; None if there must be nothing under the key yet.
+        expected_etag: The version that is to be replaced; None if there must be nothing under the key yet; empty if
+            the inventory did not know the version: then the one that is there now.
 
     Raises:
         VerifyError: the audit failed; the body lies in quarantine, with the reason beside it.
@@ -92,6 +93,9 @@ def _checked(key: str, run_id: str) -> str:
 def _written(
     store: LakeStore, key: str, body: bytes, result: AuditResult, audit: Audit, expected_etag: str | None
 ) -> Promotion:
+    if expected_etag == "":
+        there = store.head(key)
+        expected_etag = there.etag if there else None
     try:
         etag = store.put_if_absent(key, body) if expected_etag is None else store.put_if_match(key, body, expected_etag)
     except ConditionFailedError as lost:

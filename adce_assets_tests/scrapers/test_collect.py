@@ -172,6 +172,15 @@ def test_a_damaged_object_is_replaced_and_a_good_one_left_alone(session: Collect
     assert session.lake.get("pbp/401584780.json") == good
 
 
+def test_an_object_whose_version_the_inventory_did_not_know_is_replaced(session: Collecting) -> None:
+    session.lake.put("pbp/401584780.json", b"{")
+    report = session.run(
+        session.want("play_by_play", "pbp/401584780.json", ""), session.want("play_by_play", "pbp/401584781.json", "")
+    )
+    assert report.data_sets["espn/play_by_play"].written == 2
+    assert json.loads(session.lake.get("pbp/401584780.json"))["header"]["id"] == "401584780"
+
+
 def test_storage_that_ignores_conditions_is_refused_before_anything_is_asked(session: Collecting) -> None:
     session.lake = CarelessStore(Path(session.lake.url.removeprefix("file://")))
     with pytest.raises(LakeError, match="ignores conditional writes"):
