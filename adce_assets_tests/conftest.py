@@ -1,7 +1,7 @@
-"""Small projects for tests: a contract from YAML text, a lake and a state on the file system, a clock that stands still.
+"""Small projects for tests: a contract from YAML text, a lake and a state in folders, a clock that stands still.
 
-What a test wants the loop to find is either laid out directly, as the tables that an inventory writes, or put into the
-lake as real files.
+What a test wants the loop to find is either laid out directly, as the tables that an inventory writes, or put into
+the lake as real files.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +23,7 @@ from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE, INVENTORY, SCHEDULE, VERDICTS, State
 from adce_assets.settings import AutonomousConfig, ReconciliationConfig, Settings
 
+MOMENT = OBJECT_SCHEMA.field("last_modified").type
 NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
 
 
@@ -64,10 +65,13 @@ class Workshop:
         objects: Iterable[StoredObject] = (),
         *,
         events: Iterable[Event] = (),
-        verdicts: Mapping[tuple[str, str], str | None] | None = None,
+        verdicts: Mapping[tuple[Any, ...], str | None] | None = None,
         as_of: datetime | None = None,
     ) -> None:
-        """Write the tables of an inventory of these objects; ``verdicts`` are by key and etag."""
+        """Write the tables of an inventory of these objects.
+
+        ``verdicts`` are by key, etag and, where another than the object's own is meant, the time of writing.
+        """
         held, known, looks = list(objects), list(events), dict(verdicts or {})
         columns = {name: [getattr(found, name) for found in held] for name in OBJECT_SCHEMA.names}
         table = pa.table(columns, schema=OBJECT_SCHEMA)
@@ -78,11 +82,11 @@ class Workshop:
         placed = Classifier(project.contract, seasons).place_all(columns["key"])
         for name in placed.column_names:
             table = table.append_column(name, placed[name])
-        written = {(found.key, found.etag): found.last_modified for found in held}
+        written = {found.key: found.last_modified for found in held}
         judged = {
-            "key": pa.array([key for key, _ in looks], pa.string()),
-            "etag": pa.array([etag for _, etag in looks], pa.string()),
-            "last_modified": pa.array([written.get(version, NOON) for version in looks], OBJECT_SCHEMA.field(2).type),
+            "key": pa.array([version[0] for version in looks], pa.string()),
+            "etag": pa.array([version[1] for version in looks], pa.string()),
+            "last_modified": pa.array([(*version, written.get(version[0], NOON))[2] for version in looks], MOMENT),
             "verdict": pa.array(list(looks.values()), pa.string()),
         }
         project.state.write_table(INVENTORY, table)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adce_assets.cli import options, reconcile
+from adce_assets.cli.alone import alone
 from adce_assets.cli.drawing import drawn
 from adce_assets.cli.main import DEBUG, ERROR
 from adce_assets.cli.output import Column, talk, write_json, write_table
@@ -70,6 +71,7 @@ def command(
 
     project = open_project(load_settings())
     queue = project.state.read_json(QUEUE)
+    options.refuse_unknown(project.state, source=source, season=season)
     tasks = options.chosen(queue["tasks"], priority=priority, source=source, season=season)[:limit]
     chosen, limits = queue | {"tasks": tasks}, project.settings.autonomous.dispatch
     if dry_run:
@@ -161,9 +163,9 @@ def _reconcile(*, verbose: bool) -> dict[str, Any]:
     """Reconcile by listing: no report can know what has just been written."""
     from adce_assets.defs.in_process import runner
 
-    with drawn(), runner(verbose=verbose) as here:
+    with alone(), drawn(), runner(verbose=verbose) as here:
         here.reconcile("list")
-    return reconcile.summary()
+        return reconcile.summary()
 
 
 def _statistics(outcomes: Iterable["Outcome"]) -> dict[str, Any]:

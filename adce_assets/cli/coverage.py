@@ -25,7 +25,9 @@ def command(source: str | None, season: str | None, data_type: str | None, *, as
     """
     from adce_assets.loop.state import COVERAGE
 
-    document = state().read_json(COVERAGE)
+    files = state()
+    document = files.read_json(COVERAGE)
+    options.refuse_unknown(files, source=source, season=season, data_type=data_type)
     level = "cells" if season or data_type else "data_types" if source else "sources"
     rows = options.chosen(document[level], source=source, season=season, data_type=data_type)
     if as_json:

@@ -24,7 +24,9 @@ def command(priority: str | None, source: str | None, season: str | None, *, as_
     """Show the gaps with their priority and reason."""
     from adce_assets.loop.state import GAPS
 
-    document = state().read_json(GAPS)
+    files = state()
+    document = files.read_json(GAPS)
+    options.refuse_unknown(files, source=source, season=season)
     rows = options.chosen(document["gaps"], priority=priority, source=source, season=season)
     if as_json:
         told = {name: document[name] for name in ("generated_at", "as_of")}

@@ -1,14 +1,23 @@
 """Options that several commands share, declared once so that they read and behave alike."""
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from adce_assets.errors import AdceError
+
+if TYPE_CHECKING:
+    from adce_assets.loop.state import State
 
 CommandT = TypeVar("CommandT", bound=Callable[..., None])
 
 PRIORITIES = ("critical", "high", "medium", "low")
 """As in the settings, which are not imported here: `adce --help` must not wait for them."""
+
+MOST_LISTED = 20
+"""Names that an error lists; of more it gives the first and the last few."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Write one JSON object (with `schema`: 1) to stdout.")
 source = click.option("--source", metavar="NAME", help="Only this source.")
@@ -28,3 +37,44 @@ def chosen(rows: Sequence[Mapping[str, Any]], **wanted: str | None) -> list[Mapp
     """Keep the rows that have every wanted value; None wants nothing."""
     asked = {name: value for name, value in wanted.items() if value is not None}
     return [row for row in rows if all(row[name] == value for name, value in asked.items())]
+
+
+def refuse_unknown(files: "State", **wanted: str | None) -> None:
+    """Raise AdceError for a source, season or data type that no cell of the last reconciliation has.
+
+    A name with a typo would otherwise look like a lake without gaps. A data type is looked for in the source asked for.
+    """
+    from adce_assets.loop.state import COVERAGE
+
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    cells = files.read_json(COVERAGE)["cells"] if asked else []
+    for name, value in asked.items():
+        among = chosen(cells, source=asked.get("source")) if name == "data_type" else cells
+        known = sorted({cell[name] for cell in among})
+        if value not in known:
+            raise _unknown(name, value, known)
+
+
+def _unknown(name: str, value: str, known: Sequence[str]) -> AdceError:
+    near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
+    listed = known if len(known) <= MOST_LISTED else [*known[:3], "...", *known[-3:]]
+    what = f"the last reconciliation knows no {name.replace('_', ' ')} `{value}`"
+    return AdceError(
+        (_no_season(value) if name == "season" else None) or what,
+        where=f"--{name.replace('_', '-')}",
+        valid=", ".join(listed),
+        hint=f"did you mean `{near[0]}`?" if near else "",
+    )
+
+
+def _no_season(label: str) -> str | None:
+    """Say what is wrong with a label that is none of a season, None when it is one."""
+    from adce_assets.contract.seasons import WHOLE_HISTORY, Season
+
+    if label == WHOLE_HISTORY:
+        return None
+    try:
+        Season.parse(label)
+    except ValueError as error:
+        return str(error)
+    return None

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from adce_assets.cli import options
+from adce_assets.cli.alone import alone
 from adce_assets.cli.drawing import drawn
 from adce_assets.cli.installation import state
 from adce_assets.cli.main import DEBUG, GAPS
@@ -30,9 +31,9 @@ def command(ctx: click.Context, mode: str | None, *, exit_code: bool, as_json: b
     """Take the inventory, compare it with the contract, and write down the gaps and the tasks that close them."""
     from adce_assets.defs.in_process import runner
 
-    with drawn(), runner(verbose=ctx.meta[DEBUG]) as here:
+    with alone(), drawn(), runner(verbose=ctx.meta[DEBUG]) as here:
         here.reconcile(mode)
-    told = summary()
+        told = summary()
     if as_json:
         write_json(told)
     else:

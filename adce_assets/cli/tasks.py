@@ -26,7 +26,9 @@ def command(priority: str | None, source: str | None, season: str | None, *, as_
     """Show the task queue, and what no task covers with the reason."""
     from adce_assets.loop.state import QUEUE
 
-    document = state().read_json(QUEUE)
+    files = state()
+    document = files.read_json(QUEUE)
+    options.refuse_unknown(files, source=source, season=season)
     rows = options.chosen(document["tasks"], priority=priority, source=source, season=season)
     left_out = options.chosen(document["left_out"], priority=priority, source=source, season=season)
     if as_json:

@@ -103,9 +103,7 @@ def _event(schedule: str, calendar: Calendar, game: ScheduledGame, season: Seaso
     )
 
 
-def _unplaced(
-    kind: IdKind, calendar: Calendar, seen: Iterable[SeenId]
-) -> defaultdict[tuple[str, str], list[SeenId]]:
+def _unplaced(kind: IdKind, calendar: Calendar, seen: Iterable[SeenId]) -> defaultdict[tuple[str, str], list[SeenId]]:
     """Group seen ids by season and season type: each once, in the season it spells, else where most objects are."""
     best: dict[str, SeenId] = {}
     for entry in sorted(seen, key=lambda entry: (entry.data_sets, entry.season, entry.season_type or "regular")):

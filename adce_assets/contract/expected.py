@@ -185,10 +185,10 @@ def _keys(table: "ir.Table", fields: list[str], places: int) -> "ir.Table":
     """Fill in up to ``places`` templates; a key that names something unknown is unknown itself."""
     import ibis
 
-    def filled(text: "ir.StringValue") -> "ir.StringValue":
+    def filled(text: "ir.StringValue") -> "ir.Value":
         for name in fields:
             field = f"{{{name}}}"
-            text = text.replace(field, table[name].fill_null(field))
+            text = text.replace(field, table[name].fill_null(ibis.literal(field)))
         return ibis.ifelse(text.contains("{"), ibis.null("string"), text)
 
     return table.select(

@@ -169,6 +169,18 @@ def _has_any(calendar: Calendar, seasons: str | None) -> bool:
     return not too_late and (wanted.last is None or wanted.last >= calendar.first)
 
 
+def of_fields(text: str, entities: Iterable[str], document: Document, place: Place) -> Iterator[Fault]:
+    """Find fields of a template that mean nothing there; what else is wrong with it is found by compiling it."""
+    known = {*SEASON_FIELDS, *DATE_FIELDS, *entities}
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(text)]
+    except ValueError:
+        return
+    for name in names:
+        if name is not None and name not in known:
+            yield document.fault(place, f"the field `{{{name}}}` is not known here", given=name, valid=known)
+
+
 def of_template(template: Template, data_type: DataType, document: Document, place: Place) -> Iterator[Fault]:
     """Find what a key of this template would not tell: every key must name exactly one thing."""
     derived = {"season"} if {"date", "game"} & set(data_type.for_each) else set()

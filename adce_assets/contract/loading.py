@@ -180,6 +180,10 @@ def _templates(
         patterns[GAME_FIELD] = declared.ids[known.schedule.id].pattern
     for position, text in enumerate(data_type.templates):
         place = (*known.place, "templates", position)
+        unknown = list(faults.of_fields(text, patterns, document, place))
+        if unknown:
+            found += unknown
+            continue
         try:
             template = compile_template(text, patterns)
         except ValueError as error:

@@ -32,12 +32,13 @@ def build_defs(environment: Mapping[str, str] | None = None) -> dg.Definitions:
 def _built(environment: Mapping[str, str] | None) -> dg.Definitions:
     settings = load_settings(environment)
     contract, catalogue = load_contract(settings.contract_path), load_catalogue(settings.scraper_config_path)
-    scrapers, partitions = scrapers_of(contract, catalogue), partition_sets(contract, settings.clock())
+    scrapers = scrapers_of(contract, catalogue, settings.scraper_config_path)
+    partitions = partition_sets(contract, settings.clock())
     reconciliation = reconciliation_job()
     sensors = Sensors(contract, settings.autonomous.intervals, scrapers, cells_of(contract, partitions), reconciliation)
     return dg.Definitions(
         assets=[
-            *data_set_assets(contract, catalogue, partitions),
+            *data_set_assets(contract, catalogue, scrapers, partitions),
             *LoopAssets(contract, catalogue, settings).all(key_of(data) for data in contract.data_sets.values()),
         ],
         asset_checks=[fresh_check(contract)],

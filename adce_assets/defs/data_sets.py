@@ -7,13 +7,15 @@ of partitions, so that one backfill reaches them all. What a run does stands in 
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.defs.collecting import Collector, collector_asset
+from adce_assets.documents import read
 from adce_assets.errors import ConfigurationError
 from adce_assets.scrapers.catalogue import Catalogue
 
@@ -21,6 +23,9 @@ FORMATS = ("json", "csv", "parquet", "html", "xml", "txt")
 """Endings of keys that say what kind of document lies there."""
 MOST_KINDS = 3
 """Dagster shows no more."""
+
+LEAD = timedelta(days=60)
+"""How long before its start a season is loaded, so that its first day finds definitions that know it."""
 
 PartitionSets = Mapping[tuple[str, str], dg.StaticPartitionsDefinition]
 """The seasons of a source, by source and league."""
@@ -31,33 +36,46 @@ def key_of(data_set: DataSet) -> dg.AssetKey:
     return dg.AssetKey([data_set.source, data_set.data_type])
 
 
-def scrapers_of(contract: Contract, catalogue: Catalogue) -> dict[str, str]:
+def scrapers_of(contract: Contract, catalogue: Catalogue, file: Path) -> dict[str, str]:
     """Return the scraper of every data set (``source/data_type``) that has a configured one.
 
     Raises:
-        ConfigurationError: a scraper does not yield what the contract says it collects.
+        ConfigurationError: a scraper of the catalogue's ``file`` does not yield what the contract says it collects.
     """
     served = {
         data_set.name: data_set.declared.scraper
         for data_set in contract.data_sets.values()
         if data_set.declared.scraper in catalogue.scrapers
     }
-    for name, scraper in served.items():
-        if name not in catalogue.scrapers[scraper].yields:
-            raise ConfigurationError(
-                f"the contract says that `{scraper}` collects `{name}`, and its entry does not yield it",
-                where=contract.file,
-                valid=", ".join(catalogue.scrapers[scraper].yields),
-            )
+    wrong = {name: scraper for name, scraper in served.items() if name not in catalogue.scrapers[scraper].yields}
+    if wrong:
+        raise _not_yielded(wrong, contract, catalogue, file)
     return served
 
 
+def _not_yielded(wrong: Mapping[str, str], contract: Contract, catalogue: Catalogue, file: Path) -> ConfigurationError:
+    """Name the line of each scraper that does not yield a data set, what it does yield, and which scraper would."""
+    document, faults = read(file), []
+    for name, scraper in wrong.items():
+        others = [f"`{other}`" for other, entry in catalogue.scrapers.items() if name in entry.yields]
+        message = f"`{scraper}` collects `{name}`, says {contract.file}, and this entry does not yield it"
+        message += f" ({', '.join(others)} does)" if others else ""
+        place, valid = ("scrapers", scraper, "yields"), catalogue.scrapers[scraper].yields
+        faults.append(document.fault(place, message, given=name, valid=valid))
+    return ConfigurationError(f"{len(faults)} fault(s) between the contract and the scrapers", faults=tuple(faults))
+
+
 def partition_sets(contract: Contract, now: datetime) -> PartitionSets:
-    """Gather the seasons up to the current one, oldest first; sources without seasons have no partitions."""
+    """Gather the seasons up to the current one, oldest first; sources without seasons have no partitions.
+
+    The next season is among them from `LEAD` before its start, so that definitions which stay loaded know it when it
+    begins. Until then nothing is expected of it, no check looks at it, and its partition is empty: "% filled" counts
+    one partition too many, for at most two months.
+    """
     seasons: defaultdict[tuple[str, str], set[Season]] = defaultdict(set)
     for data_set in contract.data_sets.values():
         if data_set.has_seasons:
-            seasons[data_set.source, data_set.league].update(data_set.seasons(now))
+            seasons[data_set.source, data_set.league].update(data_set.seasons(now + LEAD))
     return {
         name: dg.StaticPartitionsDefinition([season.label for season in sorted(found)])
         for name, found in seasons.items()
@@ -65,7 +83,10 @@ def partition_sets(contract: Contract, now: datetime) -> PartitionSets:
 
 
 def cells_of(contract: Contract, partitions: PartitionSets) -> dict[str, list[str]]:
-    """List the seasons that an event of a data set may name, by data set (``source/data_type``)."""
+    """List the seasons that an event of a data set may name, by data set (``source/data_type``).
+
+    Partitions of the moment of loading give what these definitions have, those of a later moment what there is by then.
+    """
     return {
         data_set.name: (
             list(partitions[data_set.source, data_set.league].get_partition_keys())
@@ -77,10 +98,9 @@ def cells_of(contract: Contract, partitions: PartitionSets) -> dict[str, list[st
 
 
 def data_set_assets(
-    contract: Contract, catalogue: Catalogue, partitions: PartitionSets
+    contract: Contract, catalogue: Catalogue, scrapers: Mapping[str, str], partitions: PartitionSets
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Make the assets of all data sets: one definition for each scraper, and a specification for each of the rest."""
-    scrapers = scrapers_of(contract, catalogue)
     specs = {data_set.name: _spec(contract, data_set, partitions) for data_set in contract.data_sets.values()}
     yields: defaultdict[str, list[str]] = defaultdict(list)
     for name, scraper in scrapers.items():

@@ -20,7 +20,7 @@ from adce_assets.defs.collecting import CollectConfig
 from adce_assets.defs.jobs import PRIORITY_TAG, RECONCILIATION, RUN_TAGS
 from adce_assets.defs.loop import InventoryConfig, Mode
 from adce_assets.defs.sensors import BATCH_TAG, LANE_TAG, QUEUE_TAG, SCRAPER_TAG
-from adce_assets.errors import FetchError, VerifyError
+from adce_assets.errors import AdceError, FetchError, VerifyError
 from adce_assets.loop.dispatch import Batch, batches
 from adce_assets.settings import Dispatch, dagster_home
 
@@ -55,6 +55,8 @@ class Runner:
 
         Raises:
             FetchError: nothing of it could be collected.
+            VerifyError: the definitions have no such assets or no such partition.
+            AdceError: the run failed, with its error.
         """
         job = self.definitions.resolve_implicit_global_asset_job_def()
         try:
@@ -73,6 +75,8 @@ class Runner:
             )
         except dg.Failure as failure:
             raise FetchError(failure.description or "nothing could be collected", where=batch.lane) from failure
+        except dg.DagsterError as error:
+            raise VerifyError(str(error), where=batch.lane, hint="run `adce reconcile` for a new queue") from error
         told = {}
         for event in result.get_asset_materialization_events():
             materialization = event.step_materialization_data.materialization
@@ -96,11 +100,18 @@ class Outcome:
 
 @contextmanager
 def runner(environment: Mapping[str, str] | None = None, *, verbose: bool = False) -> Iterator[Runner]:
-    """Open a runner of the installation that the environment (default: the process's own) names."""
+    """Open a runner of the installation that the environment (default: the process's own) names.
+
+    Raises:
+        KeyboardInterrupt: a run was interrupted; what it had promoted has its receipts.
+    """
     definitions = build_defs(environment)
     instance = dg.DagsterInstance.get() if dagster_home() else dg.DagsterInstance.ephemeral()
     with instance:
-        yield Runner(definitions, instance, verbose)
+        try:
+            yield Runner(definitions, instance, verbose)
+        except dg.DagsterExecutionInterruptedError as error:
+            raise KeyboardInterrupt from error
 
 
 def collect_all(
@@ -149,7 +160,7 @@ def _collect_here(batch: Batch, queued_at: str, *, verbose: bool) -> dict[str, d
 def _outcome(batch: Batch, ended: Callable[[], dict[str, dict[str, Any]]]) -> Outcome:
     try:
         return Outcome(batch, ended(), None)
-    except FetchError as error:
+    except AdceError as error:
         return Outcome(batch, {}, str(error))
 
 

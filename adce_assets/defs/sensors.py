@@ -4,8 +4,11 @@ A sensor decides nothing: it reads, asks one function of the rooms, and turns th
 cannot read the lake fails, keeps its cursor and is tried again.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -13,10 +16,12 @@ import dagster as dg
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.defs.collecting import CollectConfig
+from adce_assets.defs.data_sets import cells_of, partition_sets
 from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, UNFINISHED, job_name
 from adce_assets.defs.loop import REPORT, InventoryConfig, Mode
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.loop.completions import (
+    Cell,
     Finished,
     Notice,
     Waiting,
@@ -40,6 +45,9 @@ BATCH_TAG, LANE_TAG, QUEUE_TAG, SCRAPER_TAG = "adce/batch", "adce/lane", "adce/q
 BY_LISTING = dg.RunConfig(ops={"lake_inventory": InventoryConfig(mode=Mode.list)})
 """After a completion the lake is listed: no report can know what has just been written."""
 
+NAMED = 5
+"""Cells that a message names; all are counted."""
+
 Look = Callable[[dg.SensorEvaluationContext, Project], dg.SensorResult | dg.SkipReason]
 """One look at the installation: what a sensor does in a tick."""
 
@@ -52,7 +60,7 @@ class Sensors:
         contract: What the assets were made from.
         intervals: How often each sensor looks.
         scrapers: The scraper of each data set (``source/data_type``) that can be collected.
-        cells: The seasons of each data set.
+        cells: The seasons of each data set that were loaded.
         reconciliation: The job that a report or a completion asks for.
     """
 
@@ -137,10 +145,13 @@ class Sensors:
         noted = write_seen(project.state, before, found.seen) if found.seen != seen else before
         waiting, is_time = settle(noted, changed(found.completions), now, rules)
         of_others = finished(found.completions, own=PRODUCER)
+        wait = self._not_loaded("marker(s)", found.unknown, now, otherwise="delete the markers")
+        if is_time and wait:
+            context.log.warning(wait)
         asks = [dg.RunRequest(f"completions:{before.since or now}:{waiting.asked}", run_config=BY_LISTING)]
         return dg.SensorResult(
             run_requests=asks if is_time else [],
-            skip_reason=None if is_time else dg.SkipReason(_said(found, of_others, waiting)),
+            skip_reason=None if is_time else dg.SkipReason(_joined(_said(found, of_others, waiting), wait)),
             asset_events=[_recorded(entry) for entry in of_others],
             cursor=waiting.model_dump_json(),
         )
@@ -152,21 +163,41 @@ class Sensors:
             return dg.SkipReason(f"there is no queue yet: run the job `{self.reconciliation.name}`")
         queue = project.state.read_json(QUEUE)
         flights = self._in_flight(context.instance)
+        stuck = Counter(_cell(task) for task in queue["tasks"] if not self._can_be_run(task))
+        wait = self._not_loaded("task(s)", stuck, project.clock(), otherwise="reconcile")
         chosen = batches(
-            queue | {"tasks": [task for task in queue["tasks"] if self._can_be_run(task)]},
+            queue | {"tasks": [task for task in queue["tasks"] if _cell(task) not in stuck]},
             in_flight=flights.lanes,
             done=_started(context.instance, queue["generated_at"]),
             limits=flights.beside_others(project.settings.autonomous.dispatch),
             groups=self.scrapers,
         )
         if not chosen:
-            return dg.SkipReason(f"nothing to start: {len(queue['tasks'])} queued, {len(flights.lanes)} in flight")
+            said = f"nothing to start: {len(queue['tasks'])} queued, {len(flights.lanes)} in flight"
+            return dg.SkipReason(_joined(said, wait))
+        if wait:
+            context.log.warning(wait)
         return dg.SensorResult([_request(batch, queue["generated_at"]) for batch in chosen])
 
     def _can_be_run(self, task: Mapping[str, Any]) -> bool:
         """Tell whether these definitions have the asset and the partition: the queue may know a newer contract."""
-        name = f"{task['source']}/{task['data_type']}"
-        return name in self.scrapers and task["season"] in self.cells[name]
+        name, season = _cell(task)
+        return name in self.scrapers and season in self.cells[name]
+
+    def _not_loaded(self, what: str, waiting: Mapping[Cell, int], now: datetime, *, otherwise: str) -> str:
+        """Say what waits for cells that these definitions do not have, and what to do; nothing, where nothing does."""
+        existing = cells_of(self.contract, partition_sets(self.contract, now))
+        newer = {
+            (name, season): count
+            for (name, season), count in waiting.items()
+            if season in existing.get(name, ()) and season not in self.cells[name]
+        }
+        others = {cell: count for cell, count in waiting.items() if cell not in newer}
+        after_a_change = f"reload the code location after a change of the configuration, or {otherwise}"
+        return _joined(
+            f"{_counted(what, newer)} of seasons newer than what is loaded: reload the code location" if newer else "",
+            f"{_counted(what, others)} unknown to what is loaded: {after_a_change}" if others else "",
+        )
 
     def _in_flight(self, instance: dg.DagsterInstance) -> "Flights":
         runs = instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED)))
@@ -235,6 +266,20 @@ def _recorded(entry: Finished) -> dg.AssetMaterialization:
             "finished_at": dg.MetadataValue.timestamp(entry.finished_at),
         },
     )
+
+
+def _cell(task: Mapping[str, Any]) -> Cell:
+    return f"{task['source']}/{task['data_type']}", task["season"]
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _counted(what: str, cells: Mapping[Cell, int]) -> str:
+    names = ", ".join(" ".join(cell) for cell in islice(cells, NAMED))
+    more = f" and {len(cells) - NAMED} more" if len(cells) > NAMED else ""
+    return f"{sum(cells.values())} {what} ({names}{more})"
 
 
 def _said(found: Notice, of_others: list[Finished], waiting: Waiting) -> str:

@@ -7,10 +7,10 @@ Nothing is ever overwritten: the same record may be written again, a different o
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adce_assets.errors import ConditionFailedError, VerifyError
 from adce_assets.lake.store import LakeStore
@@ -20,13 +20,34 @@ RECEIPTS, COMPLETIONS = "_adce/receipts/", "_adce/completions/"
 MAX_BYTES = 16 * 1024 * 1024
 """Largest record that is read: a marker of 100,000 keys has about a quarter of it."""
 MAX_KEYS = 100_000
+MAX_COUNT = 2**53
+"""Largest number that is believed: every reader of JSON holds it exactly, and sums of it fit every database."""
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""Between these every clock and every database can tell a time."""
 SHOWN = 5
+
+
+def _check_time(moment: datetime) -> datetime:
+    if not EARLIEST <= moment <= LATEST:
+        message = f"the time must lie in the years {EARLIEST.year} to {LATEST.year}"
+        raise ValueError(message)
+    return moment.astimezone(UTC)
+
+
+def _check_printable(text: str) -> str:
+    if not text.isprintable():
+        message = "only printable characters may stand here"
+        raise ValueError(message)
+    return text
+
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 SeasonName = Annotated[str, Field(pattern=r"^(\d{4}-\d{2}|[a-z]{1,20})$")]
 RecordId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,119}$")]
 Key = Annotated[str, Field(min_length=1, max_length=1024)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Time = Annotated[AwareDatetime, AfterValidator(_check_time)]
+Shown = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable)]
 
 PLACE = re.compile(r"(?P<source>[^/]+)/(?P<data_type>[^/]+)/(?P<season>[^/]+)/(?P<id>[^/]+)\.json")
 
@@ -46,9 +67,9 @@ class Receipt(Record):
     records: Count | None
     task: str
     run: str
-    attempt: Annotated[int, Field(ge=1)]
-    fetched_at: AwareDatetime
-    promoted_at: AwareDatetime
+    attempt: Annotated[Count, Field(ge=1)]
+    fetched_at: Time
+    promoted_at: Time
     url: str
 
 
@@ -72,9 +93,9 @@ class Completion(Record):
     status: Literal["ok", "failed"]
     keys: Annotated[tuple[Key, ...], Field(max_length=MAX_KEYS)] | None
     records: Count | None
-    started_at: AwareDatetime
-    finished_at: AwareDatetime
-    producer: Annotated[str, Field(min_length=1, max_length=200)]
+    started_at: Time
+    finished_at: Time
+    producer: Shown
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> "Completion":
@@ -100,6 +121,18 @@ class _Place(Record):
 def completion_key(source: str, data_type: str, season: str, marker_id: str) -> str:
     """Say where a marker belongs; VerifyError for a part that could lead elsewhere."""
     return _key(COMPLETIONS, source, data_type, season, marker_id)
+
+
+def completion_cell(key: str) -> tuple[str, str] | None:
+    """Name the data set (``source/data_type``) and the season of the marker under a key; None where no marker belongs.
+
+    Nothing has to be read for it: `read_completion` believes only a marker that lies where it belongs.
+    """
+    try:
+        place = _placed(COMPLETIONS, key)
+    except VerifyError:
+        return None
+    return f"{place.source}/{place.data_type}", place.season
 
 
 def receipts_key(source: str, data_type: str, season: str, receipt_id: str) -> str:
@@ -196,11 +229,7 @@ def _read(model: type[PlacedT], folder: str, key: str, body: bytes) -> PlacedT:
     """Check size, place, text, and that the place agrees with what the record says of itself."""
     if len(body) > MAX_BYTES:
         raise VerifyError(f"the record has more than {MAX_BYTES} bytes", where=key[:200])
-    match = PLACE.fullmatch(key.removeprefix(folder)) if key.startswith(folder) else None
-    if match is None:
-        valid = f"{folder}<source>/<data_type>/<season>/<id>.json"
-        raise VerifyError("this is no place for such a record", where=key[:200], valid=valid)
-    place = _built(_Place, match.groupdict(), key[:200])
+    place = _placed(folder, key)
     try:
         record = model.model_validate_json(body)
     except ValidationError as error:
@@ -209,6 +238,14 @@ def _read(model: type[PlacedT], folder: str, key: str, body: bytes) -> PlacedT:
     if told != (place.source, place.data_type, place.season):
         raise VerifyError(f"the record is about {'/'.join(told)}, which is not where it lies", where=key)
     return record
+
+
+def _placed(folder: str, key: str) -> _Place:
+    match = PLACE.fullmatch(key.removeprefix(folder)) if key.startswith(folder) else None
+    if match is None:
+        valid = f"{folder}<source>/<data_type>/<season>/<id>.json"
+        raise VerifyError("this is no place for such a record", where=key[:200], valid=valid)
+    return _built(_Place, match.groupdict(), key[:200])
 
 
 def _unbelievable(error: ValidationError, where: str) -> VerifyError:

@@ -1,12 +1,15 @@
 """Completion markers in, what they tell and the moment for a reconciliation out.
 
 Any scraper may leave a marker, and may write it again, delete it or date it back; so a marker counts as seen by its key
-and ETag, never by its place in a listing or its time alone. What has been seen lies in a file of the state, because
-Dagster keeps a copy of a sensor's cursor with every tick. What the loop does with a completion belongs to the sensor.
+and ETag, never by its place in a listing or its time alone. A marker of a cell that is not known yet, such as one of a
+season that has just begun, is not read and stays new until the cell is known. What has been seen lies in a file of the
+state, because Dagster keeps a copy of a sensor's cursor with every tick. What the loop does with a completion belongs
+to the sensor.
 """
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +19,14 @@ from pydantic import BaseModel, ConfigDict
 
 from adce_assets.errors import LakeError, ObjectNotFoundError, VerifyError
 from adce_assets.lake.store import LakeStore, StoredObject
-from adce_assets.ledger.receipts import COMPLETIONS, MAX_BYTES, Completion, read_completion
+from adce_assets.ledger.receipts import (
+    COMPLETIONS,
+    MAX_BYTES,
+    MAX_COUNT,
+    Completion,
+    completion_cell,
+    read_completion,
+)
 from adce_assets.loop.state import State
 from adce_assets.settings import Completions
 
@@ -25,6 +35,8 @@ SEEN = ("cache/completions_seen_a", "cache/completions_seen_b")
 
 Cells = Mapping[str, Collection[str]]
 """The seasons that markers may name, by data set (``source/data_type``)."""
+Cell = tuple[str, str]
+"""A data set (``source/data_type``) and a season."""
 
 
 class Waiting(BaseModel):
@@ -64,17 +76,22 @@ class Notice:
         refused: Those that were read now and are none.
         seen: Digests of all markers that lie there and have been read, now or before.
         unread: How many are left for the next look.
+        unknown: How many markers wait for each cell that is not known, neither read nor seen.
     """
 
     completions: tuple[Completion, ...]
     refused: tuple[Refused, ...]
     seen: frozenset[str]
     unread: int
+    unknown: Mapping[Cell, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The completions of one cell that were noticed together, none of them a failure."""
+    """The completions of one cell that were noticed together, none of them a failure.
+
+    ``records`` is their sum, at most `MAX_COUNT`.
+    """
 
     source: str
     data_type: str
@@ -89,18 +106,22 @@ class Finished:
 def notice(lake: LakeStore, seen: Collection[str], *, cells: Cells, limit: int) -> Notice:
     """Read at most ``limit`` markers that have not been seen, and check each; one that is gone again is passed over.
 
+    Markers of cells that ``cells`` does not name are counted, and keep no other marker waiting.
+
     Raises:
         LakeError: the lake could not be read; nothing counts as seen then.
     """
     markers = {_digest(marker): marker for marker in lake.list(COMPLETIONS)}
-    fresh = [digest for digest in markers if digest not in seen]
-    chosen = list(islice(fresh, limit))
-    results = [_read(lake, markers[digest], cells) for digest in chosen]
+    fresh = {digest: completion_cell(marker.key) for digest, marker in markers.items() if digest not in seen}
+    unknown = {digest: cell for digest, cell in fresh.items() if cell and cell[1] not in cells.get(cell[0], ())}
+    chosen = list(islice((digest for digest in fresh if digest not in unknown), limit))
+    results = [_read(lake, markers[digest]) for digest in chosen]
     return Notice(
         completions=tuple(result for result in results if isinstance(result, Completion)),
         refused=tuple(result for result in results if isinstance(result, Refused)),
         seen=frozenset(digest for digest in markers if digest in seen) | frozenset(chosen),
-        unread=len(fresh) - len(chosen),
+        unread=len(fresh) - len(unknown) - len(chosen),
+        unknown=Counter(unknown.values()),
     )
 
 
@@ -164,21 +185,15 @@ def _digest(marker: StoredObject) -> str:
     return hashlib.sha256(f"{marker.key}\0{marker.etag}".encode()).hexdigest()[:16]
 
 
-def _read(lake: LakeStore, marker: StoredObject, cells: Cells) -> Completion | Refused | None:
+def _read(lake: LakeStore, marker: StoredObject) -> Completion | Refused | None:
     if marker.size > MAX_BYTES:
         return Refused(marker.key, f"{marker.size} bytes are more than a marker may have")
     try:
-        completion = read_completion(marker.key, lake.get(marker.key))
+        return read_completion(marker.key, lake.get(marker.key))
     except ObjectNotFoundError:
         return None
     except VerifyError as error:
         return Refused(marker.key, error.what)
-    seasons = cells.get(f"{completion.source}/{completion.data_type}")
-    if seasons is None:
-        return Refused(marker.key, "the contract knows no such data set")
-    if completion.season not in seasons:
-        return Refused(marker.key, f"the data set has no season `{completion.season}`")
-    return completion
 
 
 def _sum(entries: Sequence[Completion]) -> Finished:
@@ -189,7 +204,7 @@ def _sum(entries: Sequence[Completion]) -> Finished:
         season=first.season,
         markers=len(entries),
         keys=sum(len(entry.keys or ()) for entry in entries),
-        records=sum(entry.records or 0 for entry in entries),
+        records=min(MAX_COUNT, sum(entry.records or 0 for entry in entries)),
         finished_at=max(entry.finished_at for entry in entries),
         producers=tuple(sorted({entry.producer for entry in entries})),
     )

@@ -17,7 +17,7 @@ from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.errors import ContractError
 from adce_assets.loop.project import Project
-from adce_assets.loop.state import COVERAGE, INVENTORY, SCHEDULE, VERDICTS
+from adce_assets.loop.state import COVERAGE, INVENTORY, OTHER_OBJECTS, SCHEDULE, VERDICTS
 from adce_assets.progress import Progress, silent
 from adce_assets.tables import engine
 
@@ -31,6 +31,8 @@ DUE = ("present", "stale", "damaged", "missing", "unknown")
 """The states of keys whose time has come and which the source has."""
 ORDER = ("source", "data_type", "season", "entity", "key", "season_type", "event_at")
 """The order of the table; the last two are for events without an id, which have neither entity nor key."""
+TOO_EARLY_DAYS = 2
+"""A document of a closed season counts as written too early if it was at most so long before its event was over."""
 LISTED = 20
 """How many keys of a kind the summary names; all are counted, and all stand in the Parquet files."""
 
@@ -62,10 +64,16 @@ class StateRule:
 PRESENT_STATES = (
     StateRule("damaged", lambda row, _: row.size < row.min_bytes, "the object is smaller than any real document"),
     StateRule("damaged", lambda row, _: row.verdict.notnull(), "the object's content is not what its key says"),
+    # A closed season does not mend what was written too early; but a time long before the event tells of a copy or a
+    # clock, not of the document, and age alone makes nothing stale.
     StateRule(
         "stale",
         lambda row, at: (
-            row.is_open & (row.changes == "until_final") & (row.last_modified < row.event_at) & (row.due_at <= at.as_of)
+            (row.changes == "until_final")
+            & (row.basis != "estimate")
+            & (row.last_modified < row.event_at)
+            & (row.is_open | _shortly_before_the_end(row))
+            & (row.due_at <= at.as_of)
         ),
         "written before the event was over",
     ),
@@ -95,6 +103,8 @@ ABSENT_STATES = (
 def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary:
     """Compare the inventory with what the contract expects, and write `coverage_analysis.{json,parquet}`.
 
+    `other_objects.parquet` holds the objects that satisfy no expected key: ``key``, ``size`` and ``standing``.
+
     Raises:
         LakeError: no inventory has been taken yet.
         ContractError: two rows of the contract expect the same key.
@@ -114,8 +124,10 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
         found = backend.create_table("found", _found(expected, tables["o"], tables["v"], at), temp=True)
         judged = backend.create_table("judged", _judged(expected, found, at), temp=True)
         _refuse_doubles(project.contract, judged)
-        document = _summary(project.contract, backend, judged, found, tables["o"], at)
+        document, standings = _summary(project.contract, backend, judged, found, tables["o"], at)
         project.state.write_relation(COVERAGE, backend, judged.order_by(*ORDER))
+        others = standings.filter(standings.standing != "expected").order_by("key")
+        project.state.write_relation(OTHER_OBJECTS, backend, others)
     project.state.write_json(COVERAGE, document)
     progress("coverage", document["totals"]["expected"], document["totals"]["expected"])
     return CoverageSummary(document)
@@ -142,7 +154,7 @@ def _found(expected: "ir.Table", objects: "ir.Table", verdicts: "ir.Table", at: 
     return table.mutate(badness=ibis.cases(*[(table.state == state, place) for place, state in enumerate(STATES)]))
 
 
-CARRIED_TO_JUDGE = ("is_open", "changes", "freshness_seconds", "min_bytes", "event_at", "due_at")
+CARRIED_TO_JUDGE = ("is_open", "basis", "changes", "freshness_seconds", "min_bytes", "event_at", "due_at")
 
 
 def _judged(expected: "ir.Table", found: "ir.Table", at: Moment) -> "ir.Table":
@@ -152,9 +164,10 @@ def _judged(expected: "ir.Table", found: "ir.Table", at: Moment) -> "ir.Table":
     order = [found.badness, found["rank"], found.place]
     best = found.group_by("key").agg(
         copies=found.count(),
+        etag=found.etag.max(where=found["rank"] == 0),
         **{
             f"found_{name}": found[name].first(order_by=order)
-            for name in ("place", "state", "reason", "size", "last_modified", "etag")
+            for name in ("place", "state", "reason", "size", "last_modified")
         },
     )
     table = expected.left_join(best, "key", rname="{name}_of_found")
@@ -176,7 +189,7 @@ def _judged(expected: "ir.Table", found: "ir.Table", at: Moment) -> "ir.Table":
         reason=ibis.ifelse(here, table.found_reason, reason),
         size=table.found_size,
         last_modified=table.found_last_modified,
-        etag=table.found_etag,
+        etag=table.etag,
         copies=ibis.coalesce(table.copies, 0).cast("int16"),
     )
 
@@ -191,6 +204,12 @@ def _first_that_holds(
     state = ibis.cases(*[(when, rule.state) for when, rule in conditions], else_=otherwise[0])
     reason = ibis.cases(*[(when, rule.reason) for when, rule in conditions], else_=otherwise[1])
     return state, reason
+
+
+def _shortly_before_the_end(row: "ir.Table") -> "ir.BooleanValue":
+    import ibis
+
+    return row.last_modified >= row.event_at - ibis.interval(days=TOO_EARLY_DAYS)
 
 
 def _may_change(row: "ir.Table") -> "ir.BooleanValue":
@@ -217,7 +236,8 @@ def _refuse_doubles(contract: Contract, judged: "ir.Table") -> None:
 
 def _summary(
     contract: Contract, backend: "Backend", judged: "ir.Table", found: "ir.Table", objects: "ir.Table", at: Moment
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], "ir.Table"]:
+    """Sum the states up; return what is written as JSON, and the standing of every object."""
     counted = judged.group_by("source", "data_type", "season").agg(
         estimated=(judged.basis == "estimate").any(),
         basis=judged.basis.min(),
@@ -230,7 +250,7 @@ def _summary(
     estimated = {f"{row['source']}/{row['data_type']}/{label}" for row in guessed for label in (row["season"], "")}
     standings = backend.create_table("standings", _standings(contract, judged, found, objects, estimated), temp=True)
     totals = _sum(rows) | {"doubled": sum(row["doubled"] for row in counts.values())} | _objects(standings)
-    return {
+    document = {
         "schema": 1,
         "generated_at": at.now.isoformat(),
         "as_of": at.as_of.isoformat(),
@@ -239,9 +259,11 @@ def _summary(
         "data_types": _rollup(rows, ("source", "data_type", "required", "scraper")),
         "cells": rows,
         "not_enumerable": sorted(name for name, data in contract.data_sets.items() if not contract.is_enumerable(data)),
-        "unexpected": _listed(standings, "unexpected"),
-        "unclassified": _listed(standings, "unclassified"),
+        **{
+            standing: _listed(standings, standing) for standing in ("unexpected", "unclassified", "doubled", "unlisted")
+        },
     }
+    return document, standings
 
 
 def _cell(

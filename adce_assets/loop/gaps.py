@@ -236,8 +236,7 @@ def _keys(rows: "ir.Table", cells: "ir.Table", config: GapDetection, now: dateti
     table = table.mutate(
         priority=ibis.cases(*[(table["rank"] == place, name) for place, name in enumerate(PRIORITIES)])
     )
-    replaced = ibis.ifelse(table.found_key == table.key, table.etag, ibis.null("string"))
-    return table.mutate(gap_id=_gap_id(table), etag=replaced)
+    return table.mutate(gap_id=_gap_id(table))
 
 
 def _dated(keys: "ir.Table", earlier: "ir.Table | None", now: datetime) -> "ir.Table":

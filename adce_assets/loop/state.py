@@ -1,12 +1,14 @@
 """The files that the loop writes and others read, each whole or not there at all.
 
 They lie under ``ADCE_STATE`` (``inventory/`` by default), on the file system or in a bucket. A name is listed once
-here; what a file holds is declared beside the function that makes it.
+here; what a file holds is declared beside the function that makes it. A file that is damaged or of another form is
+refused with the command that makes it anew, or, where it only saves work, forgotten.
 """
 
 import json
+import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from ibis.backends.duckdb import Backend
 
+logger = logging.getLogger(__name__)
+
 INVENTORY = "cache/current_inventory"
 COVERAGE = "cache/coverage_analysis"
+OTHER_OBJECTS = "cache/other_objects"
 SCHEDULE = "cache/schedule"
 SCHEDULE_DOCUMENTS = "cache/schedule_documents"
 VERDICTS = "cache/verdicts"
@@ -28,6 +33,10 @@ GAPS = "cache/detected_gaps"
 GAP_KEYS = "cache/gap_keys"
 TASK_KEYS = "cache/task_keys"
 QUEUE = "gaps"
+
+SCHEMA = 1
+"""The form of the JSON files; a file of another form is not read."""
+HINT = "run `adce reconcile`"
 
 
 class State:
@@ -38,21 +47,24 @@ class State:
         self.store = store
 
     def write_json(self, name: str, data: dict[str, Any]) -> None:
-        """Write ``name.json``, keys in the order given."""
-        text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
+        """Write ``name.json``, keys in the order given after the number of its form."""
+        text = json.dumps({"schema": SCHEMA, **data}, indent=1, ensure_ascii=False, allow_nan=False)
         self.store.put(f"{name}.json", text.encode() + b"\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Read ``name.json``; LakeError, with the command that makes it, when it is not there or not JSON."""
+        """Read ``name.json``; LakeError, with the command that makes it, when it is not there or of another form."""
         key = f"{name}.json"
+        where = f"{self.store.url}/{key}"
         try:
             data = json.loads(self.store.get(key))
         except ObjectNotFoundError as error:
-            raise _not_made(self.store, key) from error
+            raise _not_made(where) from error
         except ValueError as error:
-            raise LakeError("is not JSON", where=f"{self.store.url}/{key}", hint="run `adce reconcile`") from error
+            raise LakeError("is not JSON", where=where, hint=HINT) from error
         if not isinstance(data, dict):
-            raise LakeError("is not a JSON object", where=f"{self.store.url}/{key}", hint="run `adce reconcile`")
+            raise LakeError("is not a JSON object", where=where, hint=HINT)
+        if data.get("schema") != SCHEMA:
+            raise LakeError("is of another form", where=where, valid=f'`"schema": {SCHEMA}`', hint=HINT)
         return data
 
     def write_table(self, name: str, table: "pa.Table") -> None:
@@ -72,11 +84,38 @@ class State:
             self.store.put(f"{name}.parquet", path)
 
     def read_table(self, name: str) -> "pa.Table":
-        """Read ``name.parquet`` into memory; LakeError when it is not there."""
+        """Read ``name.parquet`` into memory; LakeError when it is not there or damaged."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with self.local(name) as path:
-            return pq.read_table(path)
+        body = self._table(name)
+        try:
+            return pq.read_table(pa.BufferReader(body))
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(name) from error
+
+    def recall(self, name: str, columns: Sequence[str]) -> "pa.Table | None":
+        """Read columns of ``name.parquet``, a file that only saves work: what it held can be found again without it.
+
+        Returns:
+            None where it has not been written yet, and, with a warning, where it is damaged or lacks a column.
+
+        Raises:
+            LakeError: the state itself cannot be read.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            body = self.store.get(f"{name}.parquet")
+        except ObjectNotFoundError:
+            return None
+        try:
+            table = pq.read_table(pa.BufferReader(body))
+            return table.select(list(columns))
+        except (pa.ArrowException, OSError, KeyError) as error:
+            logger.warning("forgotten, and made anew: %s/%s.parquet: %s", self.store.url, name, error)
+            return None
 
     def has(self, name: str) -> bool:
         """Tell whether ``name.parquet`` is there."""
@@ -84,14 +123,33 @@ class State:
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
-        """Lend ``name.parquet`` as a file of this machine for the length of the block."""
-        key = f"{name}.parquet"
+        """Lend ``name.parquet`` as a file of this machine for the length of the block.
+
+        Raises:
+            LakeError: it is not there, or its footer cannot be read.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        body = self._table(name)
+        try:
+            pq.read_metadata(pa.BufferReader(body))
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(name) from error
         with _scratch() as path:
-            try:
-                path.write_bytes(self.store.get(key))
-            except ObjectNotFoundError as error:
-                raise _not_made(self.store, key) from error
+            path.write_bytes(body)
+            del body  # the block may be long
             yield path
+
+    def _table(self, name: str) -> bytes:
+        key = f"{name}.parquet"
+        try:
+            return self.store.get(key)
+        except ObjectNotFoundError as error:
+            raise _not_made(f"{self.store.url}/{key}") from error
+
+    def _damaged(self, name: str) -> LakeError:
+        return LakeError("is no readable Parquet file", where=f"{self.store.url}/{name}.parquet", hint=HINT)
 
 
 @contextmanager
@@ -100,5 +158,5 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder) / "table.parquet"
 
 
-def _not_made(store: LakeStore, key: str) -> LakeError:
-    return LakeError("has not been made yet", where=f"{store.url}/{key}", hint="run `adce reconcile`")
+def _not_made(where: str) -> LakeError:
+    return LakeError("has not been made yet", where=where, hint=HINT)

@@ -107,8 +107,7 @@ def open_keys(state: State, source: str, data_type: str, season: str, *, everyth
     cell = [(name, "=", value) for name, value in zip(CELL, (source, data_type, season), strict=True)]
     rows = [row for row in _read(state, COVERAGE, [*cell, ("state", "in", set(states))]) if row["key"] is not None]
     rows.sort(key=lambda row: (row["event_at"] is None, -_seconds(row["event_at"]), row["key"]))
-    replaced = [row["etag"] if row["found_key"] == row["key"] else None for row in rows]
-    return [_task_key(row | {"task_id": "", "etag": etag}) for row, etag in zip(rows, replaced, strict=True)]
+    return [_task_key(row | {"task_id": ""}) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,38 @@ def test_gaps_can_be_chosen(reconciled: "Installation", chosen: list[str], data_
     assert [gap["data_type"] for gap in reconciled.json("gaps", *chosen)["gaps"]] == data_types
 
 
+@pytest.mark.parametrize(
+    ("command", "chosen", "said", "nearest"),
+    [
+        (["gaps"], ["--source", "epsn"], "--source: the last reconciliation knows no source `epsn`", "espn"),
+        (["coverage"], ["--source", "Hoopr"], "--source: the last reconciliation knows no source `Hoopr`", "hoopr"),
+        (["tasks"], ["--source", "esp"], "--source: the last reconciliation knows no source `esp`", "espn"),
+        (["collect", "--dry-run"], ["--source", "epsn"], "--source: the last reconciliation knows no source", "espn"),
+        (["collect"], ["--source", "epsn"], "--source: the last reconciliation knows no source `epsn`", "espn"),
+        (["tasks"], ["--season", "2023"], "--season: `2023` is not a season; valid: two years in a row", "2023-24"),
+        (["gaps"], ["--season", "2024-26"], "--season: `2024-26` is not a season", "2024-25"),
+        (["gaps"], ["--season", "2022-23"], "--season: the last reconciliation knows no season `2022-23`", "2023-24"),
+        (["coverage"], ["--season", "all"], "--season: the last reconciliation knows no season `all`", None),
+        (["coverage"], ["--data-type", "player"], "--data-type: the last reconciliation knows no data type", "players"),
+        (
+            ["coverage", "--source", "hoopr"],
+            ["--data-type", "box_scores"],
+            "--data-type: the last reconciliation knows no data type `box_scores`",
+            None,
+        ),
+    ],
+)
+def test_a_name_that_nothing_has_is_an_error_with_the_nearest(
+    reconciled: "Installation", command: list[str], chosen: list[str], said: str, nearest: str | None
+):
+    result = reconciled.adce(*command, *chosen)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"error: {said}")
+    assert "valid: " in result.stderr
+    assert ("hint: did you mean" in result.stderr) == (nearest is not None)
+    assert nearest is None or result.stderr.endswith(f"hint: did you mean `{nearest}`?\n")
+
+
 def test_no_gap_is_said_on_stderr_and_stdout_stays_empty(reconciled: "Installation"):
     result = reconciled.adce("gaps", "--priority", "low")
     assert (result.exit_code, result.stdout) == (0, "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
+from filelock import FileLock
 
 from adce_assets.demo.source import Trouble
 from adce_assets.loop.checks import CHECKS, Facts, Verdict
@@ -57,6 +58,46 @@ def test_a_reconciliation_is_a_run_of_the_job_that_the_ui_shows(installation: "I
         runs = instance.get_runs()
         assert [(run.job_name, run.status.value) for run in runs] == [("reconciliation_job", "SUCCESS")]
         assert instance.get_latest_materialization_event(dg.AssetKey("task_queue")) is not None
+
+
+def test_a_second_reconciliation_waits_for_the_first_and_says_so(
+    installation: "Installation", monkeypatch: pytest.MonkeyPatch
+):
+    (installation.home / ".adce").mkdir()
+    first = FileLock(installation.home / ".adce" / "reconcile.lock")
+    first.acquire()
+    said: list[str] = []
+
+    def end_the_first(message: str) -> None:
+        said.append(message)
+        assert not (installation.home / "inventory" / "gaps.json").exists()
+        first.release()
+
+    monkeypatch.setattr("adce_assets.cli.alone.talk", end_the_first)
+    result = installation.adce("reconcile", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert said == ["another reconciliation of this installation is running; waiting for its end"]
+
+
+def test_a_home_that_cannot_be_written_is_reconciled_all_the_same(installation: "Installation"):
+    (installation.home / ".adce").write_text("a file where the folder would be")
+    result = installation.adce("reconcile")
+    assert result.exit_code == 0, result.stderr
+    assert "cannot keep other reconciliations out" in result.stderr
+
+
+def test_after_a_reconciliation_nothing_is_locked(installation: "Installation"):
+    installation.adce("reconcile", ADCE_LAKE="file:///not/there")
+    with FileLock(installation.home / ".adce" / "reconcile.lock", timeout=0):
+        pass
+
+
+def test_a_stand_in_for_a_host_that_is_not_there_is_an_error_with_the_known_ones(installation: "Installation"):
+    installation.adce("reconcile")
+    result = installation.adce("collect", ADCE_HOST_ESPN_SIGHT="http://127.0.0.1:1")
+    assert result.exit_code == 1
+    assert "no host is named `espn_sight`" in result.stderr
+    assert "espn_site" in result.stderr
 
 
 def test_a_dry_run_shows_the_runs_and_collects_nothing(reconciled: "Installation"):

@@ -207,7 +207,7 @@ def test_an_unknown_format_of_schedules_is_refused_with_the_known_ones(small: "S
             '["rosters/{season}/{team}/{teem}.json"]',
             (
                 f"40: `{ROSTERS}.templates.0`: the field `{{teem}}` is not known here; valid: "
-                "date, date_compact, season, season_end, season_start, team"
+                "date, date_compact, season, season_end, season_start, team; did you mean `team`?"
             ),
         ),
         (
@@ -217,6 +217,19 @@ def test_an_unknown_format_of_schedules_is_refused_with_the_known_ones(small: "S
                 f"40: `{ROSTERS}.templates.0`: the field `{{date}}` is not in `for_each`; valid: "
                 "season, season_end, season_start, team; did you mean `team`?"
             ),
+        ),
+        (
+            '"plays/{game_id}.json", ',
+            '"plays/{gameid}.json", ',
+            (
+                f"34: `{PLAYS}.templates.0`: the field `{{gameid}}` is not known here; valid: "
+                "date, date_compact, game_id, season, season_end, season_start; did you mean `game_id`?"
+            ),
+        ),
+        (
+            '["awards.json"]',
+            '["awards/{.json"]',
+            f"44: `{AWARDS}.templates.0`: expected '}}' before end of string",
         ),
         (
             '["awards.json"]',

@@ -1,4 +1,4 @@
-"""Which events a schedule expects: those its documents show, and those of past seasons that only their number tells of."""
+"""Which events a schedule expects: those its documents show, and those that only the number of a season tells of."""
 
 import random
 from collections import Counter
@@ -58,7 +58,7 @@ def contract(workshop: "Workshop") -> Contract:
 
 
 def game(game_id: str = "0020200001", **changes: Any) -> ScheduledGame:
-    values = {
+    values: dict[str, Any] = {
         "game_id": game_id,
         "season_start": 2002,
         "season_type": "regular",
@@ -269,7 +269,12 @@ GAMES = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
-@given(games=GAMES, seen=st.lists(SEEN, max_size=12), seed=st.integers(0, 99), schedule=st.sampled_from(["numbered", "unnumbered"]))
+@given(
+    games=GAMES,
+    seen=st.lists(SEEN, max_size=12),
+    seed=st.integers(0, 99),
+    schedule=st.sampled_from(["numbered", "unnumbered"]),
+)
 def test_counts_are_the_larger_of_schedule_and_truth_and_no_id_stands_twice(
     contract: Contract, games: list[ScheduledGame], seen: list[SeenId], seed: int, schedule: str
 ):
@@ -282,9 +287,7 @@ def test_counts_are_the_larger_of_schedule_and_truth_and_no_id_stands_twice(
     assert not {one.game_id for one in games} - shown & set(named) - shown
     counted = Counter((event.season, event.season_type) for event in found)
     played = Counter((Season(one.season_start or 0).label, one.season_type) for one in games if one.game_id in shown)
-    assert counted == {
-        key: max(played[key], truth) for key, truth in truths(played).items() if max(played[key], truth)
-    }
+    assert counted == {key: max(played[key], truth) for key, truth in truths(played).items() if max(played[key], truth)}
     mixed = random.Random(seed).sample(seen, len(seen))
     assert events_of(contract, schedule, games, mixed, NOW) == found
 

@@ -115,6 +115,24 @@ def test_a_new_season_comes_from_the_clock_alone(small: Any) -> None:
     assert list(graph.get(key).partitions_def.get_partition_keys())[-1] == "2025-26"
 
 
+@pytest.mark.parametrize(("days", "last"), [(239, "2024-25"), (241, "2025-26"), (300, "2025-26"), (601, "2025-26")])
+def test_the_next_season_is_loaded_two_months_before_it_starts(small: Any, days: int, last: str) -> None:
+    graph = small.at(days=days).defs().resolve_asset_graph()
+    seasons = list(graph.get(dg.AssetKey(["espn", "box_scores"])).partitions_def.get_partition_keys())
+    assert seasons == [label for label in ("2022-23", "2023-24", "2024-25", "2025-26") if label <= last]
+
+
+def test_a_season_that_has_not_begun_turns_no_check_red(small: Any, instance: dg.DagsterInstance) -> None:
+    small.fill()
+    before, early = small.reconcile(instance), small.at(days=250)
+    after = early.reconcile(instance)
+    told = [{one.check_name for one in run.get_asset_check_evaluations() if not one.passed} for run in (before, after)]
+    assert after.success
+    assert told == [set(), set()]
+    seasons = {cell["season"] for cell in early.project.state.read_json("cache/coverage_analysis")["cells"]}
+    assert "2025-26" not in seasons
+
+
 def test_data_sets_of_one_scraper_are_collected_together_within_the_pool_of_their_host(small: Any) -> None:
     graph = small.defs().resolve_asset_graph()
     executable = {key.to_user_string() for key in graph.executable_asset_keys if len(key.path) > 1}
@@ -134,7 +152,21 @@ def test_every_run_takes_one_process(small: Any) -> None:
 def test_a_scraper_that_does_not_yield_what_the_contract_says_is_a_fault(small: Any) -> None:
     path = small.home / "inventory" / "data_inventory.yaml"
     path.write_text(path.read_text().replace("scraper: espn_scoreboard", "scraper: espn_summary"))
-    with pytest.raises(ConfigurationError, match=r"`espn_summary` collects `espn/schedule`.*does not yield it"):
+    with pytest.raises(ConfigurationError, match=r"`espn_summary` collects `espn/schedule`.*does not yield it") as told:
+        small.defs()
+    (fault,) = told.value.faults
+    line = Path(fault.file).read_text().splitlines()[fault.line - 1]
+    assert fault.file.startswith(str(small.home / "config"))
+    assert fault.field == "scrapers.espn_summary.yields"
+    assert line.strip().startswith(("espn/", "yields:"))
+    assert "`espn_scoreboard` does" in fault.message
+    assert fault.valid == "espn/box_scores, espn/play_by_play, espn/team_stats"
+
+
+def test_a_data_set_that_a_scraper_yields_under_a_similar_name_is_suggested(small: Any) -> None:
+    path = small.home / "inventory" / "data_inventory.yaml"
+    path.write_text(path.read_text().replace("      box_scores:", "      box_score:"))
+    with pytest.raises(ConfigurationError, match=r"did you mean `espn/box_scores`\?"):
         small.defs()
 
 

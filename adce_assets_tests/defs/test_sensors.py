@@ -21,7 +21,7 @@ from adce_assets.errors import LakeError
 from adce_assets.ledger.receipts import completion_key
 
 LAKE = "s3://lake/data"
-SEASON = "2024-25"
+SEASON, NEXT = "2024-25", "2025-26"
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +55,36 @@ def cloud(bucket: Any, project_at: Callable[[str], Any]) -> Any:
     return project_at(LAKE)
 
 
+class Lines(logging.Handler):
+    """What a sensor has written into its log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
 class Ticking:
     """A sensor from tick to tick, with the cursor that Dagster keeps for it."""
 
     def __init__(self, small: Any, instance: dg.DagsterInstance, name: str) -> None:
         self.small, self.instance, self.name = small, instance, name
         self.cursor: str | None = None
+        self.lines = Lines()
 
-    def tick(self, small: Any | None = None) -> Any:
+    def tick(self, small: Any | None = None, *, loaded: Any | None = None) -> Any:
+        """Look at an installation; its definitions may have been ``loaded`` at another time."""
         installation = small or self.small
-        definitions = installation.defs()
+        definitions = (loaded or installation).defs()
         with dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursor,
             definitions=definitions,
             resources={"project": ProjectResource(environment=installation.environment)},
         ) as context:
+            context.log.addHandler(self.lines)
             told = definitions.resolve_sensor_def(self.name).evaluate_tick(context)
         self.cursor = told.cursor
         return told
@@ -219,6 +233,63 @@ def test_a_bucket_that_is_gone_fails_the_tick_and_is_not_taken_for_quiet(
         bucket.create_bucket(Bucket="lake")
 
 
+def mark_the_next_season(small: Any) -> None:
+    told = {"schema": 1, "source": "hoopr", "data_type": "player_seasons", "season": NEXT, "status": "ok"}
+    told |= {"keys": None, "records": 2**53, "producer": "another"}
+    told |= {"started_at": "2025-12-05T11:00:00Z", "finished_at": "2025-12-05T11:30:00Z"}
+    small.lake.put(completion_key("hoopr", "player_seasons", NEXT, "first"), json.dumps(told).encode())
+
+
+def test_a_marker_of_a_season_that_began_after_the_definitions_were_loaded_waits_for_a_reload(
+    small: Any, instance: dg.DagsterInstance
+) -> None:
+    sensor, later = Ticking(small, instance, "completion_sensor"), small.at(days=365)
+    mark_the_next_season(small)
+    told = sensor.tick(later, loaded=small)
+    assert told.asset_events == []
+    said = "1 marker(s) (hoopr/player_seasons 2025-26) of seasons newer than what is loaded: reload the code location"
+    assert said in told.skip_message
+    (recorded,) = sensor.tick(later).asset_events
+    assert (recorded.asset_key.path[-1], recorded.partition) == ("player_seasons", NEXT)
+
+
+def test_a_season_that_begins_within_two_months_of_loading_needs_no_reload(
+    small: Any, instance: dg.DagsterInstance
+) -> None:
+    sensor, before, after = Ticking(small, instance, "completion_sensor"), small.at(days=250), small.at(days=365)
+    mark_the_next_season(small)
+    (recorded,) = sensor.tick(after, loaded=before).asset_events
+    assert recorded.partition == NEXT
+
+
+def test_a_marker_of_a_data_set_that_the_contract_does_not_name_waits_and_is_told(
+    small: Any, instance: dg.DagsterInstance
+) -> None:
+    sensor = Ticking(small, instance, "completion_sensor")
+    mark(small, "one", "odds")
+    mark(small, "two")
+    told = [sensor.tick().skip_message, sensor.tick(small.at(seconds=30)).skip_message]
+    said = "1 marker(s) (espn/odds 2024-25) unknown to what is loaded: reload the code location after a change of the "
+    assert all(said in message for message in told)
+    (request,) = sensor.tick(small.at(seconds=61)).run_requests
+    assert request.run_key.startswith("completions:")
+    assert any(said in line for line in sensor.lines.said)
+
+
+def test_numbers_that_nothing_counts_to_do_not_wedge_the_sensor(small: Any, instance: dg.DagsterInstance) -> None:
+    mark(small, "one", records=10**4000)
+    mark(small, "two", records=2**53)
+    mark(small, "three", records=2**53)
+    told = Ticking(small, instance, "completion_sensor").tick()
+    assert "1 refused" in told.skip_message
+    for event in told.asset_events:
+        instance.report_runless_asset_event(event)
+    kept = instance.get_latest_materialization_event(dg.AssetKey(["espn", "play_by_play"]))
+    assert kept is not None
+    assert kept.asset_materialization is not None
+    assert kept.asset_materialization.metadata["records"].value == 2**53
+
+
 # ------------------------------------------------------------------------------------------------ the queue
 
 
@@ -312,6 +383,30 @@ def test_a_cell_that_a_person_is_collecting_is_left_alone(small: Any, instance: 
     tags = {"dagster/partition": SEASON}
     instance.add_run(dg.DagsterRun(job_name="collect_espn", tags=tags, status=dg.DagsterRunStatus.STARTED))
     assert sensor.tick().run_requests == []
+
+
+def test_tasks_of_a_season_that_is_not_loaded_are_told_of_and_wait_for_a_reload(
+    small: Any, instance: dg.DagsterInstance
+) -> None:
+    later = small.at(days=365)
+    sensor = queued(later, instance)
+    tasks = [task for task in later.project.state.read_json("gaps")["tasks"] if task["season"] == NEXT]
+    said = (
+        f"{len(tasks)} task(s) (espn/schedule 2025-26) of seasons newer than what is loaded: reload the code location"
+    )
+    requests = sensor.tick(loaded=small).run_requests
+    assert tasks
+    assert {request.partition_key for request in requests} == {SEASON}
+    assert any(said in line for line in sensor.lines.said)
+    for request in requests:
+        start(instance, request, dg.DagsterRunStatus.SUCCESS)
+    while requests := sensor.tick(loaded=small).run_requests:
+        for request in requests:
+            start(instance, request, dg.DagsterRunStatus.SUCCESS)
+    told = sensor.tick(loaded=small)
+    assert "nothing to start" in told.skip_message
+    assert said in told.skip_message
+    assert {request.partition_key for request in sensor.tick().run_requests} == {NEXT}
 
 
 # ------------------------------------------------------------------------------------------------ all of them

@@ -11,6 +11,7 @@ from adce_assets.ledger.receipts import (
     MAX_BYTES,
     Completion,
     Receipt,
+    completion_cell,
     completion_key,
     read_completion,
     read_receipts,
@@ -96,6 +97,30 @@ def test_a_marker_of_another_program_is_believed():
     assert read_completion(KEY, body(keys=None, records=None)).keys is None
 
 
+def test_a_marker_at_the_bounds_is_believed():
+    found = read_completion(
+        KEY,
+        body(
+            records=2**53,
+            started_at="1970-01-01T00:00:00Z",
+            finished_at="2200-12-31T23:59:59Z",
+            producer="Émile's scraper 2.0 (名)",
+        ),
+    )
+    assert (found.records, found.finished_at.year) == (2**53, 2200)
+
+
+def test_the_times_of_a_marker_are_in_utc():
+    found = read_completion(KEY, body(started_at="2025-01-15T07:00:00-05:00"))
+    assert (found.started_at, found.started_at.utcoffset()) == (NOW, timedelta(0))
+
+
+def test_the_key_of_a_marker_says_which_cell_it_is_about():
+    assert completion_cell(KEY) == ("espn/play_by_play", "2024-25")
+    assert completion_cell(KEY.replace("espn", "Espn")) is None
+    assert completion_cell("_adce/receipts/espn/play_by_play/2024-25/run-1.json") is None
+
+
 def test_writing_the_same_marker_again_changes_nothing(store: LakeStore):
     assert write(store) == write(store)
 
@@ -123,14 +148,23 @@ HOSTILE = {
     "text for a number": body(records="3"),
     "a negative number": body(records=-1),
     "a fraction": body(records=1.5),
+    "a number that nothing counts to": body(records=2**53 + 1),
+    "a number of thousands of digits": body(records=0).replace(b'"records": 0', b'"records": ' + b"9" * 4_300),
     "text for keys": body(keys="pbp/401.json"),
     "an empty key": body(keys=[""]),
     "a huge key": body(keys=["k" * 1025]),
     "too many keys": body(keys=["k"] * 100_001),
     "a time without zone": body(started_at="2025-01-15T12:00:00"),
     "not a time": body(started_at="yesterday"),
+    "a time before there were such programs": body(started_at="1969-12-31T23:59:59Z"),
+    "a time before the first of all": body(started_at="0001-01-01T00:00:00+14:00"),
+    "a time in a far future": body(finished_at="2201-01-01T00:00:00Z"),
+    "a time after the last of all": body(finished_at="9999-12-31T23:59:59-14:00"),
     "ended before it began": body(finished_at="2025-01-15T11:59:59Z"),
     "a huge producer": body(producer="p" * 201),
+    "a producer of two lines": body(producer="one\ntwo"),
+    "a producer that moves the cursor": body(producer="\x1b[2Jscraper"),
+    "a producer that turns the text around": body(producer="\u202erepcars"),
 }
 
 

@@ -125,9 +125,6 @@ def test_many_markers_at_once_are_read_a_part_at_a_time_and_none_is_lost(lake: L
     [
         ("espn/pbp/2024-25/one.json", b"<html>", "Invalid JSON"),
         ("espn/pbp/2024-25/one.json", json.dumps(marker("espn/box")).encode(), "not where it lies"),
-        ("espn/odds/2024-25/one.json", json.dumps(marker("espn/odds")).encode(), "no such data set"),
-        ("espn/box/2023-24/one.json", json.dumps(marker("espn/box", "2023-24")).encode(), "no season `2023-24`"),
-        ("hoopr/awards/2024-25/one.json", json.dumps(marker("hoopr/awards")).encode(), "no season `2024-25`"),
         ("stray.json", b"{}", "no place for such a record"),
     ],
 )
@@ -139,6 +136,31 @@ def test_what_cannot_be_believed_is_refused_with_the_reason_and_not_read_again(
     assert [(refused.key, reason in refused.reason) for refused in found.refused] == [(COMPLETIONS + key, True)]
     assert found.completions == ()
     assert notice(lake, found.seen, cells=CELLS, limit=10).refused == ()
+
+
+@pytest.mark.parametrize("cell", [("espn/odds", "2024-25"), ("espn/box", "2023-24"), ("hoopr/awards", "2024-25")])
+def test_a_marker_of_a_cell_that_is_not_known_yet_waits_until_it_is(lake: LakeStore, cell: tuple[str, str]) -> None:
+    put(lake, "one", marker(*cell))
+    put(lake, "two", marker(*cell))
+    put(lake, "three")
+    found = notice(lake, frozenset(), cells=CELLS, limit=10)
+    assert (found.unknown, found.refused, len(found.completions)) == ({cell: 2}, (), 1)
+    later = notice(lake, found.seen, cells={**CELLS, cell[0]: [cell[1]]}, limit=10)
+    assert [(entry.source, entry.season) for entry in later.completions] == [(cell[0].split("/")[0], cell[1])] * 2
+    assert later.unknown == {}
+
+
+def test_markers_of_unknown_cells_keep_no_other_waiting(lake: LakeStore) -> None:
+    for number in range(20):
+        put(lake, f"marker{number}", marker("aaa/first"))
+    put(lake, "one")
+    found = notice(lake, frozenset(), cells=CELLS, limit=1)
+    assert (len(found.completions), found.unread, found.unknown) == (1, 0, {("aaa/first", "2024-25"): 20})
+
+
+def test_the_sums_of_a_cell_stay_within_what_a_database_keeps() -> None:
+    (cell,) = finished([completion(records=2**53)] * 2000, own="adce")
+    assert cell.records == 2**53
 
 
 def test_completions_of_a_cell_are_summed_up_and_own_and_failed_ones_are_left_out() -> None:

@@ -1,211 +1,24 @@
-"""What state each expected key is in, at the exact instants and sizes where it changes, and how states add up."""
+"""What state each expected key is in, at the exact instants and sizes where it changes."""
 
-import random
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adce_assets.contract.events import Event
 from adce_assets.errors import ContractError, LakeError
 from adce_assets.lake.store import StoredObject
-from adce_assets.loop.coverage import STATES
 from adce_assets.loop.project import Project
-from adce_assets.loop.state import COVERAGE, INVENTORY, SCHEDULE, VERDICTS
+from adce_assets.loop.state import COVERAGE, INVENTORY, OTHER_OBJECTS, SCHEDULE, VERDICTS
+from adce_assets_tests.loop.hoops import AS_OF, CONTRACT, GRACE, NOW, TICK, event, everything, held, season, states
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
-
-NOW = datetime(2024, 1, 15, 12, tzinfo=UTC)
-AS_OF = NOW - timedelta(hours=20)
-TICK = timedelta(microseconds=1)
-GRACE = timedelta(hours=12)
-CONTRACT = r"""
-version: 1
-leagues:
-  hoops: {first_season: 2021-22, season_starts: 10}
-ids:
-  game: {pattern: 'g\d{4}'}
-schedules:
-  games: {league: hoops, id: game}
-dimensions:
-  award: {values: [mvp, roy]}
-  player: {pattern: '[a-z]+\d\d'}
-non_data:
-  models: {prefix: ml/, reason: trained models}
-sources:
-  official:
-    description: d
-    league: hoops
-    schedule: games
-    data_types:
-      pbp: {description: d, for_each: [game], templates: ['pbp/{game_id}.json', 'old/{game_id}.json'], changes: until_final}
-      box: {description: d, for_each: [game], templates: ['box/{game_id}.json'], required: false, season_types: [regular]}
-      totals: {description: d, templates: ['totals/{season}.json']}
-      tracking: {description: d, templates: ['tracking/{season}.json'], absent: [{seasons: ..2022-23, reason: no cameras}]}
-  almanac:
-    description: d
-    league: hoops
-    data_types:
-      awards: {description: d, for_each: [award], seasons: all, templates: ['awards/{award}.json'], changes: always}
-      players: {description: d, for_each: [player], seasons: all, templates: ['players/{player}.json']}
-"""
 
 
 @pytest.fixture
 def project(workshop: "Workshop") -> Project:
     return workshop.project(CONTRACT, now=NOW)
-
-
-def event(game_id: str | None = "g0001", season: str = "2023-24", **changes: Any) -> Event:
-    event_at = changes.get("event_at", datetime(2023, 12, 1, tzinfo=UTC))
-    values = {
-        "schedule": "games",
-        "season_type": "regular",
-        "day": None,
-        "event_at": event_at,
-        "status": "final",
-        "confirmed_at": event_at,
-        "basis": "schedule",
-    }
-    return Event(game_id=game_id, season=season, **(values | changes))
-
-
-def held(key: str, size: int = 500, *, age: timedelta = timedelta(hours=1), etag: str = "e") -> StoredObject:
-    return StoredObject(key, size, etag, AS_OF - age)
-
-
-def states(rows: Iterable[Mapping[str, Any]], data_type: str) -> dict[str, str]:
-    return {row["entity"]: row["state"] for row in rows if row["data_type"] == data_type}
-
-
-def everything(*, age: timedelta = timedelta(hours=1)) -> list[StoredObject]:
-    """List what a perfect lake holds of this contract and the events of `season`."""
-    games = [f"{place}/g{number:04d}.json" for place in ("pbp", "box") for number in range(1, 9)]
-    seasons = [f"totals/{label}.json" for label in ("2021-22", "2022-23", "2023-24")]
-    return [held(key, age=age) for key in [*games, *seasons, "tracking/2023-24.json", "awards/mvp.json", "awards/roy.json"]]
-
-
-def season() -> list[Event]:
-    labels = ["2021-22", "2022-23", "2023-24", "2023-24"]
-    return [event(f"g{number:04d}", labels[number % 4]) for number in range(1, 9)]
-
-
-def test_a_perfect_lake_is_complete_with_nothing_to_do(workshop: "Workshop", project: Project):
-    workshop.lay_out(project, everything(), events=season(), as_of=AS_OF)
-    document, rows = workshop.cover(project)
-    assert Counter(row["state"] for row in rows) == {"present": 22, "unavailable": 2}
-    assert document["totals"]["completeness_pct"] == 100.0
-    assert (document["totals"]["due"], document["totals"]["unavailable"]) == (22, 2)
-
-
-def test_an_empty_lake_has_nothing_of_what_is_due(workshop: "Workshop", project: Project):
-    workshop.lay_out(project, events=season(), as_of=AS_OF)
-    document, rows = workshop.cover(project)
-    assert Counter(row["state"] for row in rows) == {"missing": 22, "unavailable": 2}
-    assert document["totals"]["completeness_pct"] == 0.0
-    assert document["totals"]["objects"] == document["totals"]["bytes"] == 0
-
-
-def test_junk_changes_nothing_but_the_count_of_what_nobody_expects(workshop: "Workshop", project: Project):
-    half = everything()[::2]
-    workshop.lay_out(project, half, events=season(), as_of=AS_OF)
-    clean, rows = workshop.cover(project)
-    junk = {
-        "unclassified": ["a", "pbp/", "pbp/g0001.json.bak", "PBP/g0001.json", "totals/2023-25.json", "pbp//g0001.json"],
-        "unexpected": ["pbp/g9999.json", "totals/1999-00.json", "old/g9998.json"],
-        "unlisted": ["players/smith01.json"],
-        "non_data": ["ml/pbp/g0001.json"],
-    }
-    objects = [*half, *(held(key) for names in junk.values() for key in names)]
-    workshop.lay_out(project, objects, events=season(), as_of=AS_OF)
-
-    document, with_junk = workshop.cover(project)
-
-    assert with_junk == rows
-    assert {name: document["totals"][name] for name in junk} == {name: len(names) for name, names in junk.items()}
-    assert {name: document[name] for name in ("unexpected", "unclassified")} == {
-        name: sorted(junk[name]) for name in ("unexpected", "unclassified")
-    }
-    without = {name: clean["totals"][name] for name in clean["totals"].keys() - junk - {"objects", "bytes"}}
-    assert {name: document["totals"][name] for name in without} == without
-    assert (document["sources"], document["cells"]) == (clean["sources"], clean["cells"])
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_states_sum_up_at_every_level_by_one_formula(workshop: "Workshop", project: Project, seed: int):
-    document, rows = cover_something(workshop, project, seed)
-    levels = {
-        "cells": ("source", "data_type", "season"),
-        "data_types": ("source", "data_type"),
-        "sources": ("source",),
-    }
-    for level, by in levels.items():
-        told = {tuple(entry[name] for name in by): entry for entry in document[level]}
-        assert len(told) == len(document[level])
-        for place, entry in told.items():
-            assert_adds_up(entry, [row for row in rows if tuple(row[name] for name in by) == place])
-        assert {tuple(row[name] for name in by) for row in rows} <= told.keys()
-    assert_adds_up(document["totals"], rows)
-    assert document["totals"]["doubled"] == sum(max(row["copies"] - 1, 0) for row in rows)
-    counted = ("unexpected", "unlisted", "non_data", "unclassified", "doubled")
-    satisfying = sum(row["found_key"] is not None for row in rows)
-    assert document["totals"]["objects"] == satisfying + sum(document["totals"][name] for name in counted)
-
-
-def assert_adds_up(entry: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    counted = Counter(row["state"] for row in rows)
-    due = sum(counted[state] for state in ("present", "stale", "damaged", "missing", "unknown"))
-    assert {state: entry[state] for state in STATES} == {state: counted[state] for state in STATES}
-    assert (entry["expected"], entry["due"]) == (len(rows), due)
-    assert entry["completeness_pct"] == (100 * counted["present"] / due if due else 100.0)
-    assert 0 <= entry["completeness_pct"] <= 100
-
-
-def cover_something(workshop: "Workshop", project: Project, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    lay_out_something(workshop, project, seed)
-    return workshop.cover(project)
-
-
-def lay_out_something(workshop: "Workshop", project: Project, seed: int, *, shuffle: int = 0) -> None:
-    """Lay out a lake that has something of every state, its tables in an order of their own."""
-    chance = random.Random(seed)
-    objects = [held(found.key, chance.choice([99, 100]), etag=str(seed)) for found in everything()]
-    objects += [held(f"{place}/g{n:04d}.json", age=timedelta(days=90)) for place in ("old", "box") for n in (2, 5, 9, 77)]
-    objects += [held(key) for key in ("ml/a", "junk/a", "players/smith01.json", "totals/1999-00.json")]
-    kept = {found.key: found for found in chance.sample(objects, len(objects) * 2 // 3)}
-    events = [*season(), event("g0009", event_at=AS_OF - GRACE + TICK), event("g0010", event_at=NOW)]
-    events += [event(None, "2021-22", season_type=kind, basis="estimate") for kind in ("regular", "playoffs") * 40]
-    mixed = random.Random(shuffle)
-    workshop.lay_out(
-        project,
-        mixed.sample(list(kept.values()), len(kept)),
-        events=mixed.sample(events, len(events)),
-        verdicts={("pbp/g0003.json", str(seed)): "HTML where JSON was due"},
-        as_of=AS_OF,
-    )
-
-
-def test_equal_input_gives_the_same_bytes_in_whatever_order_it_comes(workshop: "Workshop", project: Project):
-    written = []
-    for shuffle in (0, 0, 1, 2):
-        lay_out_something(workshop, project, 7, shuffle=shuffle)
-        workshop.cover(project)
-        written.append([project.state.store.get(f"{COVERAGE}.{suffix}") for suffix in ("json", "parquet")])
-    assert written == [written[0]] * 4
-
-
-def test_a_moving_clock_changes_the_time_of_writing_alone(workshop: "Workshop"):
-    moments = iter([NOW, NOW + TICK])
-    project = workshop.project(CONTRACT, now=lambda: next(moments))
-    lay_out_something(workshop, project, 7)
-    (first, rows), (second, same_rows) = workshop.cover(project), workshop.cover(project)
-    assert (first["generated_at"], second["generated_at"]) == (NOW.isoformat(), (NOW + TICK).isoformat())
-    assert second | {"generated_at": first["generated_at"]} == first
-    assert rows == same_rows
 
 
 def test_an_absent_key_is_missing_only_once_the_inventory_must_show_it(workshop: "Workshop", project: Project):
@@ -318,6 +131,7 @@ def test_a_verdict_is_about_one_version_of_an_object(workshop: "Workshop", proje
     verdicts = {
         ("awards/mvp.json", "bad"): "HTML where JSON was due",
         ("awards/mvp.json", "new"): None,
+        ("awards/mvp.json", "new", NOW - timedelta(days=900)): "HTML where JSON was due",
         ("awards/roy.json", "bad"): "HTML where JSON was due",
         ("awards/roy.json", "older"): None,
         ("awards/gone.json", "bad"): "HTML where JSON was due",
@@ -330,7 +144,7 @@ def test_a_verdict_is_about_one_version_of_an_object(workshop: "Workshop", proje
 
 def test_any_good_copy_satisfies_a_key_and_the_first_place_comes_first(workshop: "Workshop", project: Project):
     good, cut, early = {"size": 500}, {"size": 5}, {"age": timedelta(days=90)}
-    copies = {
+    copies: dict[str, tuple[Any, ...]] = {
         "g0001": (good, good, ("present", "pbp", 2)),
         "g0002": (cut, good, ("present", "old", 2)),
         "g0003": (early, good, ("present", "old", 2)),
@@ -364,48 +178,52 @@ def test_what_an_object_is_stands_beside_the_key_it_satisfies(workshop: "Worksho
     _, rows = workshop.cover(project)
     (row,) = [row for row in rows if row["found_key"]]
     assert (row["key"], row["found_key"]) == ("pbp/g0001.json", "old/g0001.json")
-    assert (row["size"], row["etag"], row["last_modified"]) == (777, "v9", AS_OF - timedelta(days=3))
+    assert (row["size"], row["etag"], row["last_modified"]) == (777, None, AS_OF - timedelta(days=3))
     assert (row["due_at"] - row["event_at"], row["basis"], row["season_type"]) == (GRACE, "schedule", "regular")
 
 
-def test_cells_say_on_what_they_rest_and_how_old_they_are(workshop: "Workshop", project: Project):
-    events = [event("g0001", "2021-22"), event("g0002", "2022-23", basis="estimate"), event("g0003", "2022-23")]
-    workshop.lay_out(project, events=events, as_of=AS_OF)
-    document, _ = workshop.cover(project)
-    cells = {(cell["data_type"], cell["season"]): (cell["basis"], cell["age_class"]) for cell in document["cells"]}
-    assert {key: cells[key] for key in cells if key[0] in {"pbp", "totals", "awards"}} == {
-        ("pbp", "2021-22"): ("schedule", "history"),
-        ("pbp", "2022-23"): ("estimate", "previous"),
-        ("pbp", "2023-24"): ("schedule", "current"),
-        ("totals", "2021-22"): ("contract", "history"),
-        ("totals", "2022-23"): ("contract", "previous"),
-        ("totals", "2023-24"): ("contract", "current"),
-        ("awards", "all"): ("contract", "whole"),
+def test_the_version_to_replace_is_that_under_the_key_itself_whatever_satisfies_it(
+    workshop: "Workshop", project: Project
+):
+    too_early = event().event_at - TICK
+    bad = StoredObject("pbp/g0001.json", 5, "v1", AS_OF - timedelta(days=3))
+    better = StoredObject("old/g0001.json", 777, "v2", too_early)
+    workshop.lay_out(project, [bad, better], events=[event()], as_of=AS_OF)
+    _, rows = workshop.cover(project)
+    (row,) = [row for row in rows if row["found_key"]]
+    assert (row["state"], row["found_key"], row["etag"]) == ("stale", "old/g0001.json", "v1")
+
+
+def test_a_closed_season_does_not_mend_what_was_written_too_early(workshop: "Workshop", project: Project):
+    over = datetime(2022, 1, 15, 5, tzinfo=UTC)
+    cases = {
+        "g0001": (timedelta(hours=-1), "stale"),
+        "g0002": (timedelta(days=-2), "stale"),
+        "g0003": (timedelta(days=-2) - TICK, "present"),
+        "g0004": (timedelta(), "present"),
+        "g0005": (timedelta(days=900), "present"),
     }
-
-
-def test_objects_of_an_estimated_season_are_not_called_unexpected(workshop: "Workshop", project: Project):
-    events = [event("g0001", "2021-22", basis="estimate"), event("g0002", "2022-23")]
-    objects = [held("box/g0001.json"), held("box/g0077.json"), held("totals/1999-00.json")]
+    events = [event(name, "2021-22", event_at=over) for name in cases]
+    objects = [replace(held(f"pbp/{name}.json"), last_modified=over + written) for name, (written, _) in cases.items()]
     workshop.lay_out(project, objects, events=events, as_of=AS_OF)
+    _, rows = workshop.cover(project)
+    assert states(rows, "pbp") == {name: state for name, (_, state) in cases.items()}
+
+
+def test_every_object_that_satisfies_no_key_is_named_with_what_it_is(workshop: "Workshop", project: Project):
+    doubled = [held("pbp/g0001.json"), held("old/g0001.json")]
+    unexpected = [held(f"pbp/g{number:04d}.json") for number in range(100, 125)]
+    workshop.lay_out(project, [*doubled, *unexpected, held("junk")], events=[event()], as_of=AS_OF)
     document, _ = workshop.cover(project)
-    assert (document["totals"]["unlisted"], document["totals"]["unexpected"]) == (1, 1)
-    assert document["unexpected"] == ["totals/1999-00.json"]
-
-
-def test_data_sets_that_nobody_can_enumerate_are_named(workshop: "Workshop", project: Project):
-    workshop.lay_out(project, as_of=AS_OF)
-    document, _ = workshop.cover(project)
-    assert document["not_enumerable"] == ["almanac/players"]
-
-
-def test_only_the_first_of_many_unexpected_keys_are_named_but_all_are_counted(workshop: "Workshop", project: Project):
-    objects = [held(f"junk/{number:03d}") for number in range(50)] + [held(f"pbp/g{n:04d}.json") for n in range(30)]
-    workshop.lay_out(project, objects, as_of=AS_OF)
-    document, _ = workshop.cover(project)
-    assert (document["totals"]["unclassified"], document["totals"]["unexpected"]) == (50, 30)
-    assert document["unclassified"] == [f"junk/{number:03d}" for number in range(20)]
-    assert document["unexpected"] == [f"pbp/g{number:04d}.json" for number in range(20)]
+    others = project.state.read_table(OTHER_OBJECTS).to_pylist()
+    assert {row["key"]: row["standing"] for row in others} == {
+        "old/g0001.json": "doubled",
+        "junk": "unclassified",
+        **{found.key: "unexpected" for found in unexpected},
+    }
+    assert document["doubled"] == ["old/g0001.json"]
+    assert document["unexpected"] == sorted(found.key for found in unexpected)[:20]
+    assert (document["totals"]["unexpected"], document["totals"]["unclassified"]) == (25, 1)
 
 
 def test_two_rows_that_expect_one_key_are_refused_by_its_name(workshop: "Workshop", project: Project):
@@ -421,14 +239,3 @@ def test_without_an_inventory_the_remedy_is_named(workshop: "Workshop", project:
     project.state.store.delete(f"{name}.parquet")
     with pytest.raises(LakeError, match="adce reconcile"):
         workshop.cover(project)
-
-
-def test_a_contract_that_can_enumerate_nothing_is_covered_by_nothing(workshop: "Workshop"):
-    head, _, tail = CONTRACT.partition("  official:")
-    text = head + tail[tail.index("  almanac:") :].replace("      awards:", "      players2:").replace("[award]", "[player]")
-    text = text.replace("awards/{award}", "a/{player}").replace("documents", "d")
-    project = workshop.project(text, now=NOW)
-    workshop.lay_out(project, [held("players/smith01.json"), held("junk")], as_of=AS_OF)
-    document, rows = workshop.cover(project)
-    assert rows == document["cells"] == document["sources"] == []
-    assert (document["totals"]["completeness_pct"], document["totals"]["unlisted"]) == (100.0, 1)

@@ -185,17 +185,12 @@ def test_a_gap_says_the_numbers_of_its_cell(loop: "Loop") -> None:
     )
 
 
-def test_the_object_to_replace_is_the_one_under_the_key_itself(loop: "Loop") -> None:
+def test_the_version_to_replace_is_handed_on(loop: "Loop") -> None:
     stale = loop.row(state="stale", etag="v1")
-    elsewhere = replace(stale, entity="2", key="pbp/2.json", found_key="espn_play_by_play/2.json", etag="v2")
-    state = loop.state([stale, elsewhere, loop.row(entity="3")])
+    state = loop.state([stale, loop.row(entity="3")])
     loop.find(state)
     rows = state.read_table(GAP_KEYS).to_pylist()
-    assert {row["key"]: row["etag"] for row in rows} == {
-        stale.key: "v1",
-        "pbp/2.json": None,
-        "play_by_play/2024-25/3.json": None,
-    }
+    assert {row["key"]: row["etag"] for row in rows} == {stale.key: "v1", "play_by_play/2024-25/3.json": None}
 
 
 def test_a_gap_found_again_keeps_its_id_and_the_time_it_was_first_detected(loop: "Loop") -> None:

@@ -31,7 +31,11 @@ ids:
     seasons: [{match: '\d{2}(?P<start_year>\d{2})\d{2}', pivot: 46}]
   opaque: {pattern: 'g\d+'}
 schedules:
-  games: {league: hoops, id: opaque, unique_by: [date, home, away], documents: [{data_set: official/schedule, format: games_table}]}
+  games:
+    league: hoops
+    id: opaque
+    unique_by: [date, home, away]
+    documents: [{data_set: official/schedule, format: games_table}]
   numbered: {league: hoops, id: spelled}
 dimensions:
   half: {values: [first, second]}
@@ -46,7 +50,7 @@ sources:
       schedule: {description: d, templates: ['schedule/{season}.csv'], min_bytes: 1}
       pbp: {description: d, for_each: [game], templates: ['pbp/{game_id}.json'], min_bytes: 1}
       box: {description: d, for_each: [game], templates: ['box/{season}/{game_id}.json'], min_bytes: 1}
-      halves: {description: d, for_each: [game, half], templates: ['half/{game_id}/{half}.json'], min_bytes: 1}
+      halves: {description: d, for_each: [game, half], templates: ['half/{season}/{game_id}/{half}.json'], min_bytes: 1}
   archive:
     description: d
     league: hoops
@@ -81,11 +85,22 @@ def events(project: Project, schedule: str, season: str) -> list[tuple[str | Non
 
 
 def test_every_object_is_said_to_be_what_its_key_says(project: Project):
-    put(project, {"pbp/g1.json": "{}", "box/2021-22/g7.json": "[1]", "ml/model.bin": "x", "junk": "", "schedule/2023-24.csv": SCHEDULED})
+    put(
+        project,
+        {
+            "pbp/g1.json": "{}",
+            "box/2021-22/g7.json": "[1]",
+            "ml/model.bin": "x",
+            "junk": "",
+            "schedule/2023-24.csv": SCHEDULED,
+        },
+    )
     document = inventory.take(project).document
     rows = table(project)
     assert list(rows) == sorted(rows)
-    told = {key: (row["kind"], row["source"], row["data_type"], row["season"], row["entity"]) for key, row in rows.items()}
+    told = {
+        key: (row["kind"], row["source"], row["data_type"], row["season"], row["entity"]) for key, row in rows.items()
+    }
     assert told == {
         "box/2021-22/g7.json": ("data", "official", "box", "2021-22", "g7"),
         "junk": ("unclassified", None, None, None, ""),
@@ -126,7 +141,14 @@ def test_an_empty_lake_is_an_inventory_of_nothing(workshop: "Workshop", project:
 
 
 def test_hostile_keys_are_counted_and_named(project: Project):
-    keys = ["pbp/g1.json\n", "pbp/g1.json' OR 1=1", "pbp/\u202egnp.json", "pbp/g\u0661.json", "box/2021-23/g1.json", "é" * 90]
+    keys = [
+        "pbp/g1.json\n",
+        "pbp/g1.json' OR 1=1",
+        "pbp/\u202egnp.json",
+        "pbp/g\u0661.json",
+        "box/2021-23/g1.json",
+        "é" * 90,
+    ]
     document = inventory.take(put(project, dict.fromkeys(keys, "x"))).document
     assert document["unclassified_keys"] == sorted(keys)
     assert [row["season"] for row in table(project).values()] == [None] * len(keys)
@@ -159,8 +181,9 @@ def test_a_failed_listing_is_not_an_empty_lake(project: Project, listed: int | N
     names = [f"{INVENTORY}.json", *(f"{name}.parquet" for name in (INVENTORY, SCHEDULE, SCHEDULE_DOCUMENTS, VERDICTS))]
     before = {name: project.state.store.get(name) for name in names}
     put(project, {"pbp/g3.json": "{}"})
+    failing: Any = FailingLake(project.lake, listed)
     with pytest.raises(LakeError, match="could not be read"):
-        inventory.take(replace(project, lake=FailingLake(project.lake, listed)))
+        inventory.take(replace(project, lake=failing))
     assert {name: project.state.store.get(name) for name in names} == before
 
 
@@ -171,7 +194,10 @@ def test_a_lake_that_is_not_there_is_no_empty_lake(project: Project):
 
 
 def test_taking_the_inventory_twice_writes_the_same_bytes(project: Project):
-    put(project, {"pbp/g1.json": "{}", "pbp/g2.json": "<html>", "schedule/2023-24.csv": SCHEDULED, "schedule/2022-23.csv": "x"})
+    put(
+        project,
+        {"pbp/g1.json": "{}", "pbp/g2.json": "<html>", "schedule/2023-24.csv": SCHEDULED, "schedule/2022-23.csv": "x"},
+    )
     names = [f"{INVENTORY}.json", *(f"{name}.parquet" for name in (INVENTORY, SCHEDULE, SCHEDULE_DOCUMENTS, VERDICTS))]
     written = []
     for _ in range(2):
@@ -215,14 +241,18 @@ def test_without_a_report_the_way_out_is_named(project: Project):
 def test_what_became_due_since_the_report_is_unknown_not_missing(workshop: "Workshop", project: Project):
     games = HEADER + "".join(
         f"g{number},2023,regular,{at:%Y-%m-%d},{at:%Y-%m-%dT%H:%M:%SZ},final,A{number},B\n"
-        for number, at in enumerate((REPORTED - timedelta(days=3), REPORTED - timedelta(hours=10), NOW - timedelta(hours=4)))
+        for number, at in enumerate(
+            (REPORTED - timedelta(days=3), REPORTED - timedelta(hours=10), NOW - timedelta(hours=4))
+        )
     )
     put(project, {"schedule/2023-24.csv": games}, written=NOW)
     listed = next(project.lake.list())
     report(project, listed)
     inventory.take(project, mode="aws")
     _, rows = workshop.cover(project)
-    assert {row["entity"]: row["state"] for row in rows if row["data_type"] == "pbp" and row["season"] == "2023-24"} == {
+    assert {
+        row["entity"]: row["state"] for row in rows if row["data_type"] == "pbp" and row["season"] == "2023-24"
+    } == {
         "g0": "missing",
         "g1": "unknown",
         "g2": "not_due",
@@ -237,7 +267,7 @@ def test_the_ids_that_the_lake_holds_are_those_of_the_season_their_keys_tell(pro
             "box/2021-22/g4.json": "{}",
             "box/2022-23/g9.json": "{}",
             "pbp/g9.json": "{}",
-            "half/g6/first.json": "{}",
+            "half/2022-23/g6/first.json": "{}",
             "archive/2021-22/002107.json": "{}",
         },
     )
@@ -284,7 +314,10 @@ def test_a_schedule_that_cannot_be_read_is_a_damaged_object(workshop: "Workshop"
 
 
 def test_objects_that_are_not_what_their_keys_say_are_damaged(workshop: "Workshop", project: Project):
-    put(project, {"schedule/2023-24.csv": SCHEDULED, "pbp/g1.json": "<html>", "box/2023-24/g1.json": "{}", "ml/a.json": "<"})
+    put(
+        project,
+        {"schedule/2023-24.csv": SCHEDULED, "pbp/g1.json": "<html>", "box/2023-24/g1.json": "{}", "ml/a.json": "<"},
+    )
     document = inventory.take(project).document
     _, rows = workshop.cover(project)
     assert {row["found_key"]: row["state"] for row in rows if row["found_key"]} == {

@@ -89,8 +89,8 @@ class Watched:
         return getattr(self.lake, name)
 
 
-def watched(project: Project) -> tuple[Project, Watched]:
-    watch = Watched(project.lake)
+def watched(project: Project) -> tuple[Project, Any]:
+    watch: Any = Watched(project.lake)
     return replace(project, lake=watch), watch
 
 

@@ -334,8 +334,8 @@ def test_a_cell_collected_anew_collects_everything_that_is_due(loop: "Loop") -> 
     assert [row.entity for row in found] == ["damaged", "missing", "present", "stale", "unknown", "undated"]
 
 
-def test_an_object_in_an_older_place_is_not_the_one_to_be_replaced(loop: "Loop") -> None:
+def test_the_version_to_replace_goes_with_the_key(loop: "Loop") -> None:
     row = loop.row(state="stale", key="pbp/1.json", found_key="espn_play_by_play/1.json", etag="v1")
     state, queue = planned(loop, [row])
-    assert [entry.etag for entry in tasks.task_keys(state, [queue["tasks"][0]["id"]])] == [None]
-    assert [entry.etag for entry in tasks.open_keys(state, "espn", "play_by_play", "2024-25")] == [None]
+    assert [entry.etag for entry in tasks.task_keys(state, [queue["tasks"][0]["id"]])] == ["v1"]
+    assert [entry.etag for entry in tasks.open_keys(state, "espn", "play_by_play", "2024-25")] == ["v1"]
