@@ -96,7 +96,7 @@ def test_gaps_can_be_chosen(reconciled: "Installation", chosen: list[str], data_
         (["collect"], ["--source", "epsn"], "--source: the last reconciliation knows no source `epsn`", "espn"),
         (["tasks"], ["--season", "2023"], "--season: `2023` is not a season; valid: two years in a row", "2023-24"),
         (["gaps"], ["--season", "2024-26"], "--season: `2024-26` is not a season", "2024-25"),
-        (["gaps"], ["--season", "2022-23"], "--season: the last reconciliation knows no season `2022-23`", "2023-24"),
+        (["gaps"], ["--season", "2025-26"], "--season: the last reconciliation knows no season `2025-26`", "2024-25"),
         (["coverage"], ["--season", "all"], "--season: the last reconciliation knows no season `all`", None),
         (["coverage"], ["--data-type", "player"], "--data-type: the last reconciliation knows no data type", "players"),
         (

@@ -185,7 +185,7 @@ def test_what_an_object_is_stands_beside_the_key_it_satisfies(workshop: "Worksho
 def test_the_version_to_replace_is_that_under_the_key_itself_whatever_satisfies_it(
     workshop: "Workshop", project: Project
 ):
-    too_early = event().event_at - TICK
+    too_early = datetime(2023, 11, 30, tzinfo=UTC)
     bad = StoredObject("pbp/g0001.json", 5, "v1", AS_OF - timedelta(days=3))
     better = StoredObject("old/g0001.json", 777, "v2", too_early)
     workshop.lay_out(project, [bad, better], events=[event()], as_of=AS_OF)
@@ -224,6 +224,15 @@ def test_every_object_that_satisfies_no_key_is_named_with_what_it_is(workshop: "
     assert document["doubled"] == ["old/g0001.json"]
     assert document["unexpected"] == sorted(found.key for found in unexpected)[:20]
     assert (document["totals"]["unexpected"], document["totals"]["unclassified"]) == (25, 1)
+
+
+def test_an_estimated_event_has_no_moment_before_which_a_document_is_too_early(workshop: "Workshop", project: Project):
+    ended = datetime(2022, 10, 1, tzinfo=UTC)
+    estimated = event("g0001", "2021-22", event_at=ended, confirmed_at=None, basis="estimate")
+    found = StoredObject("pbp/g0001.json", 500, "e", ended - timedelta(hours=1))
+    workshop.lay_out(project, [found], events=[estimated], as_of=AS_OF)
+    _, rows = workshop.cover(project)
+    assert states(rows, "pbp") == {"g0001": "present"}
 
 
 def test_two_rows_that_expect_one_key_are_refused_by_its_name(workshop: "Workshop", project: Project):

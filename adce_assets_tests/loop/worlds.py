@@ -80,4 +80,5 @@ def _write_too_early(world: World, chance: random.Random) -> None:
     written |= {game["game_id"]: world.as_of - timedelta(days=2) for game in to_come if game["type"] == "regular"}
     for game_id, moment in written.items():
         key = f"pbp/{game_id}.json"
+        world.objects.pop(f"old_pbp/2022/{game_id}.json", None)
         world.objects[key] = StoredObject(key, 500, f"e{len(world.objects)}", moment)
