@@ -176,7 +176,8 @@ class DataType(Declared):
 
     ``changes`` says how long the source may still alter a document: ``until_final`` (an event's document, until the
     event is over), ``within_season`` (until its season is over), ``always``. ``due`` says from when a document of a
-    whole season is expected; a document of a date or an event is due ``grace_hours`` after it.
+    whole season is expected; a document of a date or an event is due ``grace_hours`` after it is over (a date is over
+    at noon UTC of the day after).
     """
 
     description: str
@@ -191,8 +192,8 @@ class DataType(Declared):
     required: bool = True
     changes: Literal["until_final", "within_season", "always"] = "within_season"
     due: Literal["season_start", "season_end"] = "season_start"
-    freshness_days: Annotated[float, Field(gt=0)] = 7.0
-    grace_hours: Annotated[float, Field(ge=0)] = 12.0
+    freshness_days: Annotated[float, Field(gt=0, le=36_525)] = 7.0
+    grace_hours: Annotated[float, Field(ge=0, le=876_600)] = 12.0
     completeness_threshold: Annotated[float, Field(ge=0, le=1)] = 0.95
     min_bytes: Annotated[int, Field(ge=0)] = 100
     minutes_per_file: Annotated[float, Field(gt=0)] = 0.05
