@@ -8,6 +8,9 @@ from adce_assets.cli.output import Column, talk, write_json, write_table
 
 STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
 NAMES = ("source", "data_type", "season")
+OTHERS = ("unexpected", "unclassified", "doubled", "unlisted")
+"""What objects that satisfy no expected key may be."""
+SHOWN = 3
 
 
 @click.command(
@@ -31,7 +34,7 @@ def command(source: str | None, season: str | None, data_type: str | None, *, as
     level = "cells" if season or data_type else "data_types" if source else "sources"
     rows = options.chosen(document[level], source=source, season=season, data_type=data_type)
     if as_json:
-        told = {name: document[name] for name in ("generated_at", "as_of", "totals", "unexpected", "unclassified")}
+        told = {name: document[name] for name in ("generated_at", "as_of", "totals", *OTHERS)}
         write_json({"schema": 1, **told, "level": level, level: rows})
         return
     names = [name for name in NAMES if rows and name in rows[0]]
@@ -44,3 +47,10 @@ def command(source: str | None, season: str | None, data_type: str | None, *, as
         f"{totals['unexpected']:,} unexpected, {totals['unlisted']:,} of unknown schedule, "
         f"{totals['non_data']:,} not data, {totals['unclassified']:,} unclassified"
     )
+    for standing in OTHERS[:2]:
+        keys, count = document[standing][:SHOWN], totals[standing]
+        more = f" and {count - len(keys):,} more" if count > len(keys) else ""
+        if keys:
+            talk(f"{standing}: {', '.join(map(repr, keys))}{more}")
+    if sum(totals[standing] for standing in OTHERS):
+        talk("all of them stand in `cache/other_objects.parquet` of the state")

@@ -50,14 +50,12 @@ def refresh(project: Project, data: "pa.Table", faults: Mapping[Identity, str], 
 
 
 def _remembered(project: Project) -> "pa.Table":
-    """Read the looks of earlier runs."""
+    """Recall the looks of earlier runs; what cannot be recalled is looked at again."""
     import pyarrow.compute as pc
 
     nothing = _table("look", {})
-    table = project.state.read_table(VERDICTS) if project.state.has(VERDICTS) else nothing
-    if not set(nothing.column_names) <= set(table.column_names):
-        return nothing  # written by another version of ADCE
-    return table.select(nothing.column_names).filter(pc.is_valid(table["look"]))
+    table = project.state.recall(VERDICTS, nothing.column_names)
+    return nothing if table is None else table.filter(pc.is_valid(table["look"]))
 
 
 def _look_at(project: Project, objects: "pa.Table", progress: Progress) -> "pa.Table":

@@ -7,11 +7,9 @@ complete may raise it, up to the ceiling of its age class. Which gap is worked o
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adce_assets.contract.loading import Contract
@@ -25,6 +23,7 @@ from adce_assets.tables import engine
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import pyarrow as pa
 
 GAP_KEY_COLUMNS = (
     "gap_id",
@@ -124,9 +123,9 @@ def find(project: Project) -> GapSummary:
     limits, config = project.settings.reconciliation.engine, project.settings.reconciliation.gap_detection
     coverage = state.read_json(COVERAGE)
     cells = _cells(state, coverage, project.contract, config.completeness_thresholds)
-    with state.local(COVERAGE) as path, _found_before(state) as earlier, engine(**limits.model_dump()) as backend:
-        joined = _keys(backend.read_parquet(path), _cell_table(cells.values()), config, now)
-        joined = _dated(joined, backend.read_parquet(earlier) if earlier else None, now)
+    earlier = state.recall(GAP_KEYS, ("key", "detected_at"))
+    with state.local(COVERAGE) as path, engine(**limits.model_dump()) as backend:
+        joined = _dated(_keys(backend.read_parquet(path), _cell_table(cells.values()), config, now), earlier, now)
         keys = backend.create_table("gap_keys", joined, temp=True)
         counted = _counted(keys).to_pyarrow().to_pylist()
         open_keys = sum(coverage["totals"][name] for name in OPEN_STATES)
@@ -239,14 +238,15 @@ def _keys(rows: "ir.Table", cells: "ir.Table", config: GapDetection, now: dateti
     return table.mutate(gap_id=_gap_id(table))
 
 
-def _dated(keys: "ir.Table", earlier: "ir.Table | None", now: datetime) -> "ir.Table":
+def _dated(keys: "ir.Table", earlier: "pa.Table | None", now: datetime) -> "ir.Table":
     """Add when each key was first found open; a clock that was set back never makes a key younger."""
     import ibis
 
     moment = ibis.literal(now, "timestamp('UTC', 6)")
     if earlier is None:
         return keys.mutate(detected_at=moment)
-    keys = keys.left_join(earlier.select("key", first_found="detected_at"), "key").drop("key_right")
+    before = ibis.memtable(earlier).select("key", first_found="detected_at")
+    keys = keys.left_join(before, "key").drop("key_right")
     return keys.mutate(detected_at=ibis.least(ibis.coalesce(keys.first_found, moment), moment))
 
 
@@ -321,16 +321,6 @@ def _are(count: int) -> str:
 
 def _season(row: Mapping[str, Any]) -> str:
     return "all time" if row["season"] == WHOLE_HISTORY else row["season"]
-
-
-@contextmanager
-def _found_before(state: State) -> Iterator[Path | None]:
-    """Lend the keys that were open in the run before, None when there was none."""
-    if not state.has(GAP_KEYS):
-        yield None
-        return
-    with state.local(GAP_KEYS) as path:
-        yield path
 
 
 def _document(gaps: list[Gap], as_of: str, now: datetime) -> dict[str, Any]:

@@ -58,7 +58,8 @@ class Reading:
 
 def refresh(project: Project, objects: "pa.Table", progress: Progress) -> list[Reading]:
     """Read the schedule documents among ``objects`` that are new, keep the others, and remember all of them."""
-    remembered = {reading.version: reading for reading in _remembered(project)}
+    recalled = _remembered(project)
+    remembered = {reading.version: reading for reading in recalled or ()}
     wanted = dict(_wanted(project, objects))
     readings = {version: remembered[version] for version in wanted if version in remembered}
     fresh = [(version, size) for version, size in wanted.items() if version not in remembered]
@@ -69,7 +70,7 @@ def refresh(project: Project, objects: "pa.Table", progress: Progress) -> list[R
                 readings[reading.version] = reading
             progress("schedules", done, len(fresh))
     ordered = [readings[version] for version in sorted(readings)]
-    if readings.keys() != remembered.keys() or not project.state.has(SCHEDULE_DOCUMENTS):
+    if recalled is None or readings.keys() != remembered.keys():
         project.state.write_table(SCHEDULE_DOCUMENTS, _table(ordered))
     return ordered
 
@@ -130,12 +131,11 @@ def _table(readings: list[Reading]) -> "pa.Table":
     return pa.table({name: pa.array(values, kinds.get(name, text)) for name, values in columns.items()})
 
 
-def _remembered(project: Project) -> list[Reading]:
-    if not project.state.has(SCHEDULE_DOCUMENTS):
-        return []
-    table = project.state.read_table(SCHEDULE_DOCUMENTS)
-    if not {*VERSION_FIELDS, "fault", *GAME_FIELDS} <= set(table.column_names):
-        return []  # written by another version of ADCE
+def _remembered(project: Project) -> list[Reading] | None:
+    """Recall the readings of earlier runs, None when nothing can be recalled: then all documents are read again."""
+    table = project.state.recall(SCHEDULE_DOCUMENTS, (*VERSION_FIELDS, "fault", *GAME_FIELDS))
+    if table is None:
+        return None
     versions = zip(*(table[name].to_pylist() for name in (*VERSION_FIELDS, "fault")), strict=True)
     told = table.select(GAME_FIELDS).to_pylist()
     readings = []

@@ -117,10 +117,6 @@ class State:
             logger.warning("forgotten, and made anew: %s/%s.parquet: %s", self.store.url, name, error)
             return None
 
-    def has(self, name: str) -> bool:
-        """Tell whether ``name.parquet`` is there."""
-        return self.store.head(f"{name}.parquet") is not None
-
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         """Lend ``name.parquet`` as a file of this machine for the length of the block.

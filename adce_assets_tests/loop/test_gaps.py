@@ -1,7 +1,7 @@
 """Which open keys are gaps, how urgent they are, and what is remembered of them."""
 
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 

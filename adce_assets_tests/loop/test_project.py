@@ -16,7 +16,7 @@ from adce_assets.settings import ReconciliationConfig, load_settings
 def test_the_folder_of_the_state_is_made_and_that_of_the_lake_is_not(tmp_path: Path) -> None:
     urls = {"ADCE_LAKE": (tmp_path / "lake").as_uri(), "ADCE_STATE": (tmp_path / "new" / "state").as_uri()}
     project = open_project(load_settings(urls))
-    assert not project.state.has(INVENTORY)
+    assert project.state.store.head(f"{INVENTORY}.json") is None
     with pytest.raises(LakeError, match="lake"):
         list(project.lake.list())
     assert not (tmp_path / "lake").exists()
