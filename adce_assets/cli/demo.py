@@ -75,6 +75,10 @@ def run(ctx: click.Context, lake: "LakeKind", folder: Path) -> None:
     click.echo(f"The loop closed as planned, in {time.monotonic() - began:.0f} s.")
 
 
+WORKSPACE = Path(__file__).resolve().parents[2] / "workspace.yaml"
+"""Names the code location as everywhere else, so that links and pictures of its pages hold."""
+
+
 @command.command("ui", epilog="Example: `adce demo ui --folder demo` opens the UI on the demo that was run before.")
 @folder_option
 @click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True, help="Where the UI listens.")
@@ -88,7 +92,7 @@ def ui(folder: Path, port: int) -> None:
     with stage.opened(opened) as variables:
         click.echo(f"Dagster's UI will be at http://127.0.0.1:{port} in a few seconds; Ctrl-C ends it.", err=True)
         quiet = {"PYTHONWARNINGS": "ignore"}
-        arguments = ("dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-m", "adce_assets.definitions")
+        arguments = ("dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-w", str(WORKSPACE))
         process = subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
             [sys.executable, "-m", *arguments], env=environment_for_child(variables | quiet), cwd=opened.folder
         )
