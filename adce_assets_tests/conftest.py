@@ -4,7 +4,8 @@ What a test wants the loop to find is either laid out directly, as the tables th
 the lake as real files.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,3 +105,16 @@ class Workshop:
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """Lend a maker of small projects."""
     return Workshop(lambda: tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """Lend the address of an S3 server that keeps everything in memory; each test has buckets of its own."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()

@@ -6,6 +6,7 @@ The coverage asset reports it where it has changed, a few in a run, because each
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -51,15 +52,7 @@ def fresh_check(contract: Contract) -> dg.AssetChecksDefinition:
     def open_seasons(context: dg.AssetCheckExecutionContext, project: ProjectResource) -> Iterator[dg.AssetCheckResult]:
         cells = open_cells(project.open(contract).state.read_json(COVERAGE))
         for key in sorted(context.selected_asset_check_keys):
-            verdict = _fresh(cells, key)
-            yield dg.AssetCheckResult(
-                asset_key=key.asset_key,
-                check_name=key.name,
-                passed=verdict.passed,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=verdict.description,
-                metadata=verdict.numbers,
-            )
+            yield dg.AssetCheckResult(**_told(key, _fresh(cells, key)))
 
     return open_seasons
 
@@ -77,17 +70,20 @@ def report_open_seasons(instance: dg.DagsterInstance, contract: Contract, docume
     news = [(key, verdict) for key, verdict in verdicts if shown.get(key) != verdict.passed]
     news.sort(key=lambda entry: entry[1].passed)
     for key, verdict in news[:MOST_REPORTED]:
-        instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=key.asset_key,
-                check_name=key.name,
-                passed=verdict.passed,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=verdict.description,
-                metadata=verdict.numbers,
-            )
-        )
+        instance.report_runless_asset_event(dg.AssetCheckEvaluation(**_told(key, verdict)))
     return len(news[:MOST_REPORTED])
+
+
+def _told(key: dg.AssetCheckKey, verdict: Verdict) -> dict[str, Any]:
+    """Say a verdict as Dagster wants it, whether a run judged or a step reports; a season that lags is a warning."""
+    return {
+        "asset_key": key.asset_key,
+        "check_name": key.name,
+        "passed": verdict.passed,
+        "severity": dg.AssetCheckSeverity.WARN,
+        "description": verdict.description,
+        "metadata": verdict.numbers,
+    }
 
 
 def _shown(instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]) -> dict[dg.AssetCheckKey, bool]:

@@ -117,7 +117,7 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
         project.state.local(INVENTORY) as objects,
         project.state.local(SCHEDULE) as events,
         project.state.local(VERDICTS) as verdicts,
-        engine(memory_limit=limits.memory_limit, threads=limits.threads) as backend,
+        engine(**limits.model_dump()) as backend,
     ):
         tables = {name: backend.read_parquet(path) for name, path in (("o", objects), ("e", events), ("v", verdicts))}
         expected = backend.create_table("expected", relation(project.contract, tables["e"], at.now), temp=True)

@@ -12,7 +12,6 @@ from typing import Any
 import boto3
 import dagster as dg
 import pytest
-from moto.server import ThreadedMotoServer
 
 from adce_assets.defs.jobs import RECONCILIATION
 from adce_assets.defs.resources import ProjectResource
@@ -24,20 +23,10 @@ LAKE = "s3://lake/data"
 SEASON, NEXT = "2024-25", "2025-26"
 
 
-@pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An empty bucket that the standard AWS variables lead to."""
-    named = {"AWS_ENDPOINT_URL": s3_url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    named = {"AWS_ENDPOINT_URL": moto_url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     for name, value in {**named, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
     client = boto3.client("s3")

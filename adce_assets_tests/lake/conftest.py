@@ -8,7 +8,6 @@ optional.
 import gzip
 import hashlib
 import json
-import logging
 import os
 import socket
 import subprocess
@@ -26,7 +25,6 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from moto.server import ThreadedMotoServer
 
 from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.s3_connection import Connection
@@ -49,16 +47,6 @@ AWS = {
     "AWS_SHARED_CREDENTIALS_FILE": "/nowhere/credentials",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-
-
-@pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(scope="session")
