@@ -11,13 +11,14 @@
 | ``ADCE_DAGSTER_URL`` | the PostgreSQL that Dagster keeps its own records in (default: SQLite under ``DAGSTER_HOME``) |
 """
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -62,6 +63,14 @@ def check_memory(text: str) -> str:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(MB|GB|MiB|GiB)", text, re.ASCII)
     if found is None or not LEAST_MEMORY <= float(found[1]) * UNITS[found[2]] <= MOST_MEMORY:
         message = f"`{text}` is no limit to work within; valid: 64MB to 1000000GB, in MB, GB, MiB or GiB"
+        raise ValueError(message)
+    return text
+
+
+def check_master(text: str) -> str:
+    """Return where Spark is to run; raise ValueError for what Spark does not know."""
+    if not re.fullmatch(r"local\[(\d+|\*)\]|local-cluster\[\d+,\d+,\d+\]|yarn|(spark|k8s)://\S+", text, re.ASCII):
+        message = f"`{text}` is no place for Spark; valid: `local[2]`, `local[*]`, `yarn`, `spark://...` or `k8s://...`"
         raise ValueError(message)
     return text
 
@@ -115,11 +124,27 @@ class Scanning(Configured):
     """How the lake is scanned."""
 
     use_aws_inventory: bool = False
+    fallback_to_sample: bool = False
+    sample_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
+    cache_ttl_hours: Hours = 1.0
+    parallel_workers: Annotated[int, Field(ge=1, le=64)] = 8
+    prefixes: tuple[Annotated[str, AfterValidator(check_prefix)], ...] = ()
+    delta_requests: Annotated[int, Field(ge=0, le=100_000)] = 6
+    max_vanished_share: Share = 0.1
     inventory_prefix: Annotated[str, AfterValidator(check_prefix)] = "inventory-reports/"
     inventory_id: str | None = None
     max_age_hours: Hours = 50.0
     audit_objects_per_run: Count = 1_000
     read_workers: Annotated[int, Field(ge=1, le=64)] = 8
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Scanning":
+        ordered = sorted(self.prefixes)
+        for one, other in itertools.pairwise(ordered):
+            if other.startswith(one):
+                message = f"`{other}` lies within `{one}`; valid: prefixes that do not overlap"
+                raise ValueError(message)
+        return self
 
 
 class Thresholds(Configured):
@@ -168,6 +193,8 @@ class Engine(Configured):
 
     memory_limit: Annotated[str, AfterValidator(check_memory)] = "1GB"
     threads: Annotated[int, Field(ge=1, le=1_024)] = 2
+    backend: Literal["duckdb", "spark"] = "duckdb"
+    spark_master: Annotated[str, AfterValidator(check_master)] = "local[2]"
 
 
 class ReconciliationConfig(Configured):

@@ -1,14 +1,16 @@
-"""DuckDB behind Ibis: where tables of keys are computed, within a memory limit and with a folder to spill to.
+"""DuckDB or Spark behind Ibis: where tables of keys are computed, within a memory limit and with a folder to spill to.
 
 Relations are written as Ibis expressions, so that the engine under them can change; what is special to DuckDB stands
-in this module alone.
+in this module alone, what is special to Spark in `tables_spark`.
 """
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from adce_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -16,8 +18,29 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def engine(*, memory_limit: str = "1GB", threads: int = 2) -> Iterator["Backend"]:
-    """Open an in-memory DuckDB that spills to a temporary folder; both are gone at the end of the block."""
+def engine(
+    *,
+    memory_limit: str = "1GB",
+    threads: int = 2,
+    backend: Literal["duckdb", "spark"] = "duckdb",
+    spark_master: str = "local[2]",
+) -> Iterator["Backend"]:
+    """Open the engine that the settings name; its tables are gone at the end of the block.
+
+    Raises:
+        ConfigurationError: Spark is wanted, and is not installed or does not start.
+    """
+    if backend == "spark":
+        with _spark(memory_limit, spark_master) as opened:
+            yield opened
+    else:
+        with _duckdb(memory_limit, threads) as opened:
+            yield opened
+
+
+@contextmanager
+def _duckdb(memory_limit: str, threads: int) -> Iterator["Backend"]:
+    """Open an in-memory DuckDB that spills to a temporary folder."""
     import ibis
 
     with tempfile.TemporaryDirectory(prefix="adce-spill-") as spill:
@@ -33,8 +56,21 @@ def engine(*, memory_limit: str = "1GB", threads: int = 2) -> Iterator["Backend"
             backend.disconnect()
 
 
+def _spark(memory_limit: str, master: str) -> "AbstractContextManager[Backend]":
+    """Open a session of Spark, which offers what is used of DuckDB's."""
+    try:
+        from adce_assets import tables_spark
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"Spark is not installed: {error}", where="engine.backend", hint="run `pip install 'adce[spark]'`"
+        ) from error
+    return tables_spark.engine(memory_limit=memory_limit, master=master)
+
+
 def write_parquet(backend: "Backend", table: "ir.Table", path: Path) -> None:
-    """Write a relation to a Parquet file in the order that the relation itself asks for."""
-    backend.con.execute("SET preserve_insertion_order=true")
+    """Write a relation to a Parquet file, in the order that the relation itself asks for, or in any.
+
+    In an order of its own, equal rows give equal bytes, however many threads there are; without one nothing is sorted,
+    and nothing is held back until its turn comes.
+    """
     backend.to_parquet(table, path, compression="zstd")
-    backend.con.execute("SET preserve_insertion_order=false")

@@ -5,24 +5,27 @@ the lake as real files.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pytest
 
-from adce_assets.contract.events import Event
-from adce_assets.contract.expected import events_table
+from adce_assets.contract.events import Event, events_table
 from adce_assets.contract.loading import load_contract
 from adce_assets.lake.classify import Classifier
 from adce_assets.lake.store import OBJECT_SCHEMA, StoredObject, open_store
-from adce_assets.loop import coverage
+from adce_assets.loop import coverage, inventory
+from adce_assets.loop.matching import Held, Matcher
 from adce_assets.loop.project import Project
+from adce_assets.loop.ranges import WHOLE, Known
 from adce_assets.loop.state import COVERAGE, INVENTORY, SCHEDULE, VERDICTS, State
 from adce_assets.settings import AutonomousConfig, ReconciliationConfig, Settings
+from adce_assets.tables import engine
 
 MOMENT = OBJECT_SCHEMA.field("last_modified").type
 NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
@@ -68,21 +71,19 @@ class Workshop:
         events: Iterable[Event] = (),
         verdicts: Mapping[tuple[Any, ...], str | None] | None = None,
         as_of: datetime | None = None,
+        known: Sequence[Known] = (),
     ) -> None:
-        """Write the tables of an inventory of these objects.
+        """Write the tables of an inventory of these objects, all looked at ``as_of`` (now) or each when ``known``.
 
         ``verdicts`` are by key, etag and, where another than the object's own is meant, the time of writing.
         """
-        held, known, looks = list(objects), list(events), dict(verdicts or {})
+        held, looks, now = list(objects), dict(verdicts or {}), project.clock()
+        scheduled, estimated = _events_tables(events)
         columns = {name: [getattr(found, name) for found in held] for name in OBJECT_SCHEMA.names}
         table = pa.table(columns, schema=OBJECT_SCHEMA)
-        seasons: dict[str, dict[str, str]] = {}
-        for event in known:
-            if event.game_id is not None and event.basis == "schedule":
-                seasons.setdefault(event.schedule, {})[event.game_id] = event.season
-        placed = Classifier(project.contract, seasons).place_all(columns["key"])
-        for name in placed.column_names:
-            table = table.append_column(name, placed[name])
+        seasons: dict[str, dict[str, str]] = {name: {} for name in project.contract.schedules}
+        for event in scheduled.to_pylist():
+            seasons[event["schedule"]][event["game_id"]] = event["season"]
         written = {found.key: found.last_modified for found in held}
         judged = {
             "key": pa.array([version[0] for version in looks], pa.string()),
@@ -90,15 +91,32 @@ class Workshop:
             "last_modified": pa.array([(*version, written.get(version[0], NOON))[2] for version in looks], MOMENT),
             "verdict": pa.array(list(looks.values()), pa.string()),
         }
-        project.state.write_table(INVENTORY, table)
-        project.state.write_table(SCHEDULE, events_table(known))
+        with engine() as backend:
+            inventory.compare(
+                Matcher(project.contract, backend, now),
+                Held(ibis.memtable(table), len(held), known or (Known(WHOLE, as_of or now),)),
+                scheduled,
+                Classifier(project.contract, seasons),
+                lambda _: estimated,
+                [version[0] for version in looks],
+            ).write(project, backend)
+        project.state.write_table(SCHEDULE, scheduled)
         project.state.write_table(VERDICTS, pa.table(judged))
-        project.state.write_json(INVENTORY, {"as_of": (as_of or project.clock()).isoformat()})
+        told = {"objects": len(held), "bytes": sum(found.size for found in held), "contract": project.contract.digest}
+        project.state.write_json(INVENTORY, {"as_of": (as_of or now).isoformat(), **told}, volatile=())
 
     def cover(self, project: Project) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Analyse the coverage; return its document and its rows as they were written."""
         document = coverage.analyse(project).document
         return document, project.state.read_table(COVERAGE).to_pylist()
+
+
+def _events_tables(events: Iterable[Event]) -> tuple[pa.Table, pa.Table]:
+    """Lay out scheduled and estimated events, numbered throughout."""
+    known = sorted(events, key=lambda event: event.basis != "schedule")
+    table = events_table(known).append_column("event", pa.array(range(len(known)), pa.int32()))
+    scheduled = sum(event.basis == "schedule" for event in known)
+    return table.slice(0, scheduled), table.slice(scheduled)
 
 
 @pytest.fixture(scope="session")

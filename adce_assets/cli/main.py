@@ -14,11 +14,11 @@ import click
 
 from adce_assets.errors import AdceError
 
-COMMANDS = ("reconcile", "coverage", "gaps", "tasks", "collect", "demo")
+COMMANDS = ("reconcile", "inventory", "coverage", "gaps", "tasks", "collect", "demo")
 """The commands, in the order in which a person meets them; each is a module of this folder."""
 
-DONE, ERROR, GAPS = 0, 1, 2
-"""Exit codes: done; an error; there are gaps, where that was asked for with ``--exit-code``."""
+DONE, ERROR, GAPS, LATE = 0, 1, 2, 2
+"""Exit codes: done; an error; there are gaps, or the report of AWS is late, where ``--exit-code`` asks for that."""
 INTERRUPTED = 130
 
 DEBUG = "adce_assets.cli.debug"
@@ -52,7 +52,7 @@ class Adce(click.Group):
             ctx.exit(ERROR)
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Run and exit; a faulty call exits with 1, because 2 means that there are gaps."""
+        """Run and exit; a faulty call exits with 1, because 2 answers `--exit-code`."""
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **extra)
         try:
@@ -72,7 +72,7 @@ def main() -> None:
     """Find what a data lake is missing, and go and get it.
 
     \b
-    Exit codes: 0 done; 1 error; 2 there are gaps (where `--exit-code` asks).
+    Exit codes: 0 done; 1 error; 2 there are gaps, or a report is late (where `--exit-code` asks).
     stdout is data, stderr is talk.
 
     \b

@@ -21,18 +21,20 @@ COLUMNS = (
 @click.command(epilog="Example: `adce reconcile --mode list --exit-code` exits with 2 while the lake has gaps.")
 @click.option(
     "--mode",
-    type=click.Choice(["list", "aws"]),
-    help="Take the inventory from a live listing or from the newest AWS Inventory report (default: as configured).",
+    type=click.Choice(["auto", "aws", "list", "cache"]),
+    help="How to look at the lake: the newest AWS Inventory report and what is newer; a live listing; the last "
+    "inventory; or the cheapest of these that is young enough (default: as configured).",
 )
+@click.option("--accept-loss", is_flag=True, help="Take objects that have vanished for gone, so that they become gaps.")
 @click.option("--exit-code", is_flag=True, help="Exit with 2 when there are gaps.")
 @options.as_json
 @click.pass_context
-def command(ctx: click.Context, mode: str | None, *, exit_code: bool, as_json: bool) -> None:
+def command(ctx: click.Context, mode: str | None, *, accept_loss: bool, exit_code: bool, as_json: bool) -> None:
     """Take the inventory, compare it with the contract, and write down the gaps and the tasks that close them."""
     from adce_assets.defs.in_process import runner
 
     with alone(), drawn(), runner(verbose=ctx.meta[DEBUG]) as here:
-        here.reconcile(mode)
+        here.reconcile(mode, accept_loss=accept_loss)
         told = summary()
     if as_json:
         write_json(told)
@@ -40,6 +42,9 @@ def command(ctx: click.Context, mode: str | None, *, exit_code: bool, as_json: b
         write_summary(told)
     if exit_code and told["gaps"]["total"]:
         ctx.exit(GAPS)
+
+
+INVENTORY_NUMBERS = ("mode", "as_of", "requests", "objects", "bytes", "unclassified")
 
 
 def summary() -> dict[str, Any]:
@@ -51,7 +56,7 @@ def summary() -> dict[str, Any]:
     left_out = sum(entry["keys"] for entry in queue["left_out"])
     return {
         "schema": 1,
-        "inventory": {name: inventory[name] for name in ("mode", "as_of", "objects", "bytes", "unclassified")},
+        "inventory": {name: inventory[name] for name in INVENTORY_NUMBERS},
         "coverage": coverage["totals"],
         "gaps": {"total": gaps["total_gaps"], "keys": gaps["total_keys"], "by_priority": gaps["by_priority"]},
         "tasks": {
@@ -69,7 +74,8 @@ def write_summary(told: dict[str, Any]) -> None:
     talk(f"inventory ({inventory['mode']}): {inventory['objects']:,} objects as of {inventory['as_of']}")
     talk(
         f"coverage: {coverage['present']:,} of {coverage['due']:,} due keys present "
-        f"({coverage['completeness_pct']:.2f} %), {coverage['not_due']:,} not due yet"
+        f"({coverage['completeness_pct']:.2f} %); {coverage['missing']:,} missing, {coverage['unknown']:,} unknown, "
+        f"{coverage['not_due']:,} not due yet"
     )
     talk(f"gaps: {gaps['total']:,} with {gaps['keys']:,} keys; {tasks['keys_left_out']:,} of them in no task")
     priorities = gaps["by_priority"]

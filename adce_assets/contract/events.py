@@ -6,17 +6,21 @@ numbering, then events of which nothing but the number is known (no id: they can
 """
 
 import itertools
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal
+from operator import attrgetter
+from typing import TYPE_CHECKING, Literal
 
 from adce_assets.contract.ids import season_of_id
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.models import IdKind, Numbering
 from adce_assets.contract.schedule import GameStatus, ScheduledGame, played
 from adce_assets.contract.seasons import Calendar, Season
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DAY_IS_OVER = timedelta(hours=36)
 """An event whose hour nobody knows is over by noon UTC of the day after its date."""
@@ -34,7 +38,7 @@ class SeenId:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of a schedule. ``game_id`` is None when only the number of events is known.
+    """One event of a schedule, or ``count`` of which only the number is known: then ``game_id`` is None.
 
     ``event_at`` (UTC) is when it is over, None while nobody can say; ``confirmed_at`` is when its document was written.
     """
@@ -48,31 +52,73 @@ class Event:
     status: str
     confirmed_at: datetime | None
     basis: Literal["schedule", "estimate"]
+    count: int = 1
 
 
-def events_of(
-    contract: Contract, schedule: str, games: Sequence[ScheduledGame], seen: Iterable[SeenId], now: datetime
+def scheduled(contract: Contract, schedule: str, games: Iterable[ScheduledGame]) -> list[Event]:
+    """List the events of a schedule that its documents show, oldest season first; what the hour is changes none."""
+    calendar = contract.leagues[contract.schedules[schedule].league]
+    events = [
+        _event(schedule, calendar, game, season_of_game(contract, schedule, game).label)
+        for game in games
+        if played(game)
+    ]
+    return sorted(events, key=_order)
+
+
+def estimates(
+    contract: Contract,
+    schedule: str,
+    known: Mapping[tuple[str, str], int],
+    known_ids: Collection[str],
+    seen: Iterable[SeenId],
+    now: datetime,
 ) -> list[Event]:
-    """List every event of a schedule that was or will be played, oldest season first."""
+    """List what the season truth counts beyond the scheduled events, oldest season first.
+
+    ``known`` are the numbers of scheduled events by season and season type, ``known_ids`` all ids that the documents
+    show, those of games that were not played and other names included.
+    """
     declared = contract.schedules[schedule]
     calendar = contract.leagues[declared.league]
-    seasons = [(game, season_of_game(contract, schedule, game)) for game in games]
-    events = [_event(schedule, calendar, game, season) for game, season in seasons if played(game)]
-    shown = {game.game_id for game in games} | {other for game in games for other in game.also_known_as}
-    unplaced = _unplaced(contract.ids[declared.id], calendar, [entry for entry in seen if entry.game_id not in shown])
-    elsewhere = shown | {entry.game_id for entries in unplaced.values() for entry in entries}
-    known = Counter((event.season, event.season_type) for event in events)
-    any_known = Counter(event.season for event in events)
+    unplaced = _unplaced(
+        contract.ids[declared.id], calendar, (entry for entry in seen if entry.game_id not in known_ids)
+    )
+    placed = {entry.game_id for entries in unplaced.values() for entry in entries}
+    any_known = {season for (season, _), count in known.items() if count}
+    events: list[Event] = []
     for (league, label, season_type), count in contract.truth.items():
+        unknown = count - known.get((label, season_type), 0)
+        if league != declared.league or unknown <= 0:
+            continue
         season = Season.parse(label)
         is_open = calendar.is_open(season, now)
-        if league != declared.league or season > calendar.current(now) or (is_open and any_known[label]):
+        if season > calendar.current(now) or (is_open and label in any_known):
             continue
         numbered = _numbered(declared.numbering, season, season_type, count)
-        ids = _likeliest(unplaced[label, season_type], numbered, elsewhere)
+        free = (game_id for game_id in numbered if game_id not in known_ids and game_id not in placed)
+        ids = itertools.chain(_likeliest(unplaced[label, season_type], numbered), free)
         over = None if is_open else datetime.combine(calendar.starts_on(season.next), time(), UTC)
-        events += _estimates(schedule, label, season_type, ids, count - known[label, season_type], over)
-    return sorted(events, key=lambda event: (event.season, event.day or date.max, event.game_id or "~"))
+        events += _estimates(schedule, label, season_type, itertools.islice(ids, unknown), unknown, over)
+    return sorted(events, key=_order)
+
+
+def event_schema() -> "pa.Schema":
+    """Name and type what the table of events says of each, times in UTC."""
+    import pyarrow as pa
+
+    text, moment = pa.string(), pa.timestamp("us", tz="UTC")
+    kinds = {"day": pa.date32(), "event_at": moment, "confirmed_at": moment, "count": pa.int64()}
+    return pa.schema([(field.name, kinds.get(field.name, text)) for field in fields(Event)])
+
+
+def events_table(events: Sequence[Event]) -> "pa.Table":
+    """Turn events into a table, one row an event, or one for all of which only their number is known."""
+    import pyarrow as pa
+
+    schema = event_schema()
+    columns = [pa.array(map(attrgetter(field.name), events), field.type, size=len(events)) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def season_of_game(contract: Contract, schedule: str, game: ScheduledGame) -> Season:
@@ -84,7 +130,11 @@ def season_of_game(contract: Contract, schedule: str, game: ScheduledGame) -> Se
     return season_of_id(contract.ids[declared.id], calendar, game.game_id) or calendar.season_of(game.date)
 
 
-def _event(schedule: str, calendar: Calendar, game: ScheduledGame, season: Season) -> Event:
+def _order(event: Event) -> tuple[str, date, str]:
+    return (event.season, event.day or date.max, event.game_id or "~")
+
+
+def _event(schedule: str, calendar: Calendar, game: ScheduledGame, season: str) -> Event:
     over = datetime.combine(game.date, time(), UTC) + DAY_IS_OVER
     if game.starts_at is not None:
         over = game.starts_at + timedelta(hours=calendar.event_hours)
@@ -93,7 +143,7 @@ def _event(schedule: str, calendar: Calendar, game: ScheduledGame, season: Seaso
     return Event(
         schedule=schedule,
         game_id=game.game_id,
-        season=season.label,
+        season=season,
         season_type=game.season_type,
         day=game.date,
         event_at=over,
@@ -116,14 +166,11 @@ def _unplaced(kind: IdKind, calendar: Calendar, seen: Iterable[SeenId]) -> defau
     return groups
 
 
-def _likeliest(seen: Iterable[SeenId], numbered: Sequence[str], elsewhere: Collection[str]) -> Iterator[str]:
-    """Yield the likeliest ids of a season's other events: seen and numbered, seen, numbered."""
+def _likeliest(seen: Iterable[SeenId], numbered: Sequence[str]) -> Iterator[str]:
+    """Yield seen ids, the likeliest first: numbered by rule, then held by most data sets."""
     rule = set(numbered)
-    yield from (
-        entry.game_id
-        for entry in sorted(seen, key=lambda entry: (entry.game_id not in rule, -entry.data_sets, entry.game_id))
-    )
-    yield from (game_id for game_id in numbered if game_id not in elsewhere)
+    order = sorted(seen, key=lambda entry: (entry.game_id not in rule, -entry.data_sets, entry.game_id))
+    return (entry.game_id for entry in order)
 
 
 def _numbered(numbering: Numbering | None, season: Season, season_type: str, count: int) -> list[str]:
@@ -136,11 +183,14 @@ def _numbered(numbering: Numbering | None, season: Season, season_type: str, cou
 
 def _estimates(
     schedule: str, season: str, season_type: str, ids: Iterable[str], count: int, over: datetime | None
-) -> list[Event]:
-    """Make ``count`` events of the likeliest ids; where these do not suffice, of what only the number tells."""
+) -> Iterator[Event]:
+    """Yield ``count`` events: those of ``ids``, and in one the others, of which only the number is known."""
 
-    def estimate(game_id: str | None) -> Event:
-        return Event(schedule, game_id, season, season_type, None, over, "estimated", None, "estimate")
+    def estimate(game_id: str | None, number: int) -> Event:
+        return Event(schedule, game_id, season, season_type, None, over, "estimated", None, "estimate", number)
 
-    named = [estimate(game_id) for game_id in itertools.islice(ids, max(count, 0))]
-    return named + [estimate(None)] * (count - len(named))
+    for game_id in ids:
+        count -= 1
+        yield estimate(game_id, 1)
+    if count:
+        yield estimate(None, count)

@@ -1,16 +1,18 @@
-"""Contract and events in, expected keys out: one row for each object that the lake should hold.
+"""Contract and events in, expected keys out: one row for each place in which an object of the lake may lie.
 
 Data sets that range over the same things are generated together, in the table engine: a row of the contract's cells
-is joined with the dates, events and values it ranges over, and its templates are filled in. What is expected when a
-data set ranges over something new is one more join here.
+is joined with the dates, events and values it ranges over, and the pieces of its templates are put around them. What is
+expected when a data set ranges over something new is one more join here.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from string import Formatter
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.contract.events import DAY_IS_OVER, Event
+from adce_assets.contract.events import DAY_IS_OVER
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.contract.templates import SEASON_FIELDS, Template
@@ -19,90 +21,52 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
-CARRIED = ("source", "data_type", "season", "is_open", "changes", "freshness_seconds", "min_bytes", "absent_reason")
-"""What a row of expected keys carries over from its cell."""
-
-OLDER = "older_place_"
-"""The beginning of the names of the columns with the older places of a key: ``older_place_1``, and so on."""
-DAY = timedelta(days=1)
+VALUE = "value"
+"""What stands for the one dimension that a data set ranges over, so that all of these are one join."""
 MOMENT = "timestamp('UTC', 6)"
 
 
 def cells(contract: Contract, now: datetime) -> list[dict[str, Any]]:
-    """List every cell whose keys can be enumerated, with what its data set says of it."""
+    """List every cell whose keys can be enumerated, with what its data set says of it.
+
+    The place of a cell in this list is its number, which the rows of `places` carry.
+    """
     enumerable = (data_set for data_set in contract.data_sets.values() if contract.is_enumerable(data_set))
     return [cell for data_set in enumerable for cell in _cells_of(data_set, now)]
 
 
-def relation(contract: Contract, events: "ir.Table", now: datetime) -> "ir.Table":
-    """Build the relation of expected keys.
+def places(contract: Contract, rows: Mapping[int, dict[str, Any]], events: "ir.Table", now: datetime) -> "ir.Table":
+    """Build the relation of the places where the objects of ``rows``, numbered cells of the contract, may lie.
 
-    Columns: those of `CARRIED`, ``entity``, ``key`` (where ADCE writes, null for an event without an id), the columns
-    of `OLDER` places that satisfy the key too (as many as any data set has, null where one has fewer), ``season_type``,
-    ``basis``, ``event_at``, ``due_at``, ``confirmed_at`` (null unless an event of the schedule). Times are UTC.
+    Events without an id have no place. Times are UTC. Columns:
+
+    - ``place``: a key; ``rank``: 0 where ADCE writes it, else the number of an older template (int8)
+    - ``key``: the key that an object at an older place satisfies too, null at rank 0
+    - ``cell``: the number of the cell; ``entity``; ``event``: the number of the event, null if it ranges over none
+    - ``event_at``: when what it describes is over, null while nobody can say
+    - ``min_bytes``, and ``suspect_before``: an object written earlier may be stale, a later one is not (null: none is)
     """
     import ibis
-    import pyarrow as pa
 
-    rows = cells(contract, now)
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {} if rows else {(): []}
-    for row in rows:
-        groups.setdefault(tuple(row["for_each"]), []).append(row)
-    dates = ibis.memtable(_dates(contract, now))
-    places = max((len(row["templates"]) for row in rows), default=1)
-    parts = []
-    for for_each, members in groups.items():
-        table = ibis.memtable(pa.Table.from_pylist(members, schema=_cell_schema()))
-        ranged = _ranged(table, for_each, contract, events, dates)
-        parts.append(_keys(ranged, _fields(contract, members), places))
+    groups: dict[_Shape, list[dict[str, Any]]] = {}
+    for number, row in rows.items():
+        for shape, member in _members(number, row, contract, now):
+            groups.setdefault(shape, []).append(member)
+    ranged = _Ranged(contract, events, now)
+    parts = [_filled(ranged.over(shape, _table(shape, members)), shape) for shape, members in groups.items()]
+    if not parts:
+        return ibis.memtable(_empty())
     return functools.reduce(lambda one, other: one.union(other), parts)
 
 
-def events_table(events: list[Event]) -> "pa.Table":
-    """Turn events into the table that `relation` joins; it is also what the loop keeps of the schedules."""
-    import pyarrow as pa
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What rows must have in common to be generated together."""
 
-    moment = pa.timestamp("us", tz="UTC")
-    schema = pa.schema(
-        [
-            ("schedule", pa.string()),
-            ("game_id", pa.string()),
-            ("season", pa.string()),
-            ("season_type", pa.string()),
-            ("day", pa.date32()),
-            ("event_at", moment),
-            ("status", pa.string()),
-            ("confirmed_at", moment),
-            ("basis", pa.string()),
-        ]
-    )
-    columns = [[getattr(event, name) for event in events] for name in schema.names]
-    return pa.Table.from_arrays(
-        [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
-    )
-
-
-def _cell_schema() -> "pa.Schema":
-    import pyarrow as pa
-
-    text, moment = pa.string(), pa.timestamp("us", tz="UTC")
-    return pa.schema(
-        [
-            *(
-                (name, text)
-                for name in ("source", "data_type", "season", "league", "schedule", "changes", "absent_reason")
-            ),
-            *((name, pa.float64()) for name in ("freshness_seconds", "grace_seconds")),
-            ("is_open", pa.bool_()),
-            ("season_start", pa.int64()),
-            ("min_bytes", pa.int64()),
-            ("cell_event_at", moment),
-            ("from_date", pa.date32()),
-            ("season_types", pa.list_(text)),
-            ("entity_template", text),
-            ("templates", pa.list_(text)),
-        ]
-    )
+    ranges: tuple[str, ...]
+    place_fields: tuple[str, ...]
+    key_fields: tuple[str, ...]
+    entity_fields: tuple[str, ...]
 
 
 def _cells_of(data_set: DataSet, now: datetime) -> Iterator[dict[str, Any]]:
@@ -110,16 +74,18 @@ def _cells_of(data_set: DataSet, now: datetime) -> Iterator[dict[str, Any]]:
     shared = {
         "source": data_set.source,
         "data_type": data_set.data_type,
-        "for_each": data_set.declared.for_each,
+        "for_each": declared.for_each,
         "league": data_set.league,
         "schedule": data_set.schedule,
         "changes": declared.changes,
-        "freshness_seconds": declared.freshness_days * 86_400,
-        "grace_seconds": declared.grace_hours * 3_600,
+        "freshness_seconds": int(declared.freshness_days * 86_400),
+        "grace_seconds": int(declared.grace_hours * 3_600),
         "min_bytes": declared.min_bytes,
         "from_date": declared.from_date,
         "season_types": list(data_set.season_types),
-        "entity_template": "/".join(f"{{{name}}}" for name in data_set.entity_fields),
+        "entity_fields": data_set.entity_fields,
+        "absent_reason": None,
+        "season_start": None,
     }
     if not data_set.has_seasons:
         since = datetime.combine(calendar.starts_on(calendar.first), time(), UTC)
@@ -145,94 +111,209 @@ def _of_season(template: Template, season: Season) -> str:
     return text
 
 
-def _ranged(
-    table: "ir.Table", for_each: tuple[str, ...], contract: Contract, events: "ir.Table", dates: "ir.Table"
-) -> "ir.Table":
-    """Join cells with what they range over, adding ``event_at``, ``basis``, ``season_type``, ``confirmed_at``."""
+def _members(
+    number: int, row: dict[str, Any], contract: Contract, now: datetime
+) -> Iterator[tuple[_Shape, dict[str, Any]]]:
+    """Lay a cell out as one row for each of its templates, with the pieces of the template."""
+    ranges = tuple(name for name in row["for_each"] if name != "season")
+    dimension = ranges[0] if len(ranges) == 1 and ranges[0] in contract.dimensions else None
+    names = {dimension: VALUE}
+    may_change = row["changes"] == "always" or (row["changes"] == "within_season" and row["is_open"])
+    fresh_since = now - timedelta(seconds=row["freshness_seconds"]) if may_change else None
+    shared = {
+        "cell": number,
+        "season": row["season"],
+        "season_start": row["season_start"],
+        "league": row["league"],
+        "schedule": row["schedule"],
+        "season_types": row["season_types"],
+        "from_date": row["from_date"],
+        "dimension": dimension,
+        "cell_event_at": row["cell_event_at"],
+        "min_bytes": row["min_bytes"],
+        "until_final": row["changes"] == "until_final",
+        "fresh_since": fresh_since,
+    }
+    key, key_fields = _pieces(row["templates"][0], names)
+    for rank, text in enumerate(row["templates"]):
+        place, place_fields = _pieces(text, names)
+        shape = _Shape(
+            tuple(names.get(name, name) for name in ranges),
+            place_fields,
+            key_fields,
+            tuple(names.get(name, name) for name in row["entity_fields"]),
+        )
+        pieces = {f"place_{at}": piece for at, piece in enumerate(place)}
+        pieces |= {f"key_{at}": piece if rank else None for at, piece in enumerate(key)}
+        yield shape, shared | pieces | {"rank": rank}
+
+
+def _pieces(text: str, names: dict[str | None, str]) -> tuple[list[str], tuple[str, ...]]:
+    """Split a template into the texts around its fields, and the fields."""
+    texts, fields = [""], []
+    for literal, name, _, _ in Formatter().parse(text):
+        texts[-1] += literal
+        if name is not None:
+            fields.append(names.get(name, name))
+            texts.append("")
+    return texts, tuple(fields)
+
+
+def _table(shape: _Shape, members: list[dict[str, Any]]) -> "ir.Table":
+    import ibis
+    import pyarrow as pa
+
+    text, moment = pa.string(), pa.timestamp("us", tz="UTC")
+    fields = [
+        *((name, text) for name in ("season", "league", "schedule", "dimension")),
+        *((f"place_{at}", text) for at in range(len(shape.place_fields) + 1)),
+        *((f"key_{at}", text) for at in range(len(shape.key_fields) + 1)),
+        ("cell", pa.int32()),
+        ("rank", pa.int8()),
+        ("season_start", pa.int64()),
+        ("min_bytes", pa.int64()),
+        ("until_final", pa.bool_()),
+        ("cell_event_at", moment),
+        ("fresh_since", moment),
+        ("from_date", pa.date32()),
+        ("season_types", pa.list_(text)),
+    ]
+    return ibis.memtable(pa.Table.from_pylist(members, schema=pa.schema(fields)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranged:
+    """Joins cells with what they range over, adding ``event``, ``event_at`` and ``is_estimate``."""
+
+    contract: Contract
+    events: "ir.Table"
+    now: datetime
+
+    def over(self, shape: _Shape, table: "ir.Table") -> "ir.Table":
+        import ibis
+
+        own = {"event": ibis.null("int32"), "is_estimate": ibis.literal(value=False)}
+        if "game" in shape.ranges:
+            table = self._games(shape, table)
+        elif "date" in shape.ranges:
+            days = _written(ibis.memtable(_dates(self.contract, self.now)), shape)
+            table = table.join(days, ["league", "season"])
+            table = table.filter(table.day >= table.from_date).mutate(**own)
+        else:
+            table = table.mutate(**own, event_at=table.cell_event_at)
+        for name in shape.ranges:
+            if name == VALUE or name in self.contract.dimensions:
+                table = self._values(name, table)
+        return table
+
+    def _games(self, shape: _Shape, table: "ir.Table") -> "ir.Table":
+        named = self.events.filter(self.events.game_id.notnull())
+        named = named.mutate(is_estimate=named.basis == "estimate").drop("basis", "confirmed_at", "status", "count")
+        table = table.join(_written(named, shape), ["schedule", "season"])
+        return table.filter((table.season_types.length() == 0) | table.season_types.contains(table.season_type))
+
+    def _values(self, name: str, table: "ir.Table") -> "ir.Table":
+        import ibis
+
+        values = ibis.memtable(_values(self.contract, None if name == VALUE else name))
+        if name == VALUE:
+            table = table.join(values, "dimension")
+        else:
+            values = values.rename({name: "value", f"{name}_first": "first", f"{name}_last": "last"})
+            table = table.cross_join(values.drop("dimension"))
+        first, last = ("first", "last") if name == VALUE else (f"{name}_first", f"{name}_last")
+        return table.filter(table.season_start.isnull() | table.season_start.between(table[first], table[last]))
+
+
+def _written(days: "ir.Table", shape: _Shape) -> "ir.Table":
+    """Add each day in the notations that the templates want."""
+    formats = {"date": "%Y-%m-%d", "date_compact": "%Y%m%d"}
+    wanted = {*shape.place_fields, *shape.key_fields, *shape.entity_fields} & formats.keys()
+    return days.mutate(**{name: days.day.strftime(formats[name]) for name in sorted(wanted)})
+
+
+def _filled(table: "ir.Table", shape: _Shape) -> "ir.Table":
+    """Put the pieces of the templates around the values of their fields."""
     import ibis
 
-    nothing = {"season_type": ibis.null("string"), "confirmed_at": ibis.null(MOMENT)}
-    if "game" in for_each:
-        table = table.join(_written(events), ["schedule", "season"])
-        table = table.filter((table.season_types.length() == 0) | table.season_types.contains(table.season_type))
-    elif "date" in for_each:
-        table = table.join(_written(dates), ["league", "season"])
-        table = table.filter(table.day >= table.from_date).mutate(**nothing, basis=ibis.literal("calendar"))
-    else:
-        table = table.mutate(**nothing, basis=ibis.literal("contract"), event_at=table.cell_event_at)
-    for name in for_each:
-        if name in contract.dimensions:
-            values = ibis.memtable(_dimension(contract, name))
-            table = table.cross_join(values)
-            always = table.season_start.isnull()
-            table = table.filter(always | table.season_start.between(table[f"{name}_first"], table[f"{name}_last"]))
-    return table
+    def joined(pieces: str, fields: tuple[str, ...]) -> "ir.Value":
+        text = table[f"{pieces}_0"]
+        for at, name in enumerate(fields, start=1):
+            text = text + table[name] + table[f"{pieces}_{at}"]
+        return text
 
-
-def _written(days: "ir.Table") -> "ir.Table":
-    """Add each day in every notation that a template may want."""
-    return days.mutate(date=days.day.strftime("%Y-%m-%d"), date_compact=days.day.strftime("%Y%m%d"))
-
-
-def _fields(contract: Contract, members: list[dict[str, Any]]) -> list[str]:
-    names = {(member["source"], member["data_type"]) for member in members}
-    data_sets = [contract.data_sets[f"{source}/{data_type}"] for source, data_type in sorted(names)]
-    used = {name for data_set in data_sets for template in data_set.templates for name in template.fields}
-    return sorted(used.union(*(data_set.entity_fields for data_set in data_sets)) - SEASON_FIELDS.keys())
-
-
-def _keys(table: "ir.Table", fields: list[str], places: int) -> "ir.Table":
-    """Fill in up to ``places`` templates; a key that names something unknown is unknown itself."""
-    import ibis
-
-    def filled(text: "ir.StringValue") -> "ir.Value":
-        for name in fields:
-            field = f"{{{name}}}"
-            text = text.replace(field, table[name].fill_null(ibis.literal(field)))
-        return ibis.ifelse(text.contains("{"), ibis.null("string"), text)
-
-    return table.select(
-        *CARRIED,
-        "season_type",
-        "basis",
+    entity: ir.Value = ibis.literal("")
+    if shape.entity_fields:
+        entity = functools.reduce(lambda one, other: one + "/" + other, (table[name] for name in shape.entity_fields))
+    over = ibis.ifelse(table.until_final & ~table.is_estimate, table.event_at, table.fresh_since)
+    found = table.select(
+        "cell",
+        "rank",
+        "event",
+        "min_bytes",
+        place=joined("place", shape.place_fields),
+        key=joined("key", shape.key_fields),
+        entity=entity,
         event_at=table.event_at.cast(MOMENT),
-        confirmed_at=table.confirmed_at.cast(MOMENT),
-        entity=filled(table.entity_template),
-        key=filled(table.templates[0]),
-        **{f"{OLDER}{place}": filled(table.templates[place]) for place in range(1, places)},
-        due_at=(table.event_at + table.grace_seconds.cast("int64").as_interval("s")).cast(MOMENT),
+        suspect_before=over.cast(MOMENT),
     )
+    # An older place may say less than the key: of a day that nobody knows yet, it would satisfy nothing.
+    return found if {*shape.key_fields} <= {*shape.place_fields} else found.filter(found.key.notnull())
+
+
+def _empty() -> "pa.Table":
+    import pyarrow as pa
+
+    text, moment = pa.string(), pa.timestamp("us", tz="UTC")
+    fields = [("cell", pa.int32()), ("rank", pa.int8()), ("event", pa.int32()), ("min_bytes", pa.int64())]
+    fields += [("place", text), ("key", text), ("entity", text), ("event_at", moment), ("suspect_before", moment)]
+    return pa.schema(fields).empty_table()
 
 
 def _dates(contract: Contract, now: datetime) -> "pa.Table":
     """List every day from the first that any data set asks for to the end of its league's current season."""
     import pyarrow as pa
 
-    rows: list[dict[str, Any]] = []
     wanted: dict[str, date] = {}
     for data_set in contract.data_sets.values():
         if data_set.declared.from_date is not None:
             wanted[data_set.league] = min(data_set.declared.from_date, wanted.get(data_set.league, date.max))
-    for league, first in wanted.items():
-        calendar = contract.leagues[league]
-        last = calendar.starts_on((calendar.last or calendar.current(now)).next)
-        season, day = calendar.season_of(first), first
-        while day < last:
-            season = season.next if day >= calendar.starts_on(season.next) else season
-            over = datetime.combine(day, time(), UTC) + DAY_IS_OVER
-            rows.append({"league": league, "season": season.label, "day": day, "event_at": over})
-            day += DAY
+    stretches = [stretch for league, first in wanted.items() for stretch in _stretches(contract, league, first, now)]
+    epoch = date(1970, 1, 1)
+    days = [range((first - epoch).days, (last - epoch).days) for _, _, first, last in stretches]
+    numbers = pa.array([day for stretch in days for day in stretch], pa.int32())
+    over = numbers.cast(pa.int64()).to_numpy() * 86_400_000_000 + DAY_IS_OVER // timedelta(microseconds=1)
+    names = {
+        name: pa.array([stretch[place] for stretch, its in zip(stretches, days, strict=True) for _ in its], pa.string())
+        for place, name in enumerate(("league", "season"))
+    }
     moment = pa.timestamp("us", tz="UTC")
-    fields = [("league", pa.string()), ("season", pa.string()), ("day", pa.date32()), ("event_at", moment)]
-    return pa.Table.from_pylist(rows, schema=pa.schema(fields))
+    return pa.table(names | {"day": numbers.cast(pa.date32()), "event_at": pa.array(over, pa.int64()).cast(moment)})
 
 
-def _dimension(contract: Contract, name: str) -> "pa.Table":
+def _stretches(contract: Contract, league: str, first: date, now: datetime) -> Iterator[tuple[str, str, date, date]]:
+    """Yield the seasons of a league from a day on: league, label, first day, day after the last."""
+    calendar = contract.leagues[league]
+    season, final = calendar.season_of(first), calendar.last or calendar.current(now)
+    while season <= final:
+        starts, ends = max(first, calendar.starts_on(season)), calendar.starts_on(season.next)
+        yield league, season.label, starts, ends
+        season = season.next
+
+
+def _values(contract: Contract, dimension: str | None) -> "pa.Table":
+    """List the values of a dimension, or of all of them, with the start years of their first and last season."""
     import pyarrow as pa
 
-    rows = contract.dimension_rows[name]
-    first = [row.seasons.first.start if row.seasons.first else 0 for row in rows]
-    last = [row.seasons.last.start if row.seasons.last else date.max.year for row in rows]
+    names = contract.dimensions if dimension is None else (dimension,)
+    rows = [(name, row) for name in names for row in contract.dimension_rows[name]]
     return pa.table(
-        {name: pa.array([row.value for row in rows], pa.string()), f"{name}_first": first, f"{name}_last": last}
+        {
+            "dimension": pa.array([name for name, _ in rows], pa.string()),
+            "value": pa.array([row.value for _, row in rows], pa.string()),
+            "first": pa.array([row.seasons.first.start if row.seasons.first else 0 for _, row in rows], pa.int64()),
+            "last": pa.array(
+                [row.seasons.last.start if row.seasons.last else date.max.year for _, row in rows], pa.int64()
+            ),
+        }
     )

@@ -6,6 +6,7 @@ Here the parts are put together. What is wrong with them is found in `faults`; t
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 from adce_assets.contract import faults
@@ -84,6 +85,8 @@ class Contract:
     non_data: Mapping[str, NonData]
     sources: Mapping[str, Source]
     data_sets: Mapping[str, DataSet]
+    digest: str
+    """Another contract has another; the same files give the same."""
 
     def is_enumerable(self, data_set: DataSet) -> bool:
         """Tell whether the expected keys of a data set can be listed at all."""
@@ -107,17 +110,21 @@ def load_contract(path: Path) -> Contract:
     templates = {(data_set.source, data_set.data_type): data_set.templates for data_set in data_sets.values()}
     _refuse(document, [*found, *faults.of_keys(templates, non_data, document)])
     folder = path.parent
+    rows = {name: dimension_rows(folder, name, found) for name, found in declared.dimensions.items()}
+    truth = season_truth(folder / declared.season_truth, calendars) if declared.season_truth else {}
+    told = "\n".join((declared.model_dump_json(), repr(rows), repr(truth)))
     return Contract(
         file=str(path),
         leagues=calendars,
         ids=declared.ids,
         schedules=declared.schedules,
         dimensions=declared.dimensions,
-        dimension_rows={name: dimension_rows(folder, name, found) for name, found in declared.dimensions.items()},
-        truth=season_truth(folder / declared.season_truth, calendars) if declared.season_truth else {},
+        dimension_rows=rows,
+        truth=truth,
         non_data=non_data,
         sources=declared.sources,
         data_sets=data_sets,
+        digest=sha256(told.encode()).hexdigest(),
     )
 
 

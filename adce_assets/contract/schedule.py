@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 from operator import attrgetter
 
 from adce_assets.contract import formats
@@ -95,9 +96,11 @@ def played(game: Game) -> bool:
     return game.status in PLAYED
 
 
-def format_names() -> list[str]:
-    """List the formats that `parse` knows: the modules of ``formats/`` that are not private to it."""
-    return sorted(found.name for found in pkgutil.iter_modules(formats.__path__) if not found.name.startswith("_"))
+@cache
+def format_names() -> tuple[str, ...]:
+    """Name the formats that `parse` knows: the modules of ``formats/`` that are not private to it."""
+    names = (found.name for found in pkgutil.iter_modules(formats.__path__))
+    return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
 def parse(format_name: str, body: bytes) -> list[Game]:

@@ -17,6 +17,7 @@ from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.defs.metadata import of_collection
 from adce_assets.defs.resources import ProjectResource, asking
 from adce_assets.loop.project import Project
+from adce_assets.loop.refreshing import due_keys
 from adce_assets.loop.tasks import TaskKey, open_keys, task_keys
 from adce_assets.progress import Progress, current_progress, silent
 from adce_assets.scrapers.catalogue import Catalogue
@@ -96,7 +97,7 @@ def chosen_keys(
         if config.task_ids:
             found = [key for key in tasks if (key.source, key.data_type, key.season) == cell]
         else:
-            found = open_keys(project.state, *cell, everything=config.refresh is Refresh.all)
+            found = due_keys(project, *cell) if config.refresh is Refresh.all else open_keys(project.state, *cell)
         keys += found[: config.limit]
     return keys
 

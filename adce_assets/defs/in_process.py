@@ -36,14 +36,14 @@ class Runner:
     instance: dg.DagsterInstance
     verbose: bool
 
-    def reconcile(self, mode: str | None) -> None:
-        """Run the reconciliation; ``mode`` is ``list``, ``aws``, or None for what the configuration says.
+    def reconcile(self, mode: str | None, *, accept_loss: bool = False) -> None:
+        """Run the reconciliation; ``mode`` is one of `loop.modes`, or None for what the configuration says.
 
         Raises:
             AdceError: a step failed, with the error of that step.
             VerifyError: a check failed without which the loop must not go on.
         """
-        config = InventoryConfig(mode=Mode(mode) if mode else Mode.configured)
+        config = InventoryConfig(mode=Mode(mode) if mode else Mode.configured, accept_loss=accept_loss)
         job = self.definitions.resolve_job_def(RECONCILIATION)
         try:
             job.execute_in_process(instance=self.instance, run_config=self._config(INVENTORY, config), tags=RUN_TAGS)

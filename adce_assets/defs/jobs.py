@@ -68,8 +68,7 @@ def job_name(contract: Contract, name: str) -> str:
 def reconciliation_schedule(settings: Settings, job: "UnresolvedAssetJobDefinition") -> dg.ScheduleDefinition:
     """Make the schedule that reconciles even when no report and no completion asks for it.
 
-    It runs by default: documents become due and stale without any event. Where reports of AWS are read it asks for
-    nothing, because the same report once more knows less than was listed since.
+    It runs by default: documents become due and stale without any event, and what is newer than a report is listed.
     """
 
     @dg.schedule(
@@ -80,11 +79,8 @@ def reconciliation_schedule(settings: Settings, job: "UnresolvedAssetJobDefiniti
         description="Reconciles now and then; passed over while a reconciliation is queued or running.",
     )
     def reconcile(context: dg.ScheduleEvaluationContext, project: ProjectResource) -> dg.RunRequest | dg.SkipReason:
-        settings = project.settings()
-        if settings.configured_lake is None:
+        if project.settings().configured_lake is None:
             return dg.SkipReason(NO_LAKE)
-        if settings.reconciliation.s3.use_aws_inventory:
-            return dg.SkipReason("reports are read when they arrive: inventory_report_sensor sees to it")
         waiting = context.instance.get_runs_count(dg.RunsFilter(job_name=RECONCILIATION, statuses=list(UNFINISHED)))
         if waiting:
             return dg.SkipReason(f"{waiting} reconciliation(s) queued or running")

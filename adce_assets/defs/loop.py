@@ -36,8 +36,11 @@ class Mode(Enum):
     """Where an inventory comes from; run configuration names the members."""
 
     configured = "configured"
-    list = "list"
+    auto = "auto"
     aws = "aws"
+    list = "list"
+    cache = "cache"
+    sample = "sample"
 
 
 class InventoryConfig(dg.Config):
@@ -45,8 +48,12 @@ class InventoryConfig(dg.Config):
 
     mode: Mode = Field(
         default=Mode.configured,
-        description="`list` lists the lake, `aws` reads the newest AWS Inventory report, `configured` does what "
-        "`config/reconciliation_config.yaml` says.",
+        description="`list` lists the lake, `aws` takes the newest AWS Inventory report and what is newer, `cache` the "
+        "last inventory, `auto` the cheapest of these that is young enough; `sample` only estimates how much there is; "
+        "`configured` does what `config/reconciliation_config.yaml` says.",
+    )
+    accept_loss: bool = Field(
+        default=False, description="Take objects that have vanished for gone, so that they become gaps."
     )
 
 
@@ -79,7 +86,7 @@ class LoopAssets:
 
             opened = project.open(self.contract)
             mode = None if config.mode is Mode.configured else config.mode.value
-            document = take(opened, mode=mode, progress=current_progress.get()).document
+            document = take(opened, mode=mode, accept_loss=config.accept_loss, progress=current_progress.get()).document
             return _told("lake_inventory", opened, document, metadata.of_inventory(document))
 
         return lake_inventory

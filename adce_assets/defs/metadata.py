@@ -4,7 +4,7 @@ A table shows at most `SHOWN` rows, the worst first, and says of how many.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -21,17 +21,46 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def of_inventory(document: Mapping[str, Any]) -> Metadata:
-    """Describe `current_inventory.json`."""
-    numbers = {name: document[name] for name in ("objects", "bytes", "non_data", "unclassified", "audited", "damaged")}
-    sources = [{"source": name, **counted} for name, counted in document["by_source"].items()]
+    """Describe `current_inventory.json`, or `inventory_sample.json`."""
+    if document["mode"] == "sample":
+        return _of_sample(document)
+    age = datetime.fromisoformat(document["generated_at"]) - datetime.fromisoformat(document["as_of"])
+    numbers = {name: document[name] for name in ("objects", "bytes", "requests", "non_data", "unclassified", "damaged")}
+    ranges = sorted(document["ranges"], key=lambda row: row["as_of"])
     return {
         "dagster/row_count": document["objects"],
         **numbers,
+        "age_hours": round(age / timedelta(hours=1), 2),
         "mode": document["mode"],
         "as_of": _moment(document["as_of"]),
-        **table("by_source", sources, ("source", "objects", "bytes")),
+        **table("as_of_by_range", ranges, ("after", "until", "as_of")),
+        **table("by_prefix", _largest(document["by_prefix"]), ("source", "prefix", "objects", "bytes")),
+        **table("vanished", document["vanished"], ("source", "before", "now")),
         **_listed("unclassified_keys", document["unclassified_keys"], document["unclassified"]),
     }
+
+
+def _of_sample(document: Mapping[str, Any]) -> Metadata:
+    """Describe an estimate: each number stands with the bounds between which it is, nineteen times of twenty."""
+    amounts = {"the lake": document["total"], **document["by_prefix"]}
+    rows = [
+        {"prefix": name, **{f"{what}{part}": amount[what][part[1:] or "value"] for what in amount for part in BOUNDS}}
+        for name, amount in amounts.items()
+    ]
+    return {
+        "mode": document["mode"],
+        "as_of": _moment(document["as_of"]),
+        "requests": document["requests"],
+        **{f"estimated_{what}": amount["value"] for what, amount in document["total"].items()},
+        **table("estimates", rows, rows[0]),
+    }
+
+
+BOUNDS = ("", "_low", "_high")
+
+
+def _largest(rows: Rows) -> list[Mapping[str, Any]]:
+    return sorted(rows, key=lambda row: row["bytes"], reverse=True)
 
 
 def of_coverage(document: Mapping[str, Any]) -> Metadata:

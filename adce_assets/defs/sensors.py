@@ -18,7 +18,7 @@ from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.defs.collecting import CollectConfig
 from adce_assets.defs.data_sets import cells_of, partition_sets
 from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, UNFINISHED, job_name
-from adce_assets.defs.loop import REPORT, InventoryConfig, Mode
+from adce_assets.defs.loop import REPORT
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.loop.completions import (
     Cell,
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 BATCH_TAG, LANE_TAG, QUEUE_TAG, SCRAPER_TAG = "adce/batch", "adce/lane", "adce/queue", "adce/scraper"
-
-BY_LISTING = dg.RunConfig(ops={"lake_inventory": InventoryConfig(mode=Mode.list)})
-"""After a completion the lake is listed: no report can know what has just been written."""
 
 NAMED = 5
 """Cells that a message names; all are counted."""
@@ -148,7 +145,7 @@ class Sensors:
         wait = self._not_loaded("marker(s)", found.unknown, now, otherwise="delete the markers")
         if is_time and wait:
             context.log.warning(wait)
-        asks = [dg.RunRequest(f"completions:{before.since or now}:{waiting.asked}", run_config=BY_LISTING)]
+        asks = [dg.RunRequest(f"completions:{before.since or now}:{waiting.asked}")]
         return dg.SensorResult(
             run_requests=asks if is_time else [],
             skip_reason=None if is_time else dg.SkipReason(_joined(_said(found, of_others, waiting), wait)),

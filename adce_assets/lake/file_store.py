@@ -15,19 +15,35 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from uuid import uuid4
 from zlib import crc32
 
+import pyarrow as pa
+
 from adce_assets.errors import ConditionFailedError, LakeError, ObjectNotFoundError
-from adce_assets.lake.store import StoredObject, check_range, is_unicode
+from adce_assets.lake.store import (
+    EVERYTHING,
+    OBJECT_SCHEMA,
+    KeyRange,
+    Level,
+    Part,
+    StoredObject,
+    check_range,
+    is_unicode,
+)
 
 SCRATCH = ".lake-tmp"
 """The folder of the root where objects are written before they appear, and where locks lie; it is never listed."""
 
 _LOCKS = 256
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_800
+"""Of the years 1 to 9999, which are all that a time of writing can be."""
+_MOMENT = OBJECT_SCHEMA.field("last_modified").type
+_PART_ROWS = 1_000
 _MILLISECOND = 1_000_000
 _CLASH = "a folder cannot hold both an object `d` and an object `d/x`; a lake with such keys needs an s3:// root"
 _HINTS = {
@@ -52,6 +68,8 @@ class FileStore:
     write makes it.
     """
 
+    keys_per_request = 0
+
     def __init__(self, root: Path) -> None:
         """Take an absolute path; nothing is read or made yet."""
         self._root = os.path.realpath(root)
@@ -59,18 +77,21 @@ class FileStore:
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[StoredObject]:
         """Walk the keys in order, holding one folder's names at a time and opening no folder that cannot matter."""
-        walk = [self._entries_at(prefix)]
-        while walk:
-            for key, entry in walk[-1]:
-                if not _may_matter(key, prefix, start_after):
-                    continue
-                if key.endswith("/"):
-                    walk.append(self._entries(key))
-                    break
-                if (found := self._describe_entry(key, entry)) is not None:
-                    yield found
-            else:
-                walk.pop()
+        for key, found in self._walk(prefix, KeyRange(start_after)):
+            yield self._describe(key, found)
+
+    def parts(self, within: KeyRange = EVERYTHING) -> Iterator[Part]:
+        """Walk the files of the range, of which no folder outside it is opened."""
+        walk = self._walk(within.prefix, within)
+        while len(found := builtins.list(islice(walk, _PART_ROWS))) == _PART_ROWS:
+            yield Part(self._columns(found), 0, last=False)
+        yield Part(self._columns(found), 0, last=True)
+
+    def level(self, folder: str = "") -> Level:
+        """Read one folder, and of those below it whether they hold anything."""
+        statuses = ((key, self._status_of(key, entry)) for key, entry in self._entries_at(folder) if key[-1] != "/")
+        files = [(key, found) for key, found in statuses if found is not None]
+        return Level(self._columns(files), self.list_prefixes(folder), 0, complete=True)
 
     def list_prefixes(self, prefix: str = "") -> builtins.list[str]:
         """Name the folders below `prefix` that hold an object somewhere; S3 knows no empty ones."""
@@ -192,13 +213,41 @@ class FileStore:
             return entry.name
         raise self._no_object(folder + entry.name)
 
-    def _describe_entry(self, key: str, entry: os.DirEntry[str]) -> StoredObject | None:
+    def _walk(self, prefix: str, within: KeyRange) -> Iterator[tuple[str, os.stat_result]]:
+        walk = [self._entries_at(prefix)]
+        while walk:
+            for key, entry in walk[-1]:
+                if within.until is not None and key > within.until:
+                    return
+                if not _may_matter(key, prefix, within.after):
+                    continue
+                if key.endswith("/"):
+                    walk.append(self._entries(key))
+                    break
+                if (found := self._status_of(key, entry)) is not None:
+                    yield key, found
+            else:
+                walk.pop()
+
+    def _status_of(self, key: str, entry: os.DirEntry[str]) -> os.stat_result | None:
         try:
-            return self._describe(key, entry.stat(follow_symlinks=False))
+            return entry.stat(follow_symlinks=False)
         except FileNotFoundError:  # deleted since its folder was read
             return None
         except OSError as error:
             raise self._failed(key, error) from error
+
+    def _columns(self, files: builtins.list[tuple[str, os.stat_result]]) -> pa.RecordBatch:
+        for key, found in files:
+            if not _FIRST_SECOND <= found.st_mtime < _LAST_SECOND:
+                self._describe(key, found)
+        columns = [
+            pa.array([key for key, _ in files], pa.string()),
+            pa.array([found.st_size for _, found in files], pa.int64()),
+            pa.array([found.st_mtime_ns // 1000 for _, found in files], pa.int64()).cast(_MOMENT),
+            pa.array([_etag(found) for _, found in files], pa.string()),
+        ]
+        return pa.record_batch(columns, OBJECT_SCHEMA)
 
     def _describe(self, key: str, found: os.stat_result) -> StoredObject:
         try:

@@ -1,82 +1,25 @@
-"""The reports of AWS Inventory in, the newest complete one as a table of the bucket's objects out, or a refusal.
+"""The reports of AWS Inventory in, the newest complete one as a relation of the bucket's objects out, or a refusal.
 
-Here stand finding a report, believing it (checksum of the manifest, size and MD5 of each data file) and putting its
-parts together. How the rows of one format are read stands in `report_rows`. A report is taken whole or not at all:
-whatever is missing or wrong is a `ReportError` that names it. Layout and manifest are those of the S3 User Guide
-(docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html).
+Here stands which report is in force, and the relation of its rows. What a manifest says stands in `report_manifest`,
+how its data files come here and are believed in `report_files`. A report is taken whole or not at all: whatever is
+missing or wrong is a `ReportError` that names it.
 """
 
-import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from adce_assets.errors import ReportError
+from adce_assets.lake import report_columns, report_files
+from adce_assets.lake.report_manifest import FOLDER_TOLERANCE, ReportManifest, load
+from adce_assets.lake.store import LakeStore
 
-from adce_assets.errors import ObjectNotFoundError, ReportError
-from adce_assets.lake.listing import NOT_DATA
-from adce_assets.lake.report_rows import DECODERS
-from adce_assets.lake.store import OBJECT_SCHEMA, LakeStore, key_prefix
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    from ibis.backends.duckdb import Backend
 
-pc: Any = pyarrow.compute  # its functions are made at import, where no type checker sees them
-
-MANIFEST_VERSION = "2016-11-30"
-FOLDER_TOLERANCE = timedelta(hours=12)
-"""How far a report's own time may be from its folder's name. AWS writes a report a day at most, so that within this the
-newest folder holds the newest report."""
-
-_FOLDER = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z/")
-
-
-@dataclass(frozen=True, slots=True)
-class ReportFile:
-    """One data file: its key in the store, its bytes as stored, and their MD5 in hexadecimal."""
-
-    key: str
-    size: int
-    md5: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReportManifest:
-    """A complete report: what it is of, when AWS began to look (UTC), and where its rows are."""
-
-    source_bucket: str
-    config_id: str
-    created_at: datetime
-    prefix: str
-    """The folder of this one report, ending in ``/``; its last part is the time."""
-    file_format: str
-    columns: tuple[str, ...]
-    """The names of the columns, in the order of the files, as AWS spells them."""
-    files: tuple[ReportFile, ...]
-    checksum: str
-    """The MD5 of the manifest: AWS may deliver a report again under the same name, and this tells them apart."""
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    key: str = Field(min_length=1)
-    size: int = Field(ge=0)
-    md5: str = Field(alias="MD5checksum", pattern=r"^[0-9a-fA-F]{32}$")
-
-
-class _Manifest(BaseModel):
-    """The document as AWS writes it, which AWS may extend."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    source_bucket: str = Field(alias="sourceBucket")
-    version: str
-    created_ms: str = Field(alias="creationTimestamp", pattern=r"^[0-9]{1,14}$")
-    file_format: str = Field(alias="fileFormat")
-    file_schema: str = Field(alias="fileSchema")
-    files: tuple[_File, ...]
+_FOLDER = "%Y-%m-%dT%H-%MZ/"
 
 
 def newest(
@@ -86,7 +29,10 @@ def newest(
     source_bucket: str | None = None,
     config_id: str | None = None,
 ) -> ReportManifest | None:
-    """Find the newest report that AWS has finished writing, and check its manifest.
+    """Find the newest report that AWS has finished writing, by its own time, and check its manifest.
+
+    It takes one LIST request with the source bucket and the configuration given, else one for the prefix, one for each
+    bucket and one for each configuration there.
 
     Args:
         store: The lake that AWS writes the reports into.
@@ -99,7 +45,8 @@ def newest(
         The newest complete report, or None where there is none yet.
 
     Raises:
-        ReportError: The newest complete report is damaged, or several configurations are there to choose from.
+        ReportError: A report that may be the newest is damaged, or several configurations are there to choose from.
+        LakeError: The store could not be read.
     """
     base = f"{prefix.strip('/')}/".lstrip("/")
     found = dict(_configurations(store, base, source_bucket, config_id))
@@ -110,195 +57,143 @@ def newest(
             valid=", ".join(sorted(found)),
             hint="name the source bucket and the configuration to use",
         )
-    for top, folders in found.items():
-        for folder in sorted(folders, reverse=True):
-            if (manifest := _load(store, top, folder)) is not None:
-                return manifest
-    return None
+    return next((_newest(store, top, folders) for top, folders in found.items()), None)
 
 
-def read(
+def fetch(
     store: LakeStore,
     manifest: ReportManifest,
+    folder: Path,
     *,
-    exclude: Sequence[str] = NOT_DATA,
     on_progress: Callable[[int], None] | None = None,
-) -> pa.Table:
-    """Read every row of a report.
+) -> tuple[Path, ...]:
+    """Keep checked copies of a report's data files in a folder of this machine.
 
-    A report names objects by their key in the bucket. Where the store's URL has a prefix, it is cut off, and what lies
-    outside it is no part of this lake and left out. So are versions that are not the latest, and deleted objects.
+    ORC and Parquet are kept as they are, CSV as Parquet. What is there already is not fetched again; copies of other
+    reports are removed once all of this one are there. One process at a time may use the folder.
 
     Args:
-        store: The lake that the report is of and lies in.
+        store: The lake that the report lies in.
         manifest: What `newest` found.
-        exclude: Key prefixes to leave out, such as the one the reports lie under.
-        on_progress: Called with the count of rows taken so far.
+        folder: Where the copies are kept; made if it is not there. Only what is named like a copy is ever removed.
+        on_progress: Called with the count of rows brought so far.
 
     Returns:
-        One row per object as in `OBJECT_SCHEMA`, sorted by key, just as `listing.take` gives it.
+        The copies, in the order of the manifest.
 
     Raises:
-        ReportError: A data file is missing, is not what the manifest says, or cannot be understood.
-        LakeError: The store could not be read.
+        ReportError: A data file is missing, is not what the manifest says, or has a row that cannot be believed. What
+            was in the folder before is still there.
+        LakeError: The store could not be read, or the folder not written.
     """
-    tables, taken = [OBJECT_SCHEMA.empty_table()], 0
-    for file in manifest.files:
-        body, where = _verified_body(store, file), f"{store.url}/{file.key}"
-        for rows in DECODERS[manifest.file_format](body, manifest.columns, manifest.source_bucket, where):
-            tables.append(_of_lake(rows, key_prefix(store.url), exclude))
-            taken += tables[-1].num_rows
-            if on_progress is not None:
-                on_progress(taken)
-    return _sorted(pa.concat_tables(tables), f"{store.url}/{manifest.prefix}")
+    paths = report_files.bring(store, manifest, folder, on_progress)
+    if manifest.file_format != "CSV":
+        _check_alike(store, manifest, paths)
+    report_files.tidy(folder, paths)
+    return paths
+
+
+def rows(
+    backend: "Backend",
+    manifest: ReportManifest,
+    files: Sequence[Path],
+    *,
+    root: str,
+    exclude: Sequence[str],
+) -> "ir.Table":
+    """Make the relation of the objects that a report names. Nothing is read or computed yet.
+
+    A report names objects by their key in the bucket. Where the lake is a part of the bucket, the rest is left out. So
+    are versions that are not the latest, and deleted objects. A key stands there twice if the report has it twice.
+
+    Args:
+        backend: The engine that will compute it.
+        manifest: The report.
+        files: What `fetch` gave.
+        root: What the lake's keys begin with in the bucket: empty, or ending in ``/``.
+        exclude: Prefixes of keys below the root to leave out, such as the one the reports lie under.
+
+    Returns:
+        The columns of `OBJECT_SCHEMA`, unsorted; the ETag is empty where the report does not say it.
+    """
+    if manifest.file_format == "CSV":
+        table = backend.read_parquet(list(map(str, files)))
+    else:
+        table = _own_columns(backend, manifest, files)
+    if root:
+        table = table.filter(table.key.startswith(root), table.key != root)
+    if exclude:
+        table = table.filter([~table.key.startswith(root + prefix) for prefix in exclude])
+    return table.mutate(key=table.key.substr(len(root))) if root else table
 
 
 def _configurations(
     store: LakeStore, base: str, source_bucket: str | None, config_id: str | None
-) -> Iterator[tuple[str, list[str]]]:
-    """Yield each ``<prefix>/<bucket>/<config>/`` that holds reports, with the names of their folders."""
+) -> Iterator[tuple[str, dict[datetime, str]]]:
+    """Yield each ``<prefix>/<bucket>/<config>/`` that holds reports, with their folders by the time in the name."""
     buckets = [f"{base}{source_bucket}/"] if source_bucket else store.list_prefixes(base)
     for bucket in buckets:
         configurations = [f"{bucket}{config_id}/"] if config_id else store.list_prefixes(bucket)
         for top in configurations:
             names = (name.removeprefix(top) for name in store.list_prefixes(top))
-            if folders := [name for name in names if _FOLDER.fullmatch(name)]:
+            if folders := {named: name for name in names if (named := _named(name))}:
                 yield top, folders
 
 
-def _load(store: LakeStore, top: str, folder: str) -> ReportManifest | None:
-    """Read and check one manifest; without its checksum the report is still being written."""
-    key = f"{top}{folder}manifest.json"
-    where = f"{store.url}/{key}"
+def _named(folder: str) -> datetime | None:
+    """Read the time in a folder's name; `data/`, `hive/` and what AWS did not put there have none."""
     try:
-        promised = store.get(f"{top}{folder}manifest.checksum")
-    except ObjectNotFoundError:
+        named = datetime.strptime(folder, _FOLDER).replace(tzinfo=UTC)
+    except ValueError:
         return None
-    try:
-        body = store.get(key)
-    except ObjectNotFoundError as error:
-        raise ReportError("the manifest is missing, though its checksum is there", where=where) from error
-    checksum = _md5(body)
-    if promised.strip().lower() != checksum.encode():
+    return named if named.strftime(_FOLDER) == folder else None
+
+
+def _newest(store: LakeStore, top: str, folders: dict[datetime, str]) -> ReportManifest | None:
+    """Read manifests, the newest folder first, until no other can hold a newer report."""
+    best = None
+    for named in sorted(folders, reverse=True):
+        if best is not None and named + FOLDER_TOLERANCE <= best.created_at:
+            break
+        manifest = load(store, top, folders[named], named)
+        if manifest is not None and (best is None or manifest.created_at > best.created_at):
+            best = manifest
+    return best
+
+
+def _check_alike(store: LakeStore, manifest: ReportManifest, paths: Sequence[Path]) -> None:
+    """Refuse a report whose files have not the same columns: the engine takes the first for all."""
+    kinds = {}
+    for file, path in zip(manifest.files, paths, strict=True):
+        where = f"{store.url}/{file.key}"
+        kinds.setdefault(report_columns.contents(path, manifest.file_format, where).columns, where)
+    if len(kinds) > 1:
+        first, other = list(kinds)[:2]
+        differing = sorted({name for name, _ in set(first) ^ set(other)})
         raise ReportError(
-            f"the manifest's MD5 is {checksum}, but manifest.checksum says {promised[:40]!r}",
-            where=where,
-            hint="if AWS has just delivered it again, the next try will see both; else ask for a new report",
+            f"the data files of one report differ in the column {', '.join(differing)}", where=kinds[other]
         )
-    return _checked(_parsed(body, where), top, folder, checksum, store)
 
 
-def _parsed(body: bytes, where: str) -> _Manifest:
-    try:
-        manifest = _Manifest.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise ReportError(f"the manifest's `{field}`: {first['msg']}", where=where) from error
-    if manifest.version != MANIFEST_VERSION:
-        raise ReportError(f"the manifest's version is `{manifest.version}`", where=where, valid=MANIFEST_VERSION)
-    return manifest
+def _own_columns(backend: "Backend", manifest: ReportManifest, files: Sequence[Path]) -> "ir.Table":
+    """Take the current objects of files that have their own schema."""
+    import ibis
 
-
-def _checked(document: _Manifest, top: str, folder: str, checksum: str, store: LakeStore) -> ReportManifest:
-    where = f"{store.url}/{top}{folder}manifest.json"
-    *_, bucket, config_id, _ = top.split("/")
-    if document.source_bucket != bucket:
-        raise ReportError(f"the manifest is of `{document.source_bucket}`, its folder of `{bucket}`", where=where)
-    return ReportManifest(
-        source_bucket=bucket,
-        config_id=config_id,
-        created_at=_created_at(document, folder, where),
-        prefix=top + folder,
-        file_format=_known_format(document, where),
-        columns=_columns(document, where),
-        files=_files(document, key_prefix(store.url), where),
-        checksum=checksum,
+    if manifest.file_format == "ORC":
+        name = f"report_{manifest.checksum}"
+        backend.con.register(name, report_columns.dataset(list(files)))
+        table = backend.table(name)
+    else:
+        table = backend.read_parquet(list(map(str, files)))
+    kept: list[Any] = [table.is_latest] if "is_latest" in table.columns else []
+    if "is_delete_marker" in table.columns:
+        kept.append(~table.is_delete_marker)
+    if kept:
+        table = table.filter(kept)
+    etag = table.e_tag.fill_null("") if "e_tag" in table.columns else ibis.literal("")
+    return table.select(
+        key=table.key,
+        size=table["size"],
+        last_modified=table.last_modified_date.cast("timestamp('UTC', 6)"),
+        etag=etag,
     )
-
-
-def _created_at(document: _Manifest, folder: str, where: str) -> datetime:
-    created = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(document.created_ms))
-    try:
-        named = datetime.strptime(folder, "%Y-%m-%dT%H-%MZ/").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise ReportError(f"the report's folder `{folder}` is no time", where=where) from error
-    if abs(created - named) > FOLDER_TOLERANCE:
-        raise ReportError(
-            f"the manifest says the report began at {created.isoformat()}, its folder `{folder}` says otherwise",
-            where=where,
-        )
-    return created
-
-
-def _known_format(document: _Manifest, where: str) -> str:
-    if document.file_format not in DECODERS:
-        raise ReportError(
-            f"reports in {document.file_format} cannot be read",
-            where=where,
-            valid=", ".join(DECODERS),
-            hint="set the format of the bucket's inventory configuration to one of these",
-        )
-    return document.file_format
-
-
-def _columns(document: _Manifest, where: str) -> tuple[str, ...]:
-    columns = tuple(name.strip() for name in document.file_schema.split(","))
-    if len(set(columns)) != len(columns) or "" in columns:
-        raise ReportError(f"fileSchema names a column twice or not at all: {document.file_schema}", where=where)
-    return columns
-
-
-def _files(document: _Manifest, root: str, where: str) -> tuple[ReportFile, ...]:
-    if not document.files:
-        raise ReportError(
-            "the manifest names no data file, so it cannot be told from an unfinished one",
-            where=where,
-            hint="list the bucket instead: if it is as good as empty, that is one request",
-        )
-    if outside := next((file.key for file in document.files if not file.key.startswith(root)), None):
-        raise ReportError(
-            f"the data file `{outside}` lies outside the lake's prefix `{root}`",
-            where=where,
-            hint="let AWS deliver the reports below the lake's prefix, or take the whole bucket as the lake",
-        )
-    return tuple(ReportFile(file.key.removeprefix(root), file.size, file.md5.lower()) for file in document.files)
-
-
-def _verified_body(store: LakeStore, file: ReportFile) -> bytes:
-    where = f"{store.url}/{file.key}"
-    try:
-        body = store.get(file.key)
-    except ObjectNotFoundError as error:
-        raise ReportError(
-            "a data file that the manifest names is missing",
-            where=where,
-            hint="a lifecycle rule may remove data before manifests; let it keep both for longer than a report is used",
-        ) from error
-    if len(body) != file.size:
-        raise ReportError(f"a data file has {len(body)} bytes, the manifest says {file.size}", where=where)
-    if (md5 := _md5(body)) != file.md5:
-        raise ReportError(f"a data file's MD5 is {md5}, the manifest says {file.md5}", where=where)
-    return body
-
-
-def _of_lake(rows: pa.Table, root: str, exclude: Sequence[str]) -> pa.Table:
-    if root:
-        rows = rows.filter(pc.and_(pc.starts_with(rows["key"], root), pc.not_equal(rows["key"], root)))
-        rows = rows.set_column(0, OBJECT_SCHEMA.field("key"), pc.utf8_slice_codeunits(rows["key"], len(root)))
-    for prefix in exclude:
-        rows = rows.filter(pc.invert(pc.starts_with(rows["key"], prefix)))
-    return rows
-
-
-def _sorted(table: pa.Table, where: str) -> pa.Table:
-    table = table.sort_by("key").combine_chunks()
-    keys = table["key"]
-    twice = pc.index(pc.equal(keys.slice(1), keys.slice(0, max(len(keys) - 1, 0))), True).as_py()
-    if twice >= 0:
-        raise ReportError(f"the report has `{keys[twice]}` as a current object twice", where=where)
-    return table
-
-
-def _md5(body: bytes) -> str:
-    return hashlib.md5(body, usedforsecurity=False).hexdigest()

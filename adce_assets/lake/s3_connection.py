@@ -5,6 +5,7 @@ proxies and certificates, signed by the same library, but parsed by `s3_pages`. 
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -23,7 +24,7 @@ from adce_assets.lake.s3_pages import PAGE_LIMIT, Page, parse, parse_error
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
-CONNECTIONS = 16
+CONNECTIONS = 64
 
 _CONFIG = Config(
     connect_timeout=CONNECT_SECONDS,
@@ -68,7 +69,7 @@ class Connection:
         credentials = self._session.get_credentials()
         if credentials is None:
             raise NoCredentialsError
-        address, region = self._address()
+        address, region = self._address
         request = AWSRequest("GET", f"{address}?{urlencode(sorted(parameters.items()), quote_via=quote, safe='')}")
         S3SigV4Auth(credentials.get_frozen_credentials(), "s3", region).add_auth(request)
         status, body = self._send(request)
@@ -76,6 +77,7 @@ class Connection:
             raise parse_error(body, status)
         return parse(body)
 
+    @cached_property
     def _address(self) -> tuple[str, str]:
         """Ask boto3 for the bucket's address and signing region, which it tells in a signed URL alone."""
         signed = urlsplit(self.client.generate_presigned_url("list_objects_v2", Params={"Bucket": self._bucket}))

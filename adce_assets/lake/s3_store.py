@@ -9,6 +9,7 @@ import builtins
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
 from datetime import UTC
 from functools import cached_property
 from pathlib import Path
@@ -31,8 +32,18 @@ from adce_assets.lake.s3_calls import (
     wait_after,
 )
 from adce_assets.lake.s3_connection import Connection
-from adce_assets.lake.s3_pages import Page, walk
-from adce_assets.lake.store import StoredObject, check_range, is_unicode, key_prefix
+from adce_assets.lake.s3_pages import KEYS_PER_PAGE, Page, Place, walk
+from adce_assets.lake.store import (
+    EVERYTHING,
+    KeyRange,
+    Level,
+    Part,
+    StoredObject,
+    check_range,
+    is_unicode,
+    key_prefix,
+    objects_of,
+)
 
 _NOT_FOUND = 404
 _OUT_OF_RANGE = 416
@@ -42,6 +53,8 @@ _MARK = "adce-write"
 
 class S3Store:
     """The lake in a bucket of AWS S3, or of any server that speaks its language, found and entered as boto3 does."""
+
+    keys_per_request = KEYS_PER_PAGE
 
     def __init__(self, bucket: str, prefix: str = "", *, pause: Callable[[float], None] = time.sleep) -> None:
         """Take the bucket and the prefix, without slashes at their ends; `pause` waits between attempts."""
@@ -53,19 +66,29 @@ class S3Store:
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[StoredObject]:
         """Walk the pages of the bucket, each of which is held whole or refused whole."""
+        for page, _ in self._pages(prefix, start_after=start_after):
+            yield from objects_of(page.batch(len(self._prefix))[0])
+
+    def parts(self, within: KeyRange = EVERYTHING) -> Iterator[Part]:
+        """Walk the pages of the range; what its two ends begin with alike, all of its keys begin with."""
+        until = None if within.until is None else self._prefix + within.until
+        for page, last in self._pages(within.prefix, start_after=within.after):
+            objects, beyond = page.batch(len(self._prefix), until)
+            passed = until is not None and page.keys[-1:] >= [until]
+            yield Part(objects, page.requests, last or passed, beyond)
+            if passed:
+                return
+
+    def level(self, folder: str = "") -> Level:
+        """Ask for one page of the folder's objects and common prefixes."""
+        page, complete = next(self._pages(folder, delimiter="/"))
         cut = len(self._prefix)
-        for page in self._pages(prefix, start_after=start_after):
-            if not cut:
-                yield from page.objects
-                continue
-            for found in page.objects:
-                if len(found.key) > cut:  # the placeholder of the prefix itself is no object of the lake
-                    yield StoredObject(found.key[cut:], found.size, found.etag, found.last_modified)
+        return Level(page.batch(cut)[0], [name[cut:] for name in page.prefixes], page.requests, complete)
 
     def list_prefixes(self, prefix: str = "") -> builtins.list[str]:
         """Name the common prefixes up to the next slash."""
         cut = len(self._prefix)
-        return [name[cut:] for page in self._pages(prefix, delimiter="/") for name in page.prefixes]
+        return [name[cut:] for page, _ in self._pages(prefix, delimiter="/") for name in page.prefixes]
 
     def head(self, key: str) -> StoredObject | None:
         """Describe the object; a bucket that is not there is an error, never an absent object."""
@@ -125,16 +148,22 @@ class S3Store:
             raise LakeError(f"{key!r} is not a key: it must be Unicode, and not empty", where=self.url)
         return self._prefix + key
 
-    def _pages(self, prefix: str, *, start_after: str = "", delimiter: str = "") -> Iterator[Page]:
+    def _pages(self, prefix: str, *, start_after: str = "", delimiter: str = "") -> Iterator[tuple[Page, bool]]:
+        fixed = {"list-type": "2", "encoding-type": "url", "prefix": self._prefix + prefix, "delimiter": delimiter}
+
+        def fetch(place: Place) -> Page:
+            asked = {**fixed, "start-after": place.after, "continuation-token": place.token}
+            attempts: list[None] = []
+
+            def attempt() -> Page:
+                attempts.append(None)
+                page = self._connection.page({name: value for name, value in asked.items() if value})
+                page.check_overlap(place.known)
+                return page
+
+            return replace(self._call(attempt), requests=len(attempts))
+
         after = self._prefix + start_after if start_after else ""
-        fixed = {"prefix": self._prefix + prefix, "start-after": after, "delimiter": delimiter}
-        asked = {name: value for name, value in fixed.items() if value}
-
-        def fetch(token: str) -> Page:
-            continued = {"continuation-token": token} if token else {}
-            parameters = {"list-type": "2", "encoding-type": "url", **asked, **continued}
-            return self._call(lambda: self._connection.page(parameters))
-
         return walk(fetch, prefix=self._prefix + prefix, start_after=after, where=self.url)
 
     def _head(self, key: str) -> dict[str, Any] | None:

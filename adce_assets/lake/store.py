@@ -8,7 +8,8 @@ import builtins
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from itertools import starmap, takewhile
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
@@ -31,6 +32,7 @@ OBJECT_SCHEMA = pa.schema(
 URL_FORMS = "s3://bucket[/prefix], file:///absolute/path"
 
 _BUCKET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{2,254}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PROBE_FOLDER = "_adce/probe/"
 
 
@@ -44,11 +46,62 @@ class StoredObject:
     last_modified: datetime
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class KeyRange:
+    """The keys behind `after` up to and with `until`, or to the end, in UTF-8 byte order."""
+
+    after: str = ""
+    until: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        """What the two ends begin with alike, and so all keys between them."""
+        pairs = zip(self.after, self.until or "", strict=False)
+        return "".join(mine for mine, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+EVERYTHING = KeyRange()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Objects of a range that lie next to each other, as `OBJECT_SCHEMA`; `last` says that none of the range follow.
+
+    `beyond` is the first key behind the range where that was seen too.
+    """
+
+    objects: pa.RecordBatch
+    requests: int
+    last: bool
+    beyond: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What lies directly in a folder: its first objects and folders, and whether these are all of them."""
+
+    objects: pa.RecordBatch
+    folders: list[str]
+    requests: int
+    complete: bool
+
+
 class LakeStore(Protocol):
     """What every lake can do, with exact keys relative to its root. Whatever goes wrong is a `LakeError`."""
 
     url: str
     """The canonical root without a trailing slash, such as ``s3://bucket/prefix``."""
+
+    keys_per_request: int
+    """How many keys a LIST request brings at most; 0 where listing takes no requests, and threads gain nothing."""
+
+    def parts(self, within: KeyRange = EVERYTHING) -> Iterator[Part]:
+        """Walk the objects of a range in order, as columns, in parts of at most 1,000 of which the last says so."""
+        ...
+
+    def level(self, folder: str = "") -> Level:
+        """Look into a folder, which is empty or ends in ``/``, with one request and its repeats."""
+        ...
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[StoredObject]:
         """Walk the objects whose key starts with `prefix` and is greater than `start_after`, in UTF-8 byte order."""
@@ -93,6 +146,15 @@ class LakeStore(Protocol):
     def delete(self, key: str) -> None:
         """Remove the object; one that is not there is no error."""
         ...
+
+
+def objects_of(batch: pa.RecordBatch) -> Iterator[StoredObject]:
+    """Give each row of a batch of `OBJECT_SCHEMA` as an object; for a few thousand, not for a whole lake."""
+    moments = (
+        _EPOCH + timedelta(microseconds=moment) for moment in batch["last_modified"].cast(pa.int64()).to_pylist()
+    )
+    rows = zip(*(batch[name].to_pylist() for name in ("key", "size", "etag")), moments, strict=True)
+    return starmap(StoredObject, rows)
 
 
 def open_store(url: str, *, make: bool = False) -> LakeStore:

@@ -1,13 +1,14 @@
 """What a run wrote in, a record of it in the lake out: receipts of ADCE's own runs, completion markers of any scraper.
 
-Both lie below ``_adce/``, which is never part of the lake's data, under ``<source>/<data_type>/<season>/<id>.json``.
+Both lie below ``_adce/``, which is never part of the lake's data: markers under ``<source>/<data_type>/<season>/``,
+receipts under the day on which they were written, so that the newest are found without walking through the others.
 Markers may come from programs that ADCE knows nothing of, so that every byte of them is checked before it is believed.
 Nothing is ever overwritten: the same record may be written again, a different one under the same id is refused.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -49,7 +50,10 @@ Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Time = Annotated[AwareDatetime, AfterValidator(_check_time)]
 Shown = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable)]
 
-PLACE = re.compile(r"(?P<source>[^/]+)/(?P<data_type>[^/]+)/(?P<season>[^/]+)/(?P<id>[^/]+)\.json")
+COMPLETION_PLACE = re.compile(r"(?P<source>[^/]+)/(?P<data_type>[^/]+)/(?P<season>[^/]+)/(?P<id>[^/]+)\.json")
+RECEIPTS_PLACE = re.compile(
+    r"\d{4}-\d{2}-\d{2}/(?P<source>[^/.]+)\.(?P<data_type>[^/.]+)\.(?P<season>[^/.]+)\.(?P<id>[^/.]+)\.json"
+)
 
 
 class Record(BaseModel):
@@ -120,7 +124,8 @@ class _Place(Record):
 
 def completion_key(source: str, data_type: str, season: str, marker_id: str) -> str:
     """Say where a marker belongs; VerifyError for a part that could lead elsewhere."""
-    return _key(COMPLETIONS, source, data_type, season, marker_id)
+    place = _place(COMPLETIONS, source, data_type, season, marker_id)
+    return f"{COMPLETIONS}{place.source}/{place.data_type}/{place.season}/{place.id}.json"
 
 
 def completion_cell(key: str) -> tuple[str, str] | None:
@@ -129,15 +134,25 @@ def completion_cell(key: str) -> tuple[str, str] | None:
     Nothing has to be read for it: `read_completion` believes only a marker that lies where it belongs.
     """
     try:
-        place = _placed(COMPLETIONS, key)
+        place = _placed(COMPLETIONS, COMPLETION_PLACE, key)
     except VerifyError:
         return None
     return f"{place.source}/{place.data_type}", place.season
 
 
-def receipts_key(source: str, data_type: str, season: str, receipt_id: str) -> str:
-    """Say where the receipts of a task's run belong; VerifyError for a part that could lead elsewhere."""
-    return _key(RECEIPTS, source, data_type, season, receipt_id)
+def receipts_key(day: date, source: str, data_type: str, season: str, receipt_id: str) -> str:
+    """Say where the receipts of a task's run belong, of which the last was written on a day of UTC.
+
+    Raises:
+        VerifyError: a part could lead elsewhere.
+    """
+    place = _place(RECEIPTS, source, data_type, season, receipt_id)
+    return f"{receipts_since(day)}/{place.source}.{place.data_type}.{place.season}.{place.id}.json"
+
+
+def receipts_since(day: date) -> str:
+    """Return the text that all keys of receipts of a day (UTC) and later sort behind, and no earlier ones."""
+    return f"{RECEIPTS}{day.isoformat()}"
 
 
 def write_completion(
@@ -186,24 +201,24 @@ def write_receipts(
         ConditionFailedError: there are other receipts under this id.
     """
     fields = {"schema": 1, "source": source, "data_type": data_type, "season": season, "receipts": tuple(receipts)}
-    key = receipts_key(source, data_type, season, receipt_id)
-    return _write_once(store, key, _built(ReceiptFile, fields, key))
+    file = _built(ReceiptFile, fields, RECEIPTS)
+    day = max(receipt.promoted_at for receipt in file.receipts).date()
+    return _write_once(store, receipts_key(day, source, data_type, season, receipt_id), file)
 
 
 def read_completion(key: str, body: bytes) -> Completion:
     """Believe a marker, or raise VerifyError saying what is wrong with it; anybody may have written it."""
-    return _read(Completion, COMPLETIONS, key, body)
+    return _read(Completion, COMPLETIONS, COMPLETION_PLACE, key, body)
 
 
 def read_receipts(key: str, body: bytes) -> tuple[Receipt, ...]:
     """Read the receipts of one task's run, checked like a marker."""
-    return _read(ReceiptFile, RECEIPTS, key, body).receipts
+    return _read(ReceiptFile, RECEIPTS, RECEIPTS_PLACE, key, body).receipts
 
 
-def _key(folder: str, source: str, data_type: str, season: str, record_id: str) -> str:
+def _place(folder: str, source: str, data_type: str, season: str, record_id: str) -> _Place:
     parts = {"source": source, "data_type": data_type, "season": season, "id": record_id}
-    place = _built(_Place, parts, folder)
-    return f"{folder}{place.source}/{place.data_type}/{place.season}/{place.id}.json"
+    return _built(_Place, parts, folder)
 
 
 def _write_once(store: LakeStore, key: str, record: Record) -> str:
@@ -225,11 +240,11 @@ def _built(model: type[RecordT], fields: Mapping[str, object], where: str) -> Re
         raise _unbelievable(error, where) from error
 
 
-def _read(model: type[PlacedT], folder: str, key: str, body: bytes) -> PlacedT:
+def _read(model: type[PlacedT], folder: str, pattern: re.Pattern[str], key: str, body: bytes) -> PlacedT:
     """Check size, place, text, and that the place agrees with what the record says of itself."""
     if len(body) > MAX_BYTES:
         raise VerifyError(f"the record has more than {MAX_BYTES} bytes", where=key[:200])
-    place = _placed(folder, key)
+    place = _placed(folder, pattern, key)
     try:
         record = model.model_validate_json(body)
     except ValidationError as error:
@@ -240,10 +255,10 @@ def _read(model: type[PlacedT], folder: str, key: str, body: bytes) -> PlacedT:
     return record
 
 
-def _placed(folder: str, key: str) -> _Place:
-    match = PLACE.fullmatch(key.removeprefix(folder)) if key.startswith(folder) else None
+def _placed(folder: str, pattern: re.Pattern[str], key: str) -> _Place:
+    match = pattern.fullmatch(key.removeprefix(folder)) if key.startswith(folder) else None
     if match is None:
-        valid = f"{folder}<source>/<data_type>/<season>/<id>.json"
+        valid = folder + re.sub(r"\(\?P(<\w+>)[^)]*\)", r"\1", pattern.pattern).replace("\\", "")
         raise VerifyError("this is no place for such a record", where=key[:200], valid=valid)
     return _built(_Place, match.groupdict(), key[:200])
 

@@ -81,10 +81,41 @@ def states_sum_up(facts: Facts) -> Verdict:
 
 def nothing_is_unclassified(facts: Facts) -> Verdict:
     """An object that no template reads and no exception names may be data that nobody counts."""
-    count = facts.document["totals"]["unclassified"]
-    first = f", such as `{facts.document['unclassified'][0]}`" if count else ""
+    if _is_sample(facts):
+        return Verdict(passed=True, description="a sample classifies nothing")
+    count = facts.document["unclassified"]
+    first = f", such as `{facts.document['unclassified_keys'][0]}`" if count else ""
     said = f"{count} object(s) of the lake are known to no line of the contract{first}"
     return Verdict(count == 0, said, {"unclassified": count})
+
+
+def inventory_is_whole(facts: Facts) -> Verdict:
+    """A sample says how much a lake holds, not what; what it does not show is not missing."""
+    if _is_sample(facts):
+        said = (
+            "this is a sample: no gap can be made from it; take a whole inventory with `--mode list`, `aws` or `auto`"
+        )
+        return Verdict(passed=False, description=said)
+    return Verdict(passed=True, description="every object of the lake was counted", numbers={"whole": 1})
+
+
+def objects_have_not_vanished(facts: Facts) -> Verdict:
+    """A lake does not lose a tenth of itself overnight: before all that is fetched again, a person should look."""
+    vanished = [] if _is_sample(facts) else facts.document["vanished"]
+    share = facts.config.s3.max_vanished_share
+    if not vanished:
+        return Verdict(passed=True, description=f"no source has lost more than {share:.0%} of its objects")
+    lost = [f"{row['source'] or 'the lake'}: {row['before']:,} -> {row['now']:,}" for row in vanished[:NAMED]]
+    said = f"more than {share:.0%} vanished since the last inventory that was accepted ({'; '.join(lost)}); "
+    said += (
+        "see whether a prefix, a permission or a report is wrong; if they are gone, run `adce reconcile --accept-loss`"
+    )
+    most = max(row["before"] - row["now"] for row in vanished)
+    return Verdict(passed=False, description=said, numbers={"vanished": most})
+
+
+def _is_sample(facts: Facts) -> bool:
+    return facts.document["mode"] == "sample"
 
 
 def critical_gaps_are_young(facts: Facts) -> Verdict:
@@ -117,14 +148,21 @@ def gaps_are_accounted_for(facts: Facts) -> Verdict:
 
 CHECKS = (
     Check("inventory_is_recent", "lake_inventory", "Is the inventory young enough?", inventory_is_recent),
-    Check("states_sum_up", "coverage_analysis", "Is every expected key in one state?", states_sum_up, stops=True),
+    Check("inventory_is_whole", "lake_inventory", "Was every object counted?", inventory_is_whole, stops=True),
+    Check(
+        "objects_have_not_vanished",
+        "lake_inventory",
+        "Is what was there still there?",
+        objects_have_not_vanished,
+        stops=True,
+    ),
     Check(
         "nothing_is_unclassified",
-        "coverage_analysis",
+        "lake_inventory",
         "Does the contract know every object?",
         nothing_is_unclassified,
-        is_fault=False,
     ),
+    Check("states_sum_up", "coverage_analysis", "Is every expected key in one state?", states_sum_up, stops=True),
     Check("critical_gaps_are_young", "detected_gaps", "Are critical gaps closed in time?", critical_gaps_are_young),
     Check(
         "gaps_are_accounted_for",

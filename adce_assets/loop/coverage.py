@@ -6,23 +6,24 @@ the best one found satisfies the key. What it means to be damaged, stale or abse
 not decided here.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.contract.expected import OLDER, cells, relation
+from adce_assets.contract.expected import MOMENT, cells
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
-from adce_assets.errors import ContractError
+from adce_assets.errors import LakeError
 from adce_assets.loop.project import Project
-from adce_assets.loop.state import COVERAGE, INVENTORY, OTHER_OBJECTS, SCHEDULE, VERDICTS
+from adce_assets.loop.records import CELL
+from adce_assets.loop.state import COVERAGE, ESTIMATES, INVENTORY, MATCHED, OTHER_OBJECTS, SCHEDULE, UNMATCHED, VERDICTS
 from adce_assets.progress import Progress, silent
 from adce_assets.tables import engine
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import pyarrow as pa
     from ibis.backends.duckdb import Backend
 
 STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
@@ -45,19 +46,11 @@ class CoverageSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """The times a state is judged by (UTC): now, and the as-of of the inventory."""
-
-    now: datetime
-    as_of: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class StateRule:
-    """A state, when it holds of a row, and why, in words."""
+    """A state, when it holds of a row at a moment (UTC), and why, in words."""
 
     state: str
-    when: Callable[["ir.Table", Moment], "ir.BooleanValue"]
+    when: Callable[["ir.Table", datetime], "ir.BooleanValue"]
     reason: str
 
 
@@ -68,139 +61,260 @@ PRESENT_STATES = (
     # clock, not of the document, and age alone makes nothing stale.
     StateRule(
         "stale",
-        lambda row, at: (
+        lambda row, _: (
             (row.changes == "until_final")
             & (row.basis != "estimate")
             & (row.last_modified < row.event_at)
             & (row.is_open | _shortly_before_the_end(row))
-            & (row.due_at <= at.as_of)
+            & row.was_due
         ),
         "written before the event was over",
     ),
     StateRule(
         "stale",
-        lambda row, at: _may_change(row) & (row.last_modified < _fresh_since(row, at)),
+        lambda row, _: _may_change(row) & row.is_old,
         "older than its data type allows while it can still change",
     ),
 )
 ABSENT_STATES = (
     StateRule("unavailable", lambda row, _: row.absent_reason.notnull(), "the source never had it"),
-    StateRule(
-        "unknown", lambda row, _: row.key.isnull(), "counted by season truth; the schedule that names it is missing"
-    ),
     StateRule("unknown", lambda row, _: row.due_at.isnull(), "nobody can say yet when it is due"),
-    StateRule("not_due", lambda row, at: row.due_at > at.now, "not due yet"),
+    StateRule("not_due", lambda row, now: row.due_at > now, "not due yet"),
     StateRule(
         "unknown",
         lambda row, _: row.confirmed_at.notnull() & (row.confirmed_at < row.event_at),
         "the schedule is older than the event: nobody knows whether it was played",
     ),
-    StateRule("unknown", lambda row, at: row.due_at > at.as_of, "due since the inventory was taken"),
-    StateRule("missing", lambda row, _: row.key.notnull(), "due and not in the lake"),
+    StateRule("unknown", lambda row, _: ~row.is_known, "nobody has looked in this part of the lake"),
+    StateRule("unknown", lambda row, _: ~row.was_due, "due since this part of the lake was looked at"),
+    StateRule("missing", lambda row, _: row.place.notnull(), "due and not in the lake"),
 )
 
 
 def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary:
-    """Compare the inventory with what the contract expects, and write `coverage_analysis.{json,parquet}`.
+    """Judge what the inventory compared with the contract, and write `coverage_analysis.{json,parquet}`.
 
+    The table has the columns of `COLUMNS`. A row with a ``key`` is one expected key; keys that plainly are present, and
+    events that are only counted, are one row a cell without a key, which stands for as many as ``keys`` says.
     `other_objects.parquet` holds the objects that satisfy no expected key: ``key``, ``size`` and ``standing``.
 
     Raises:
-        LakeError: no inventory has been taken yet.
-        ContractError: two rows of the contract expect the same key.
+        LakeError: no inventory has been taken yet, or the contract has changed since.
     """
-    inventory = project.state.read_json(INVENTORY)
-    at = Moment(project.clock(), datetime.fromisoformat(inventory["as_of"]))
+    inventory, now = project.state.read_json(INVENTORY), project.clock()
+    if inventory["contract"] != project.contract.digest:
+        raise LakeError(
+            "was taken for another contract",
+            where=f"{project.state.store.url}/{INVENTORY}.json",
+            hint="the contract has changed since: run `adce reconcile`",
+        )
     limits = project.settings.reconciliation.engine
     progress("coverage", 0, None)
     with (
-        project.state.local(INVENTORY) as objects,
-        project.state.local(SCHEDULE) as events,
+        project.state.local(MATCHED) as matched,
+        project.state.local(UNMATCHED) as unmatched,
+        project.state.local(SCHEDULE) as scheduled,
+        project.state.local(ESTIMATES) as estimated,
         project.state.local(VERDICTS) as verdicts,
         engine(**limits.model_dump()) as backend,
     ):
-        tables = {name: backend.read_parquet(path) for name, path in (("o", objects), ("e", events), ("v", verdicts))}
-        expected = backend.create_table("expected", relation(project.contract, tables["e"], at.now), temp=True)
-        found = backend.create_table("found", _found(expected, tables["o"], tables["v"], at), temp=True)
-        judged = backend.create_table("judged", _judged(expected, found, at), temp=True)
-        _refuse_doubles(project.contract, judged)
-        document, standings = _summary(project.contract, backend, judged, found, tables["o"], at)
-        project.state.write_relation(COVERAGE, backend, judged.order_by(*ORDER))
-        others = standings.filter(standings.standing != "expected").order_by("key")
-        project.state.write_relation(OTHER_OBJECTS, backend, others)
-    project.state.write_json(COVERAGE, document)
+        tables = {
+            name: backend.read_parquet(path)
+            for name, path in (("m", matched), ("u", unmatched), ("s", scheduled), ("e", estimated), ("v", verdicts))
+        }
+        events = (
+            tables["s"]
+            .select("event", "season_type", "confirmed_at", "game_id")
+            .union(tables["e"].select("event", "season_type", "confirmed_at", "game_id"))
+        )
+        rows = _cell_rows(project.contract, now)
+        keyed = backend.create_table("keyed", _keyed(tables["m"], events, rows), temp=True)
+        found = backend.create_table("found", _found(keyed, tables["v"], now), temp=True)
+        judged = backend.create_table("judged", _judged(keyed, found, now), temp=True)
+        gathered = _gathered(tables["m"], _counted_only(tables["e"], rows), rows)
+        document = _summary(project.contract, backend, judged, found, gathered, tables["u"], inventory, now)
+        project.state.write_relation(COVERAGE, backend, judged.union(gathered).order_by(*ORDER))
+        project.state.write_relation(OTHER_OBJECTS, backend, backend.table("standings").order_by("key"))
+    keep_for = timedelta(hours=project.settings.autonomous.intervals.fresh_within_hours)
+    project.state.write_json(COVERAGE, document, keep_for=keep_for)
     progress("coverage", document["totals"]["expected"], document["totals"]["expected"])
     return CoverageSummary(document)
 
 
-def _found(expected: "ir.Table", objects: "ir.Table", verdicts: "ir.Table", at: Moment) -> "ir.Table":
-    """Find the objects that lie where an expected key may lie, each with the state it gives the key."""
+def _cell_rows(contract: Contract, now: datetime) -> list[dict[str, Any]]:
+    """List the cells, each with the basis of its keys where no event says another."""
+    bases = {"game": "schedule", "date": "calendar"}
+    rows = cells(contract, now)
+    for row in rows:
+        row["basis"] = next((bases[name] for name in ("game", "date") if name in row["for_each"]), "contract")
+    return rows
+
+
+def _cell_table(rows: list[dict[str, Any]]) -> "ir.Table":
+    import ibis
+    import pyarrow as pa
+
+    fields = [(name, pa.string()) for name in (*CELL, "changes", "absent_reason", "basis")]
+    fields += [("is_open", pa.bool_()), ("min_bytes", pa.int64())]
+    return ibis.memtable(pa.Table.from_pylist(rows, schema=pa.schema(fields)))
+
+
+def _keyed(matched: "ir.Table", events: "ir.Table", rows: list[dict[str, Any]]) -> "ir.Table":
+    """Bring together all that the rules look at, for every place that was kept."""
     import ibis
 
-    places = ["key", *(name for name in expected.columns if name.startswith(OLDER))]
-    wanted = [
-        expected.filter(expected.key.notnull() & expected[name].notnull()).select(
-            *CARRIED_TO_JUDGE, "key", place=name, rank=ibis.literal(rank, "int8")
-        )
-        for rank, name in enumerate(places)
-    ]
-    held = objects.select(place="key", size="size", last_modified="last_modified", etag="etag")
-    table = functools.reduce(lambda one, other: one.union(other), wanted).join(held, "place")
-    bad = verdicts.filter(verdicts.verdict.notnull())
-    same = [table.place == bad.key, table.etag == bad.etag, table.last_modified == bad.last_modified]
-    table = table.left_join(bad, same, rname="{name}_of_verdict")
-    order, reason = _first_that_holds(PRESENT_STATES, table, at, otherwise=("present", ""))
-    table = table.mutate(state=order, reason=ibis.coalesce(table.verdict, reason))
-    return table.mutate(badness=ibis.cases(*[(table.state == state, place) for place, state in enumerate(STATES)]))
-
-
-CARRIED_TO_JUDGE = ("is_open", "basis", "changes", "freshness_seconds", "min_bytes", "event_at", "due_at")
-
-
-def _judged(expected: "ir.Table", found: "ir.Table", at: Moment) -> "ir.Table":
-    """Give every expected key its one state: that of the best object found, or that of its absence."""
-    import ibis
-
-    order = [found.badness, found["rank"], found.place]
-    best = found.group_by("key").agg(
-        copies=found.count(),
-        etag=found.etag.max(where=found["rank"] == 0),
-        **{
-            f"found_{name}": found[name].first(order_by=order)
-            for name in ("place", "state", "reason", "size", "last_modified")
-        },
+    named = events.filter(events.game_id.notnull()).select("event", "season_type", "confirmed_at")
+    table = matched.filter(matched.place.notnull()).join(_cell_table(rows), list(CELL)).left_join(named, "event")
+    return table.mutate(
+        wanted=ibis.coalesce(table.key, table.place),
+        basis=ibis.ifelse(table.is_estimate, "estimate", table.basis),
     )
-    table = expected.left_join(best, "key", rname="{name}_of_found")
-    state, reason = _first_that_holds(ABSENT_STATES, table, at, otherwise=("missing", ""))
+
+
+def _found(keyed: "ir.Table", verdicts: "ir.Table", now: datetime) -> "ir.Table":
+    """Give each object that was kept the state that it gives the key which it satisfies."""
+    import ibis
+
+    bad = verdicts.filter(verdicts.verdict.notnull()).select(
+        "verdict", place="key", bad_etag="etag", written="last_modified"
+    )
+    table = keyed.filter(keyed.is_here)
+    same = [table.place == bad.place, table.etag == bad.bad_etag, table.last_modified == bad.written]
+    table = table.left_join(bad, same, rname="{name}_of_verdict")
+    state, reason = _first_that_holds(PRESENT_STATES, table, now, otherwise=("present", ""))
+    table = table.mutate(state=state, reason=ibis.coalesce(table.verdict, reason))
+    badness = ibis.cases(*[(table.state == state, place) for place, state in enumerate(STATES)])
+    columns = ("wanted", "place", "rank", "state", "reason", "size", "last_modified", "etag")
+    return table.select(*CELL, *columns, badness=badness)
+
+
+def _judged(keyed: "ir.Table", found: "ir.Table", now: datetime) -> "ir.Table":
+    """Give every kept key its one state: that of the best object found, or that of its absence."""
+    import ibis
+
+    ordered = ibis.row_number().over(group_by="wanted", order_by=[found.badness, found["rank"], found.place])
+    counted = found.mutate(copies=found.count().over(group_by="wanted"), at=ordered)
+    best = counted.filter(counted["at"] == 0).select(
+        "wanted",
+        "copies",
+        **{f"found_{name}": counted[name] for name in ("place", "state", "reason", "size", "last_modified")},
+    )
+    here = found.filter(found["rank"] == 0).select(wanted="place", found_etag="etag")
+    best = best.left_join(here, "wanted").drop("wanted_right")
+    table = keyed.filter(keyed["rank"] == 0).left_join(best, "wanted")
+    state, reason = _first_that_holds(ABSENT_STATES, table, now, otherwise=("missing", ""))
     here = table.found_place.notnull()
     reason = ibis.ifelse(state == "unavailable", table.absent_reason, reason)
     return table.select(
-        "source",
-        "data_type",
-        "season",
+        *CELL,
         "entity",
-        "key",
         "season_type",
         "basis",
         "event_at",
         "due_at",
+        key=table.wanted,
         found_key=table.found_place,
         state=ibis.ifelse(here, table.found_state, state),
         reason=ibis.ifelse(here, table.found_reason, reason),
         size=table.found_size,
         last_modified=table.found_last_modified,
-        etag=table.etag,
+        etag=table.found_etag,
         copies=ibis.coalesce(table.copies, 0).cast("int16"),
-    )
+        keys=ibis.literal(1, "int64"),
+    ).select(*COLUMNS)
+
+
+COLUMNS = (
+    *CELL,
+    "entity",
+    "key",
+    "season_type",
+    "basis",
+    "event_at",
+    "due_at",
+    "found_key",
+    "state",
+    "reason",
+    "size",
+    "last_modified",
+    "etag",
+    "copies",
+    "keys",
+)
+
+
+def _gathered(matched: "ir.Table", counted: "pa.Table", rows: list[dict[str, Any]]) -> "ir.Table":
+    """Lay out the keys that are told only by their number: plainly present ones, and those that nobody can name."""
+    import ibis
+
+    cell = _cell_table(rows).select(*CELL, "basis", "absent_reason")
+    table = matched.filter(matched.place.isnull()).join(cell, list(CELL))
+    state, reason = _of_nameless(table.absent_reason)
+    told = {name: ibis.null(kind) for name, kind in UNTOLD.items()}
+    present = table.mutate(
+        **told,
+        basis=ibis.ifelse(table.is_estimate, "estimate", table.basis),
+        season_type=ibis.null("string"),
+        event_at=ibis.null(MOMENT),
+        state=ibis.ifelse(table.is_here, "present", state),
+        reason=ibis.ifelse(table.is_here, "", reason),
+        copies=table.is_here.cast("int16"),
+    ).select(*COLUMNS)
+    nameless = ibis.memtable(counted)
+    state, reason = _of_nameless(nameless.absent_reason)
+    nameless = nameless.mutate(**told, state=state, reason=reason, copies=ibis.literal(0, "int16")).select(*COLUMNS)
+    return present.union(nameless)
+
+
+UNTOLD = {
+    "entity": "string",
+    "key": "string",
+    "due_at": MOMENT,
+    "found_key": "string",
+    "size": "int64",
+    "last_modified": MOMENT,
+    "etag": "string",
+}
+"""What is not told of keys that are gathered into one row."""
+
+
+def _of_nameless(absent_reason: "ir.StringColumn") -> tuple["ir.Value", "ir.Value"]:
+    """Judge keys whose name nobody knows."""
+    import ibis
+
+    nobody = "counted by season truth; the schedule that names it is missing"
+    is_absent = absent_reason.notnull()
+    return ibis.ifelse(is_absent, "unavailable", "unknown"), ibis.ifelse(is_absent, absent_reason, nobody)
+
+
+def _counted_only(events: "ir.Table", rows: list[dict[str, Any]]) -> "pa.Table":
+    """List, for each cell that ranges over events, how many events it has of which only the number is known."""
+    import pyarrow as pa
+
+    told = events.filter(events.game_id.isnull()).select("schedule", "season", "season_type", "event_at", "count")
+    by_season: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for event in told.to_pyarrow().to_pylist():
+        by_season.setdefault((event["schedule"], event["season"]), []).append(event)
+    counted = [
+        {**{name: row[name] for name in (*CELL, "absent_reason")}, "basis": "estimate", "keys": event["count"]}
+        | {name: event[name] for name in ("season_type", "event_at")}
+        for row in rows
+        if "game" in row["for_each"]
+        for event in by_season.get((row["schedule"], row["season"]), ())
+        if not row["season_types"] or event["season_type"] in row["season_types"]
+    ]
+    fields = [(name, pa.string()) for name in (*CELL, "absent_reason", "basis", "season_type")]
+    fields += [("event_at", pa.timestamp("us", tz="UTC")), ("keys", pa.int64())]
+    return pa.Table.from_pylist(counted, schema=pa.schema(fields))
 
 
 def _first_that_holds(
-    rules: tuple[StateRule, ...], table: "ir.Table", at: Moment, otherwise: tuple[str, str]
+    rules: tuple[StateRule, ...], table: "ir.Table", now: datetime, otherwise: tuple[str, str]
 ) -> tuple["ir.Value", "ir.Value"]:
     import ibis
 
     never = ibis.literal(value=False)
-    conditions = [(ibis.coalesce(rule.when(table, at), never), rule) for rule in rules]
+    conditions = [(ibis.coalesce(rule.when(table, now), never), rule) for rule in rules]
     state = ibis.cases(*[(when, rule.state) for when, rule in conditions], else_=otherwise[0])
     reason = ibis.cases(*[(when, rule.reason) for when, rule in conditions], else_=otherwise[1])
     return state, reason
@@ -216,73 +330,56 @@ def _may_change(row: "ir.Table") -> "ir.BooleanValue":
     return (row.changes == "always") | (row.is_open & (row.changes == "within_season"))
 
 
-def _fresh_since(row: "ir.Table", at: Moment) -> "ir.TimestampValue":
-    import ibis
-
-    return ibis.literal(at.as_of) - row.freshness_seconds.cast("int64").as_interval("s")
-
-
-def _refuse_doubles(contract: Contract, judged: "ir.Table") -> None:
-    keyed = judged.filter(judged.key.notnull())
-    doubles = keyed.group_by("key").agg(rows=keyed.count(), name=(keyed.source + "/" + keyed.data_type).max())
-    worst = doubles.filter(doubles.rows > 1).order_by("key").limit(1).to_pyarrow().to_pylist()
-    if worst:
-        raise ContractError(
-            f"{worst[0]['rows']} rows of `{worst[0]['name']}` expect the key `{worst[0]['key']}`",
-            where=contract.file,
-            hint="a template must name everything that `for_each` ranges over, and values of a dimension must differ",
-        )
-
-
 def _summary(
-    contract: Contract, backend: "Backend", judged: "ir.Table", found: "ir.Table", objects: "ir.Table", at: Moment
-) -> tuple[dict[str, Any], "ir.Table"]:
-    """Sum the states up; return what is written as JSON, and the standing of every object."""
-    counted = judged.group_by("source", "data_type", "season").agg(
-        estimated=(judged.basis == "estimate").any(),
-        basis=judged.basis.min(),
-        doubled=(judged.copies - 1).clip(lower=0).sum(),
-        **{state: (judged.state == state).sum() for state in STATES},
+    contract: Contract,
+    backend: "Backend",
+    judged: "ir.Table",
+    found: "ir.Table",
+    gathered: "ir.Table",
+    unmatched: "ir.Table",
+    inventory: Mapping[str, Any],
+    now: datetime,
+) -> dict[str, Any]:
+    """Sum the states up, and make the table of the standing of every object that is not plainly what is expected."""
+    table = judged.select(*CELL, "basis", "state", "keys").union(gathered.select(*CELL, "basis", "state", "keys"))
+    counted = table.group_by(*CELL).agg(
+        estimated=(table.basis == "estimate").any(),
+        basis=table.basis.min(),
+        **{state: table["keys"].sum(where=table.state == state).fill_null(0) for state in STATES},
     )
-    counts = {(row["source"], row["data_type"], row["season"]): row for row in counted.to_pyarrow().to_pylist()}
-    rows = [_cell(contract, cell, counts, at) for cell in cells(contract, at.now)]
+    counts = {tuple(row[name] for name in CELL): row for row in counted.to_pyarrow().to_pylist()}
+    rows = [_cell(contract, cell, counts, now) for cell in _cell_rows(contract, now)]
     guessed = [row for row in rows if row["basis"] == "estimate"]
     estimated = {f"{row['source']}/{row['data_type']}/{label}" for row in guessed for label in (row["season"], "")}
-    standings = backend.create_table("standings", _standings(contract, judged, found, objects, estimated), temp=True)
-    totals = _sum(rows) | {"doubled": sum(row["doubled"] for row in counts.values())} | _objects(standings)
-    document = {
+    standings = backend.create_table("standings", _standings(contract, judged, found, unmatched, estimated), temp=True)
+    return {
         "schema": 1,
-        "generated_at": at.now.isoformat(),
-        "as_of": at.as_of.isoformat(),
-        "totals": totals,
+        "generated_at": now.isoformat(),
+        "as_of": inventory["as_of"],
+        "totals": _sum(rows) | _objects(standings) | {name: inventory[name] for name in ("objects", "bytes")},
         "sources": _rollup(rows, ("source",)),
         "data_types": _rollup(rows, ("source", "data_type", "required", "scraper")),
         "cells": rows,
         "not_enumerable": sorted(name for name, data in contract.data_sets.items() if not contract.is_enumerable(data)),
-        **{
-            standing: _listed(standings, standing) for standing in ("unexpected", "unclassified", "doubled", "unlisted")
-        },
+        **{standing: _listed(standings, standing) for standing in OTHER_STANDINGS},
     }
-    return document, standings
 
 
 def _cell(
-    contract: Contract, cell: Mapping[str, Any], counts: Mapping[tuple[str, str, str], Mapping[str, Any]], at: Moment
+    contract: Contract,
+    cell: Mapping[str, Any],
+    counts: Mapping[tuple[str, ...], Mapping[str, Any]],
+    now: datetime,
 ) -> dict[str, Any]:
     data_set = contract.data_sets[f"{cell['source']}/{cell['data_type']}"]
-    key = (cell["source"], cell["data_type"], cell["season"])
-    row = counts.get(key)
-    basis = {"game": "schedule", "date": "calendar"}.get(
-        next(iter(set(data_set.declared.for_each) & {"game", "date"}), ""), "contract"
-    )
+    row = counts.get(tuple(cell[name] for name in CELL))
+    basis = cell["basis"]
     if row is not None:
         basis = "estimate" if row["estimated"] else row["basis"]
     return {
-        "source": key[0],
-        "data_type": key[1],
-        "season": key[2],
+        **{name: cell[name] for name in CELL},
         "basis": basis,
-        "age_class": _age_class(data_set.calendar.current(at.now), key[2]),
+        "age_class": _age_class(data_set.calendar.current(now), cell["season"]),
         "required": data_set.declared.required,
         "scraper": data_set.declared.scraper,
         "completeness_threshold": data_set.declared.completeness_threshold,
@@ -311,45 +408,41 @@ def _rollup(rows: list[dict[str, Any]], by: tuple[str, ...]) -> list[dict[str, A
     return [dict(zip(by, key, strict=True)) | _sum(members) for key, members in groups.items()]
 
 
-def _standings(
-    contract: Contract,
-    judged: "ir.Table",
-    found: "ir.Table",
-    objects: "ir.Table",
-    estimated: set[str],
-) -> "ir.Table":
-    """Say of every object what it is to the contract.
+OTHER_STANDINGS = ("unexpected", "unclassified", "doubled", "unlisted")
+"""What an object may be that satisfies no expected key, and is no part of the lake that the contract names as no data.
 
-    ``unlisted`` objects are data of which nobody can say whether they are expected: those of data sets that cannot be
-    enumerated, and of ``estimated`` cells (source/data type/season, the season empty where a key's is unknown).
+``unlisted`` objects are data of which nobody can say whether they are expected: those of data sets that cannot be
+enumerated, and of estimated cells.
+"""
+
+
+def _standings(
+    contract: Contract, judged: "ir.Table", found: "ir.Table", unmatched: "ir.Table", estimated: set[str]
+) -> "ir.Table":
+    """Say what each object is to the contract that satisfies no expected key.
+
+    ``estimated`` are cells as source/data type/season, the season empty where a key's is unknown.
     """
     import ibis
 
-    satisfying = judged.filter(judged.found_key.notnull()).select(key="found_key", is_expected=ibis.literal(value=True))
-    also = found.select(key="place", is_found=ibis.literal(value=True)).distinct()
-    table = objects.select("key", "size", "kind", "source", "data_type", "season").left_join(satisfying, "key")
-    table = table.drop("key_right").left_join(also, "key").drop("key_right")
+    chosen = judged.filter(judged.found_key.notnull()).select(place="found_key")
+    doubled = found.anti_join(chosen, "place").select("size", key="place", standing=ibis.literal("doubled")).distinct()
     open_ended = [name for name, data_set in contract.data_sets.items() if not contract.is_enumerable(data_set)]
-    data_set = table.source + "/" + table.data_type
+    data_set = unmatched.source + "/" + unmatched.data_type
     standing = ibis.cases(
-        (table.is_expected.notnull(), "expected"),
-        (table.is_found.notnull(), "doubled"),
-        (table.kind != "data", table.kind),
+        (unmatched.kind != "data", unmatched.kind),
         (data_set.isin(open_ended), "unlisted"),
-        ((data_set + "/" + table.season.fill_null("")).isin(sorted(estimated)), "unlisted"),
+        ((data_set + "/" + unmatched.season.fill_null("")).isin(sorted(estimated)), "unlisted"),
         else_="unexpected",
     )
-    return table.select("key", "size", standing=standing)
+    others = unmatched.select("size", "key", standing=standing)
+    return doubled.select("key", "size", "standing").union(others.select("key", "size", "standing"))
 
 
 def _objects(standings: "ir.Table") -> dict[str, int]:
-    counted = standings.group_by("standing").agg(objects=standings.count(), bytes=standings["size"].sum())
-    rows = {row["standing"]: row for row in counted.to_pyarrow().to_pylist()}
-    names = ("unexpected", "unlisted", "non_data", "unclassified")
-    return {name: rows[name]["objects"] if name in rows else 0 for name in names} | {
-        "objects": sum(row["objects"] for row in rows.values()),
-        "bytes": sum(row["bytes"] for row in rows.values()),
-    }
+    counted = standings.group_by("standing").agg(objects=standings.count()).to_pyarrow().to_pylist()
+    rows = {row["standing"]: row["objects"] for row in counted}
+    return {name: rows.get(name, 0) for name in ("doubled", "unexpected", "unlisted", "non_data", "unclassified")}
 
 
 def _listed(standings: "ir.Table", standing: str) -> list[str]:

@@ -6,39 +6,24 @@ complete may raise it, up to the ceiling of its age class. Which gap is worked o
 `priority`, what is collected together in `tasks`.
 """
 
+import hashlib
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.errors import LakeError
+from adce_assets.loop import open_keys
+from adce_assets.loop.open_keys import Kind
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL, ID_DIGITS, OPEN_STATES, Gap, refuse_other_run
 from adce_assets.loop.state import COVERAGE, GAP_KEYS, GAPS, State
 from adce_assets.settings import PRIORITIES, GapDetection, Thresholds
-from adce_assets.tables import engine
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
-    import pyarrow as pa
-
-GAP_KEY_COLUMNS = (
-    "gap_id",
-    "priority",
-    "source",
-    "data_type",
-    "season",
-    "entity",
-    "key",
-    "state",
-    "event_at",
-    "etag",
-    "detected_at",
-)
-"""One row an open key in `gap_keys.parquet`; `etag` is that of the object under `key` to be replaced, null if none."""
 
 CEILINGS = {"current": "high", "previous": "medium", "history": "low", "whole": "low"}
 """The highest priority that a low completeness alone can give, by age class: CRITICAL is kept for what is new."""
@@ -52,17 +37,29 @@ BASIS_SAYS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """A kind of gap: when an open key is one, its priority, and why, in words.
+class Case:
+    """What the rules see of a key: all keys of a cell are alike but for their events.
 
-    ``when`` sees the columns of the coverage table and: ``age_class``, ``required``, ``recent`` (its event was less
-    than the critical threshold ago), ``is_schedule`` (its data set is a document of a schedule of record), ``by_date``
-    (one document a day), ``schedule_missing`` (the lake holds no document of that schedule for the season).
+    ``recent``: its event was less than the critical threshold ago. ``is_schedule``: its data set is a document of a
+    schedule of record; ``schedule_missing``: the lake holds no document of that schedule for the season. ``by_date``:
+    there is one document a day.
     """
+
+    age_class: str
+    required: bool
+    recent: bool
+    is_schedule: bool
+    schedule_missing: bool
+    by_date: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A kind of gap: when an open key is one, its priority, and why, in words."""
 
     name: str
     priority: str
-    when: Callable[["ir.Table"], "ir.BooleanValue"]
+    when: Callable[[Case], bool]
     because: str
 
 
@@ -70,7 +67,7 @@ RULES = (
     Rule(
         "recent_event",
         "critical",
-        lambda row: row.required & row.recent,
+        lambda key: key.required and key.recent,
         "it is required and its event was less than {days:g} days ago",
     ),
     # A day's schedule is as urgent as the games it names: one of three months ago names games that would be HIGH, so it
@@ -78,34 +75,34 @@ RULES = (
     Rule(
         "current_schedule",
         "critical",
-        lambda row: (
-            row.is_schedule
-            & row.age_class.isin(("current", "whole"))
-            & (row.schedule_missing | (row.required & ~row.by_date))
+        lambda key: (
+            key.is_schedule
+            and key.age_class in {"current", "whole"}
+            and (key.schedule_missing or (key.required and not key.by_date))
         ),
         "it is the schedule of the current season, from which its games are known",
     ),
     Rule(
         "current_season",
         "high",
-        lambda row: row.required & (row.age_class == "current"),
+        lambda key: key.required and key.age_class == "current",
         "it is required and of the current season",
     ),
     Rule(
         "current_optional",
         "medium",
-        lambda row: row.age_class == "current",
+        lambda key: key.age_class == "current",
         "it is optional and of the current season",
     ),
-    Rule("previous_season", "medium", lambda row: row.age_class == "previous", "it is of the season before"),
-    Rule("history", "low", lambda row: row.age_class == "history", "it is of an earlier season"),
-    Rule("whole_history", "low", lambda row: row.age_class == "whole", "it is of no season"),
+    Rule("previous_season", "medium", lambda key: key.age_class == "previous", "it is of the season before"),
+    Rule("history", "low", lambda key: key.age_class == "history", "it is of an earlier season"),
+    Rule("whole_history", "low", lambda key: key.age_class == "whole", "it is of no season"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class GapSummary:
-    """The gaps, most urgent first, and what `detected_gaps.json` says of them."""
+    """The gaps, most urgent first, and what `detected_gaps.json` says; one that said the same keeps its own time."""
 
     gaps: tuple[Gap, ...]
     document: dict[str, Any]
@@ -114,27 +111,28 @@ class GapSummary:
 def find(project: Project) -> GapSummary:
     """Find the gaps of the coverage table, and write `detected_gaps.json` and `gap_keys.parquet`.
 
-    A key that was open before keeps the time at which it was first found so; a gap has that of its oldest key.
+    A key that was open before keeps the time at which it was first found so; a gap has that of its oldest key. Where
+    nothing has changed, neither file is written again while the summary is fresh enough.
 
     Raises:
         LakeError: coverage has not been analysed yet, or its table, its summary and the contract do not go together.
     """
-    state, now = project.state, project.clock()
-    limits, config = project.settings.reconciliation.engine, project.settings.reconciliation.gap_detection
+    state, config, now = project.state, project.settings.reconciliation.gap_detection, project.clock()
     coverage = state.read_json(COVERAGE)
     cells = _cells(state, coverage, project.contract, config.completeness_thresholds)
-    earlier = state.recall(GAP_KEYS, ("key", "detected_at"))
-    with state.local(COVERAGE) as path, engine(**limits.model_dump()) as backend:
-        joined = _dated(_keys(backend.read_parquet(path), _cell_table(cells.values()), config, now), earlier, now)
-        keys = backend.create_table("gap_keys", joined, temp=True)
-        counted = _counted(keys).to_pyarrow().to_pylist()
-        open_keys = sum(coverage["totals"][name] for name in OPEN_STATES)
-        refuse_other_run(state, COVERAGE, said=open_keys, found=sum(_size(row) for row in counted))
-        state.write_relation(GAP_KEYS, backend, _in_order(keys))
-    found = [_gap(cells[_name(row)], row, config) for row in counted]
-    gaps = sorted(found, key=lambda gap: (PRIORITIES.index(gap.priority), gap.source, gap.data_type, gap.season))
+    kinds = _kinds(cells)
+    recent = open_keys.Recent(now - timedelta(days=config.critical_threshold_days), now)
+    total = sum(coverage["totals"][name] for name in OPEN_STATES)
+    with tempfile.TemporaryDirectory(prefix="adce-gaps-") as folder:
+        path = Path(folder) / "keys.parquet"
+        open_keys.write(state, list(kinds), recent, project.settings.reconciliation.engine, expected=total, path=path)
+        counted = _counted(open_keys.count(path, recent), kinds)
+        refuse_other_run(state, COVERAGE, said=total, found=sum(_size(row) for row in counted))
+        state.write_file(GAP_KEYS, path)
+    gaps = [_gap(cells[_name(row)], row, config) for row in counted]
     document = _document(gaps, coverage["as_of"], now)
-    state.write_json(GAPS, document)
+    keep_for = timedelta(hours=project.settings.autonomous.intervals.fresh_within_hours)
+    state.write_json(GAPS, document, keep_for=keep_for)
     return GapSummary(tuple(gaps), document)
 
 
@@ -151,6 +149,7 @@ class _Cell:
 
 
 _Cells = Mapping[tuple[str, ...], _Cell]
+_Kinds = Mapping[Kind, Rule]
 
 
 def _name(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -196,78 +195,66 @@ def _judge(row: Mapping[str, Any], thresholds: Thresholds) -> tuple[int, int]:
     return raise_to, sum(below) + (share < row["completeness_threshold"])
 
 
-def _cell_table(cells: Iterable[_Cell]) -> "ir.Table":
-    """Lay out what the rules see of a cell, one row a cell."""
-    import ibis
-    import pyarrow as pa
-
+def _kinds(cells: _Cells) -> _Kinds:
+    """Give the keys of every cell that has open ones their gap, in the order of the gaps, and the rule that says so."""
     held: Counter[str] = Counter()
-    members = list(cells)
-    for cell in members:
+    for cell in cells.values():
         if cell.row["age_class"] in {"current", "whole"}:
             held.update(dict.fromkeys(cell.schedules, cell.row["present"] + cell.row["stale"]))
-    carried = {**dict.fromkeys((*CELL, "age_class"), pa.string()), "required": pa.bool_()}
-    judged = {**dict.fromkeys(("by_date", "is_schedule", "schedule_missing"), pa.bool_()), "raise_to": pa.int8()}
-    rows = [
-        {name: cell.row[name] for name in carried}
-        | {
-            "by_date": cell.by_date,
-            "is_schedule": bool(cell.schedules),
-            "schedule_missing": any(held[schedule] == 0 for schedule in cell.schedules),
-            "raise_to": cell.raise_to,
-        }
-        for cell in members
+    found = [
+        _kind(name, cell, _case(cell, held, recent=recent))
+        for name, cell in cells.items()
+        if _size(cell.row)
+        for recent in (True, False)
     ]
-    return ibis.memtable(pa.Table.from_pylist(rows, schema=pa.schema([*carried.items(), *judged.items()])))
+    return dict(sorted(found, key=lambda entry: (PRIORITIES.index(entry[0].priority), *entry[0].cell)))
 
 
-def _keys(rows: "ir.Table", cells: "ir.Table", config: GapDetection, now: datetime) -> "ir.Table":
-    """Give every open key its rule (the place in `RULES`), its priority, and the id of its gap."""
-    import ibis
-
-    table = rows.filter(rows.state.isin(OPEN_STATES)).join(cells, list(CELL))
-    since = now - timedelta(days=config.critical_threshold_days)
-    recent = table.event_at.notnull() & table.event_at.between(ibis.literal(since), ibis.literal(now))
-    table = table.mutate(recent=recent)
-    table = table.mutate(rule=ibis.cases(*[(rule.when(table), place) for place, rule in enumerate(RULES)]))
-    given = table.rule.cases(*[(place, PRIORITIES.index(rule.priority)) for place, rule in enumerate(RULES)])
-    table = table.mutate(rank=ibis.least(given, table.raise_to))
-    table = table.mutate(
-        priority=ibis.cases(*[(table["rank"] == place, name) for place, name in enumerate(PRIORITIES)])
+def _case(cell: _Cell, held: Mapping[str, int], *, recent: bool) -> Case:
+    return Case(
+        age_class=cell.row["age_class"],
+        required=cell.row["required"],
+        recent=recent,
+        is_schedule=bool(cell.schedules),
+        schedule_missing=any(held[schedule] == 0 for schedule in cell.schedules),
+        by_date=cell.by_date,
     )
-    return table.mutate(gap_id=_gap_id(table))
 
 
-def _dated(keys: "ir.Table", earlier: "pa.Table | None", now: datetime) -> "ir.Table":
-    """Add when each key was first found open; a clock that was set back never makes a key younger."""
-    import ibis
-
-    moment = ibis.literal(now, "timestamp('UTC', 6)")
-    if earlier is None:
-        return keys.mutate(detected_at=moment)
-    before = ibis.memtable(earlier).select("key", first_found="detected_at")
-    keys = keys.left_join(before, "key").drop("key_right")
-    return keys.mutate(detected_at=ibis.least(ibis.coalesce(keys.first_found, moment), moment))
+def _kind(name: tuple[str, ...], cell: _Cell, case: Case) -> tuple[Kind, Rule]:
+    rule = next(rule for rule in RULES if rule.when(case))
+    priority = PRIORITIES[min(PRIORITIES.index(rule.priority), cell.raise_to)]
+    return Kind(name, case.recent, priority, _gap_id(name, priority)), rule
 
 
-def _gap_id(table: "ir.Table") -> "ir.StringValue":
+def _gap_id(cell: tuple[str, ...], priority: str) -> str:
     """Name a gap by what it is the gap of, so that the same gap found again has the same id."""
-    named = table.source + "/" + table.data_type + "/" + table.season + "/" + table.priority
-    return "gap-" + named.hexdigest("sha256")[:ID_DIGITS]
+    return "gap-" + hashlib.sha256("/".join([*cell, priority]).encode()).hexdigest()[:ID_DIGITS]
 
 
-def _in_order(keys: "ir.Table") -> "ir.Table":
-    newest_first = keys.event_at.desc(nulls_first=False)
-    return keys.order_by("rank", *CELL, newest_first, "key", "entity").select(*GAP_KEY_COLUMNS)
+def _counted(rows: list[dict[str, Any]], kinds: _Kinds) -> list[dict[str, Any]]:
+    """Sum the open keys up by gap, in the order of the gaps: keys by state and by rule, and the times."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["gap_id"], []).append(row)
+    rules = {(kind.gap_id, kind.recent): rule.name for kind, rule in kinds.items()}
+    named = {kind.gap_id: kind for kind in kinds}
+    return [_summed(named[gap_id], groups[gap_id], rules) for gap_id in named if gap_id in groups]
 
 
-def _counted(keys: "ir.Table") -> "ir.Table":
-    return keys.group_by("gap_id", "priority", *CELL).agg(
-        newest=keys.event_at.max(),
-        detected_at=keys.detected_at.min(),
-        **{state: (keys.state == state).sum() for state in OPEN_STATES},
-        **{rule.name: (keys.rule == place).sum() for place, rule in enumerate(RULES)},
-    )
+def _summed(kind: Kind, groups: list[dict[str, Any]], rules: Mapping[tuple[str, bool], str]) -> dict[str, Any]:
+    counts = Counter(dict.fromkeys([*OPEN_STATES, *(rule.name for rule in RULES)], 0))
+    for group in groups:
+        counts[group["state"]] += group["keys"]
+        counts[rules[group["gap_id"], group["recent"]]] += group["keys"]
+    return {
+        "gap_id": kind.gap_id,
+        "priority": kind.priority,
+        **dict(zip(CELL, kind.cell, strict=True)),
+        "newest": max((group["newest"] for group in groups if group["newest"] is not None), default=None),
+        "detected_at": min(group["detected_at"] for group in groups),
+        **counts,
+    }
 
 
 def _gap(cell: _Cell, counted: Mapping[str, Any], config: GapDetection) -> Gap:

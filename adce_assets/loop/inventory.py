@@ -1,131 +1,221 @@
-"""A lake in, its inventory out: every object with what its key says it is, and the moment for which that is true.
+"""A lake in, its inventory out: which objects it holds, which of them were expected, and when that was true.
 
-The inventory comes from a live listing or from the newest AWS Inventory report; either gives the same table with an
-as-of. Either is whole or fails: a lake that could not be read to its end is not a smaller lake.
+What is known of the lake comes from one of the ways in `modes`; it is whole or the step fails, for a lake that could
+not be read to its end is not a smaller lake. What it is compared with comes from the contract and the schedules; the
+comparison itself is one pass in `matching`, and what it means is decided in `coverage`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from adce_assets.contract.events import SeenId, events_of, season_of_game
-from adce_assets.contract.expected import events_table
+from adce_assets.contract.events import SeenId, estimates, events_table
 from adce_assets.contract.ids import season_type_of_id
 from adce_assets.contract.loading import Contract
-from adce_assets.contract.schedule import ScheduledGame
-from adce_assets.errors import LakeError
-from adce_assets.lake import listing, report
 from adce_assets.lake.classify import Classifier
-from adce_assets.loop import audits, schedules
+from adce_assets.loop import audits, modes, schedules
+from adce_assets.loop.holdings import Holdings
+from adce_assets.loop.matching import Held, Matcher
+from adce_assets.loop.modes import Look, Mode
 from adce_assets.loop.project import Project
-from adce_assets.loop.state import INVENTORY, SCHEDULE
+from adce_assets.loop.schedules import Schedules
+from adce_assets.loop.state import ESTIMATES, INVENTORY, MATCHED, UNMATCHED
 from adce_assets.progress import Progress, silent
+from adce_assets.tables import engine
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
     import pyarrow as pa
+    from ibis.backends.duckdb import Backend
 
-Mode = Literal["list", "aws"]
 LISTED = 20
 """How many unclassified keys the summary names; all are counted, and all stand in the Parquet file."""
 
 
 @dataclass(frozen=True, slots=True)
 class InventorySummary:
-    """What `current_inventory.json` says."""
+    """What `current_inventory.json` says, or, where the lake was only sampled, `inventory_sample.json`."""
 
     document: dict[str, Any]
 
 
-def take(project: Project, *, mode: Mode | None = None, progress: Progress = silent) -> InventorySummary:
-    """Take the inventory, read what schedules it holds, and write `current_inventory.{json,parquet}`.
+def take(
+    project: Project, *, mode: Mode | None = None, accept_loss: bool = False, progress: Progress = silent
+) -> InventorySummary:
+    """Take the inventory, compare it with what is expected, and write `current_inventory.json` and its tables.
+
+    Args:
+        project: The installation.
+        mode: How the lake is looked at; as the configuration says where it is None.
+        accept_loss: Take what has vanished for gone: the next inventories are compared with this one.
+        progress: Told how far it has come.
 
     Raises:
         LakeError: the lake or a report could not be read whole, or there is no report yet. The last inventory stays.
     """
-    chosen = mode or ("aws" if project.settings.reconciliation.s3.use_aws_inventory else "list")
-    now = project.clock()
-    objects, as_of = MODES[chosen](project, now, progress)
-    readings = schedules.refresh(project, objects, progress)
-    games = schedules.games(project, readings)
-    placed = _placed(project, objects, games)
-    events = {
-        name: events_of(project.contract, name, found, _seen(project.contract, placed, name), now)
-        for name, found in games.items()
-    }
-    faults = {
-        (reading.version.key, reading.version.etag, reading.version.last_modified): reading.fault
-        for reading in readings
-        if reading.fault is not None
-    }
-    data = placed.filter(_equals(placed, "kind", "data"))
-    verdicts = audits.refresh(project, data, faults, progress)
-    document = {
-        "schema": 1,
-        "mode": chosen,
-        "generated_at": now.isoformat(),
-        "as_of": as_of.isoformat(),
-        **_counts(placed),
-        "schedules": {
-            name: {
-                "documents": sum(reading.version.schedule == name for reading in readings),
-                "events": len(events[name]),
-                "estimated": sum(event.basis == "estimate" for event in events[name]),
-            }
-            for name in project.contract.schedules
-        },
-        "audited": verdicts.num_rows,
-        "damaged": verdicts.num_rows - verdicts["verdict"].null_count,
-    }
-    project.state.write_table(SCHEDULE, events_table([event for found in events.values() for event in found]))
-    project.state.write_table(INVENTORY, placed)
-    project.state.write_json(INVENTORY, document)
-    return InventorySummary(document)
+    look = Look(project, project.clock(), modes.last(project), progress)
+    chosen, holdings = modes.know(look, mode)
+    if holdings is None:
+        return InventorySummary(modes.sample(look))
+    limits = project.settings.reconciliation.engine
+    with engine(**limits.model_dump()) as backend, _at_hand(project, holdings) as known:
+        told = _compared(look, backend, known)
+        document = {
+            "mode": chosen,
+            "generated_at": look.now.isoformat(),
+            **modes.remember(look, known, backend),
+            **told,
+        }
+    before = None if look.last is None else look.last.document
+    document["accepted"], document["vanished"] = _loss(project, told, before, accept=accept_loss)
+    keep_for = timedelta(hours=project.settings.autonomous.intervals.fresh_within_hours)
+    project.state.write_json(INVENTORY, document, volatile=("generated_at", *modes.VOLATILE), keep_for=keep_for)
+    return InventorySummary({"schema": 1, **document})
 
 
-def _listed(project: Project, now: datetime, progress: Progress) -> tuple["pa.Table", datetime]:
-    """List the lake as it is; what is written while the listing runs may be missing, so its as-of is its start."""
-    objects = listing.take(
-        project.lake, exclude=project.outside_the_lake, on_progress=lambda done: progress("listing", done, None)
+@contextmanager
+def _at_hand(project: Project, holdings: Holdings) -> Iterator[Holdings]:
+    """Lend the rows of an earlier listing as a file for as long as they are read."""
+    if not isinstance(holdings.base, Path):
+        yield holdings
+        return
+    with project.state.local(INVENTORY) as path:
+        yield replace(holdings, base=path)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What came of the comparison: matched keys, the objects nobody expects, and the events that were estimated."""
+
+    rows: "ir.Table"
+    placed: "pa.Table"
+    estimated: "pa.Table"
+
+    def write(self, project: Project, backend: "Backend") -> None:
+        """Write the three tables."""
+        project.state.write_table(ESTIMATES, self.estimated)
+        project.state.write_table(UNMATCHED, self.placed)
+        ordered = self.rows.order_by("source", "data_type", "season", "place", "is_estimate", "is_here")
+        project.state.write_relation(MATCHED, backend, ordered)
+
+
+def compare(
+    matcher: Matcher,
+    held: Held,
+    scheduled: "pa.Table",
+    classifier: Classifier,
+    estimate: Callable[["pa.Table"], "pa.Table"],
+    suspects: Sequence[str] = (),
+) -> Compared:
+    """Compare objects with what the schedules name, and those that are left with what can be estimated from them.
+
+    Args:
+        matcher: Knows the contract.
+        held: The objects.
+        scheduled: The events of the schedules.
+        classifier: Reads the keys of objects that nobody expects.
+        estimate: Estimates more events from these objects, numbered behind the scheduled ones.
+        suspects: Keys of objects whose content is known to be wrong.
+    """
+    import ibis
+
+    matched = matcher.match("scheduled", held, scheduled, suspects)
+    placed = _placed(classifier, matched.others)
+    estimated = estimate(placed)
+    if not estimated.num_rows:
+        return Compared(matched.rows, placed, estimated)
+    left = Held(ibis.memtable(matched.others), matched.others.num_rows, held.known)
+    guessed = matcher.match("estimated", left, estimated, suspects, estimates=True)
+    placed = placed.take(_where(placed["key"], guessed.others["key"]))
+    return Compared(matched.rows.union(guessed.rows), placed, estimated)
+
+
+def _compared(look: Look, backend: "Backend", holdings: Holdings) -> dict[str, Any]:
+    """Compare what is known of the lake with what is expected, write the tables, and return the numbers."""
+    import ibis
+
+    project, progress = look.project, look.progress
+    objects = holdings.objects(project, backend)
+    found = schedules.refresh(project, objects, progress)
+    seasons = _seasons(found)
+    classifier = Classifier(project.contract, seasons)
+    held = Held(objects, objects.count().to_pyarrow().as_py(), holdings.known)
+
+    def is_data(keys: list[str]) -> list[bool]:
+        return [classifier.classify(key).kind == "data" for key in keys]
+
+    dated = objects.mutate(as_of=ibis.literal(holdings.as_of))
+    verdicts = audits.refresh(project, dated, is_data, found.faults, progress)
+    progress("comparison", 0, held.count)
+    compared = compare(
+        Matcher(project.contract, backend, look.now),
+        held,
+        found.events,
+        classifier,
+        lambda placed: _estimated(look, found, seasons, placed),
+        verdicts["key"].to_pylist(),
     )
-    return objects, now
+    compared.write(project, backend)
+    progress("comparison", held.count, held.count)
+    return {
+        **_counts(project, _held(compared.rows), compared.placed, held.count),
+        "schedules": _told(found, compared.estimated),
+        "damaged": verdicts.num_rows,
+    }
 
 
-def _reported(project: Project, _now: datetime, progress: Progress) -> tuple["pa.Table", datetime]:
-    """Read the newest complete AWS Inventory report; its as-of is the start of AWS's own scan."""
-    scanning = project.settings.reconciliation.s3
-    manifest = report.newest(project.lake, prefix=scanning.inventory_prefix, config_id=scanning.inventory_id)
-    if manifest is None:
-        raise LakeError(
-            "there is no complete AWS Inventory report",
-            where=f"{project.lake.url}/{scanning.inventory_prefix}",
-            hint="the first report takes up to 48 hours; until then use `adce reconcile --mode list`",
-        )
-    objects = report.read(
-        project.lake,
-        manifest,
-        exclude=project.outside_the_lake,
-        on_progress=lambda done: progress("report", done, None),
-    )
-    return objects, manifest.created_at
+def _estimated(look: Look, found: Schedules, known: Mapping[str, Mapping[str, str]], placed: "pa.Table") -> "pa.Table":
+    """Estimate the events that season truth counts and no schedule names, numbered behind those that it does."""
+    import pyarrow as pa
+
+    contract, counts = look.project.contract, found.counts()
+    events = [
+        event
+        for name in contract.schedules
+        for event in estimates(contract, name, counts[name], known[name], _seen(contract, placed, name), look.now)
+    ]
+    first = found.events.num_rows
+    return events_table(events).append_column("event", pa.array(range(first, first + len(events)), pa.int32()))
 
 
-MODES = {"list": _listed, "aws": _reported}
-"""The ways to take an inventory, by the name that the command line and the inventory itself give them."""
-
-
-def _placed(project: Project, objects: "pa.Table", games: Mapping[str, list[ScheduledGame]]) -> "pa.Table":
-    """Add what each key says: kind, source, data type, season, entity and the template that reads it."""
-    contract = project.contract
-    seasons: dict[str, dict[str, str]] = {name: {} for name in games}
-    for name, found in games.items():
-        for game in found:
-            season = season_of_game(contract, name, game).label
-            seasons[name] |= dict.fromkeys((game.game_id, *game.also_known_as), season)
-    placements = Classifier(contract, seasons).place_all(objects["key"].to_pylist())
+def _placed(classifier: Classifier, others: "pa.Table") -> "pa.Table":
+    """Add what the keys of objects say: kind, source, data type, season, entity and the template that reads them."""
+    others = others.sort_by("key")
+    placements = classifier.place_all(others["key"].to_pylist())
     for name in placements.column_names:
-        objects = objects.append_column(name, placements[name])
-    return objects
+        others = others.append_column(name, placements[name])
+    return others
+
+
+def _where(keys: "pa.ChunkedArray", wanted: "pa.ChunkedArray") -> "pa.Array":
+    import pyarrow.compute as pc
+
+    return pc.indices_nonzero(pc.is_in(keys, wanted.combine_chunks()))
+
+
+def _seasons(found: Schedules) -> dict[str, dict[str, str]]:
+    """Give the season of every id that a schedule of record knows, by schedule."""
+    seasons: dict[str, dict[str, str]] = {name: {} for name in found.documents}
+    known = found.known_ids()
+    for schedule, game_id, season in zip(*(column.to_pylist() for column in known.columns), strict=True):
+        seasons[schedule][game_id] = season
+    return seasons
+
+
+def _told(found: Schedules, estimated: "pa.Table") -> dict[str, dict[str, int]]:
+    """Say of each schedule how many documents there are, and how many events, estimated ones among them."""
+    counts = found.counts()
+    guessed: Counter[str] = Counter()
+    for row in estimated.select(["schedule", "count"]).to_pylist():
+        guessed[row["schedule"]] += row["count"]
+    return {
+        name: {"documents": documents, "events": counts[name].total() + guessed[name], "estimated": guessed[name]}
+        for name, documents in found.documents.items()
+    }
 
 
 def _seen(contract: Contract, placed: "pa.Table", schedule: str) -> list[SeenId]:
@@ -151,31 +241,71 @@ def _seen(contract: Contract, placed: "pa.Table", schedule: str) -> list[SeenId]
     ]
 
 
-def _equals(table: "pa.Table", column: str, value: str) -> "pa.ChunkedArray":
+def _held(rows: "ir.Table") -> list[dict[str, Any]]:
+    """Count the objects that were expected, by cell and by the number of the template that wrote them."""
+    here = rows.filter(rows.is_here)
+    by = ("source", "data_type", "season", "rank")
+    return here.group_by(*by).agg(objects=here["keys"].sum(), bytes=here["bytes"].sum()).to_pyarrow().to_pylist()
+
+
+def _counts(project: Project, held: list[dict[str, Any]], placed: "pa.Table", objects: int) -> dict[str, Any]:
+    """Count objects and bytes, in all and by source, season, data type and prefix; name what nobody could place."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.fill_null(pc.equal(table[column], value), fill_value=False)
-
-
-def _counts(placed: "pa.Table") -> dict[str, Any]:
-    """Count objects and bytes, in all and by source, season and data type, and name what nobody could place."""
-    import pyarrow.compute as pc
-
-    unclassified = placed.filter(_equals(placed, "kind", "unclassified"))
+    by = ("kind", "source", "data_type", "season", "template")
+    text = {name: placed[name].cast(pa.string()) for name in ("kind", "source", "data_type", "season")}
+    others = pa.table({**text, "template": placed["template"], "size": placed["size"]})
+    groups = others.group_by(list(by)).aggregate([("size", "sum"), ("size", "count")]).to_pylist()
+    kinds: Counter[str] = Counter()
+    for group in groups:
+        kinds[group["kind"]] += group["size_count"]
+        if group["kind"] == "data":
+            told = {"objects": group["size_count"], "bytes": group["size_sum"], "rank": group["template"]}
+            held.append({**group, **told})
+    unclassified = placed["key"].filter(pc.equal(text["kind"], "unclassified"))
     return {
-        "objects": placed.num_rows,
-        "bytes": pc.sum(placed["size"]).as_py() or 0,
-        "by_source": _by(placed, "source"),
-        "by_season": _by(placed, "season"),
-        "by_type": _by(placed, "data_type"),
-        "non_data": placed.filter(_equals(placed, "kind", "non_data")).num_rows,
-        "unclassified": unclassified.num_rows,
-        "unclassified_keys": unclassified["key"].slice(0, LISTED).to_pylist(),
+        "objects": objects,
+        "bytes": sum(row["bytes"] for row in held) + sum(g["size_sum"] for g in groups if g["kind"] != "data"),
+        "by_source": _by(held, lambda row: row["source"]),
+        "by_season": _by(held, lambda row: row["season"] or "unknown"),
+        "by_type": _by(held, lambda row: row["data_type"]),
+        "by_prefix": [
+            {"source": source, "prefix": prefix, **counted}
+            for (source, prefix), counted in _by(held, lambda row: (row["source"], _prefix(project, row))).items()
+        ],
+        "non_data": kinds["non_data"],
+        "unclassified": kinds["unclassified"],
+        "unclassified_keys": unclassified.slice(0, LISTED).to_pylist(),
     }
 
 
-def _by(placed: "pa.Table", column: str) -> dict[str, dict[str, int]]:
-    data = placed.filter(_equals(placed, "kind", "data"))
-    groups = data.group_by(column).aggregate([("size", "sum"), ("key", "count")]).to_pylist()
-    named = {group[column] or "unknown": group for group in groups}
-    return {name: {"objects": named[name]["key_count"], "bytes": named[name]["size_sum"]} for name in sorted(named)}
+def _prefix(project: Project, row: Mapping[str, Any]) -> str:
+    """Return the beginning that the keys of a template share."""
+    data_set = project.contract.data_sets[f"{row['source']}/{row['data_type']}"]
+    return data_set.templates[row["rank"] or 0].prefix
+
+
+def _by(rows: list[dict[str, Any]], name: Callable[[dict[str, Any]], Any]) -> dict[Any, dict[str, int]]:
+    groups: defaultdict[Any, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        groups[name(row)].update(objects=row["objects"], bytes=row["bytes"])
+    return {key: dict(groups[key]) for key in sorted(groups)}
+
+
+def _loss(
+    project: Project, told: Mapping[str, Any], before: Mapping[str, Any] | None, *, accept: bool
+) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """Hold the lake and its sources against what was last accepted; return what is accepted now, and what vanished.
+
+    What has vanished stays so in the next inventories, until it is back or a person accepts the loss.
+    """
+    now = {"": told["objects"], **{name: counted["objects"] for name, counted in told["by_source"].items()}}
+    accepted = {} if before is None or accept else before["accepted"]
+    share = project.settings.reconciliation.s3.max_vanished_share
+    lost = [
+        {"source": name, "before": count, "now": now.get(name, 0)}
+        for name, count in accepted.items()
+        if count - now.get(name, 0) > share * count
+    ]
+    return (dict(accepted) if lost else now), lost

@@ -3,33 +3,44 @@
 A task is a bounded list of keys of one gap, newest event first. Its id is a hash of what it collects, so that the same
 keys found open again are the same task. Every open key is in one task or in the explained remainder. When tasks become
 runs is decided in `dispatch`.
+
+The table of open keys is in the order of the gaps and, within a gap, of collecting: a part of a gap is a range of its
+rows. Only the rows of queued tasks are read whole.
 """
 
 import difflib
+import hashlib
+import heapq
 import math
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
+from itertools import accumulate, chain, islice
+from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import Season
+from adce_assets.errors import LakeError
 from adce_assets.loop import priority
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL, ID_DIGITS, OPEN_STATES, Gap, refuse_other_run
 from adce_assets.loop.state import COVERAGE, GAP_KEYS, GAPS, QUEUE, TASK_KEYS, State
 from adce_assets.settings import PRIORITIES, TaskQueue
-from adce_assets.tables import engine
 
 if TYPE_CHECKING:
-    import ibis.expr.types as ir
-
-DUE_STATES = (*OPEN_STATES, "present", "unknown")
-"""The states of keys that a cell collected anew collects: everything that is due."""
+    import pyarrow as pa
 
 TASK_KEY_COLUMNS = ("task_id", "position", "source", "data_type", "season", "entity", "key", "state", "etag")
 """One row a key of a task in `task_keys.parquet`, in the order of the queue and, by `position`, of collecting."""
+CARRIED = TASK_KEY_COLUMNS[2:]
+"""The columns that a task's key brings from its gap."""
+
+LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
+"""When an event was of which nobody knows when it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class QueueSummary:
-    """What `gaps.json` says."""
+    """What `gaps.json` says; one that said the same already keeps the time of its own making."""
 
     document: dict[str, Any]
 
@@ -69,25 +80,26 @@ class QueueSummary:
 def plan(project: Project, known_scrapers: Collection[str]) -> QueueSummary:
     """Turn the detected gaps into an ordered queue, and write `gaps.json` and `task_keys.parquet`.
 
+    Scores are those of the moment at which the gaps were found. So the same gaps give the same queue at any time, and
+    where nothing has changed, neither file is written again while the queue is fresh enough.
+
     Raises:
         LakeError: no gaps have been detected yet, or their table and their summary do not belong together.
     """
     state, contract, now = project.state, project.contract, project.clock()
-    config, limits = project.settings.reconciliation.task_queue, project.settings.reconciliation.engine
+    config = project.settings.reconciliation.task_queue
     found = state.read_json(GAPS)
-    gaps = {entry["id"]: Gap(**entry) for entry in found["gaps"]}
-    obstacles = {gap.id: reason for gap in gaps.values() if (reason := _obstacle(gap, contract, known_scrapers))}
-    with state.local(GAP_KEYS) as path, engine(**limits.model_dump()) as backend:
-        keys = backend.read_parquet(path)
-        refuse_other_run(state, GAPS, said=found["total_keys"], found=keys.count().to_pyarrow().as_py())
-        collectable = keys.filter(keys.gap_id.isin(sorted(gaps.keys() - obstacles)))
-        parts = backend.create_table("parts", _split(collectable, config.keys_per_task), temp=True)
-        rows = _summed(parts).to_pyarrow().to_pylist()
-        drafts = [_draft(gaps[row["gap_id"]], row, contract, now) for row in rows]
-        queued, cut = _within_caps(sorted(drafts, key=_order), config)
-        state.write_relation(TASK_KEYS, backend, _queued_keys(parts, queued))
-    document = _document(queued, _remainder(gaps, obstacles, cut), found["as_of"], config, now)
-    state.write_json(QUEUE, document)
+    gaps = [Gap(**entry) for entry in found["gaps"]]
+    obstacles = {gap.id: reason for gap in gaps if (reason := _obstacle(gap, contract, known_scrapers))}
+    with state.local(GAP_KEYS) as path:
+        newest = _newest(state, path, found["total_keys"], gaps, config)
+        parts = _Parts(contract, config.keys_per_task, newest, datetime.fromisoformat(found["generated_at"]))
+        queued, cut = _within_caps([entry for entry in _starts(gaps) if entry[0].id not in obstacles], parts, config)
+        tasks, keys = _collected(path, queued)
+    state.write_table(TASK_KEYS, keys)
+    document = _document(tasks, _remainder(gaps, obstacles, cut), found["as_of"], config, now)
+    keep_for = timedelta(hours=project.settings.autonomous.intervals.fresh_within_hours)
+    state.write_json(QUEUE, document, keep_for=keep_for)
     return QueueSummary(document)
 
 
@@ -98,33 +110,33 @@ def task_keys(state: State, task_ids: Collection[str]) -> list[TaskKey]:
     return [_task_key(row) for row in _read(state, TASK_KEYS, [("task_id", "in", set(task_ids))])]
 
 
-def open_keys(state: State, source: str, data_type: str, season: str, *, everything: bool = False) -> list[TaskKey]:
-    """Read the keys of a cell that a run of its partition collects, newest event first; they belong to no task.
-
-    These are the missing, stale and damaged keys; with ``everything``, all that are due.
-    """
-    states = DUE_STATES if everything else OPEN_STATES
+def open_keys(state: State, source: str, data_type: str, season: str) -> list[TaskKey]:
+    """Read the open keys of a cell, newest event first: what a run of its partition collects; they are in no task."""
     cell = [(name, "=", value) for name, value in zip(CELL, (source, data_type, season), strict=True)]
-    rows = [row for row in _read(state, COVERAGE, [*cell, ("state", "in", set(states))]) if row["key"] is not None]
+    rows = [row for row in _read(state, COVERAGE, [*cell, ("state", "in", set(OPEN_STATES))]) if row["key"] is not None]
     rows.sort(key=lambda row: (row["event_at"] is None, -_seconds(row["event_at"]), row["key"]))
     return [_task_key(row | {"task_id": ""}) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A task that may or may not be queued: part ``part`` (from 0) of its gap."""
+    """A task that may or may not be queued: part ``part`` (from 0) of its gap, ``keys`` rows from row ``first`` on."""
 
-    id: str
     gap: Gap
     part: int
-    counts: Mapping[str, int]
+    first: int
+    keys: int
     score: float
     minutes: float
 
-    @property
-    def keys(self) -> int:
-        """The number of keys in the task."""
-        return sum(self.counts.values())
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A draft that is queued, named by what it collects."""
+
+    id: str
+    draft: _Draft
+    counts: Mapping[str, int]
 
 
 def _obstacle(gap: Gap, contract: Contract, known_scrapers: Collection[str]) -> str | None:
@@ -141,43 +153,79 @@ def _obstacle(gap: Gap, contract: Contract, known_scrapers: Collection[str]) -> 
     return f"the scraper `{gap.scraper}` of `{name}` is not configured{hint}"
 
 
-def _split(keys: "ir.Table", keys_per_task: int) -> "ir.Table":
-    """Cut each gap into parts, newest event first, and number the keys within each part."""
-    import ibis
-
-    newest_first = [keys.event_at.desc(nulls_first=False), keys.key]
-    place = ibis.row_number().over(group_by=keys.gap_id, order_by=newest_first)
-    numbered = keys.mutate(place=place)
-    return numbered.mutate(
-        part=numbered.place // keys_per_task, position=(numbered.place % keys_per_task).cast("int32")
-    )
+def _starts(gaps: Sequence[Gap]) -> Iterator[tuple[Gap, int]]:
+    """Say at which row of the table each gap begins."""
+    first = 0
+    for gap in gaps:
+        yield gap, first
+        first += gap.keys
 
 
-def _summed(parts: "ir.Table") -> "ir.Table":
-    """Sum each part up, and name it by what it collects: cell, keys, and the versions to be replaced."""
-    cell = parts.source + "/" + parts.data_type + "/" + parts.season + "\n"
-    line = parts.key + "\t" + parts.etag.fill_null("")
-    summed = parts.group_by("gap_id", "part").agg(
-        text=cell.max() + line.group_concat("\n", order_by=parts.key),
-        newest=parts.event_at.max(),
-        **{state: (parts.state == state).sum() for state in OPEN_STATES},
-    )
-    return summed.mutate(id="task-" + summed.text.hexdigest("sha256")[:ID_DIGITS]).drop("text")
+def _newest(state: State, path: Path, total: int, gaps: Sequence[Gap], config: TaskQueue) -> dict[int, datetime | None]:
+    """Read the newest event of every part that a queue can hold, by its first row: no gap fills more than its cap.
+
+    Raises:
+        LakeError: a gap does not lie where the summary says.
+    """
+    import pyarrow.parquet as pq
+
+    refuse_other_run(state, GAPS, said=total, found=pq.read_metadata(path).num_rows)
+    places: dict[int, str] = {}
+    for gap, first in _starts(gaps):
+        parts = min(math.ceil(gap.keys / config.keys_per_task), getattr(config.max_tasks, gap.priority))
+        places |= dict.fromkeys((first + part * config.keys_per_task for part in range(parts)), gap.id)
+        places |= {first: gap.id, first + gap.keys - 1: gap.id}
+    found = _rows_at(path, sorted(places), ["gap_id", "event_at"])
+    if found["gap_id"].to_pylist() != [places[place] for place in sorted(places)]:
+        raise LakeError(
+            "the table holds the keys of other gaps than the summary beside it: they are of two different runs",
+            where=f"{state.store.url}/{GAPS}",
+            hint="run `adce reconcile`",
+        )
+    return dict(zip(sorted(places), found["event_at"].to_pylist(), strict=True))
 
 
-def _draft(gap: Gap, row: Mapping[str, Any], contract: Contract, now: datetime) -> _Draft:
-    data_set = contract.data_sets[f"{gap.source}/{gap.data_type}"]
-    counts = {state: row[state] for state in OPEN_STATES}
-    facts = priority.Facts(
-        is_schedule=gap.is_schedule,
-        required=gap.required,
-        urgency=gap.urgency,
-        moment=_moment(data_set, gap.season, row["newest"], now),
-        gap_keys=gap.keys,
-        minutes=data_set.declared.minutes_per_file,
-    )
-    minutes = round(sum(counts.values()) * data_set.declared.minutes_per_file, 2)
-    return _Draft(row["id"], gap, row["part"], counts, priority.score(facts, now), minutes)
+def _rows_at(path: Path, places: Sequence[int], columns: Sequence[str]) -> "pa.Table":
+    """Read some rows of a table, by their numbers in rising order, a group of rows at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        found, start = [file.schema_arrow.empty_table().select(columns)], 0
+        for number in range(file.num_row_groups):
+            end = start + file.metadata.row_group(number).num_rows
+            wanted = places[bisect_left(places, start) : bisect_left(places, end)]
+            if wanted:
+                group = file.read_row_group(number, columns=columns)
+                found.append(group.take(pa.array([place - start for place in wanted], pa.int64())))
+            start = end
+    return pa.concat_tables(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Cuts gaps into drafts: ``newest`` is the event of a part's first row, ``at`` the moment of the scores."""
+
+    contract: Contract
+    keys_per_task: int
+    newest: Mapping[int, datetime | None]
+    at: datetime
+
+    def of(self, gap: Gap, first: int) -> Iterator[_Draft]:
+        """Draft the parts of a gap that begins at row ``first``, in the order of the queue."""
+        data_set = self.contract.data_sets[f"{gap.source}/{gap.data_type}"]
+        minutes = data_set.declared.minutes_per_file
+        for part, start in enumerate(range(0, gap.keys, self.keys_per_task)):
+            keys = min(self.keys_per_task, gap.keys - start)
+            facts = priority.Facts(
+                is_schedule=gap.is_schedule,
+                required=gap.required,
+                urgency=gap.urgency,
+                moment=_moment(data_set, gap.season, self.newest[first + start] or LONG_AGO, self.at),
+                gap_keys=gap.keys,
+                minutes=minutes,
+            )
+            yield _Draft(gap, part, first + start, keys, priority.score(facts, self.at), round(keys * minutes, 2))
 
 
 def _moment(data_set: DataSet, season: str, newest: datetime, now: datetime) -> datetime:
@@ -189,62 +237,75 @@ def _moment(data_set: DataSet, season: str, newest: datetime, now: datetime) -> 
     return min(now, datetime.combine(data_set.calendar.starts_on(Season.parse(season).next), time(), UTC))
 
 
-def _order(draft: _Draft) -> tuple[int, float, str, str, str, int]:
-    """Order by priority, then score; equals by name and part, so that data types with like holes go side by side."""
+def _order(draft: _Draft) -> tuple[float, str, str, str, int]:
+    """Order by score; equals by name and part, so that data types with like holes go side by side."""
     gap = draft.gap
-    return PRIORITIES.index(gap.priority), -draft.score, gap.source, gap.data_type, gap.season, draft.part
+    return -draft.score, gap.source, gap.data_type, gap.season, draft.part
 
 
-def _within_caps(drafts: list[_Draft], config: TaskQueue) -> tuple[list[_Draft], Counter[tuple[str, str]]]:
-    """Take tasks in order until a cap is reached; count the keys of the others by gap and reason."""
+def _within_caps(
+    gaps: Sequence[tuple[Gap, int]], parts: _Parts, config: TaskQueue
+) -> tuple[list[_Draft], dict[str, tuple[int, str]]]:
+    """Take tasks in order until a cap is reached; count the keys of the others by gap, with the reason."""
     queued: list[_Draft] = []
-    taken: Counter[str] = Counter()
-    cut: Counter[tuple[str, str]] = Counter()
-    for draft in drafts:
-        name, cap = draft.gap.priority, getattr(config.max_tasks, draft.gap.priority)
-        if len(queued) >= config.max_tasks_per_run:
-            cut[draft.gap.id, f"over the cap of {config.max_tasks_per_run:,} tasks a run"] += draft.keys
-        elif taken[name] >= cap:
-            cut[draft.gap.id, f"over the cap of {cap:,} {name} tasks"] += draft.keys
-        else:
-            taken[name] += 1
-            queued.append(draft)
+    cut: dict[str, tuple[int, str]] = {}
+    for name in PRIORITIES:
+        members = [(gap, first) for gap, first in gaps if gap.priority == name]
+        cap, room = getattr(config.max_tasks, name), config.max_tasks_per_run - len(queued)
+        in_order = heapq.merge(*(parts.of(gap, first) for gap, first in members), key=_order)
+        taken = list(islice(in_order, min(cap, room)))
+        limit = f"{cap:,} {name} tasks" if cap < room else f"{config.max_tasks_per_run:,} tasks a run"
+        left = Counter({gap.id: gap.keys for gap, _ in members})
+        for draft in taken:
+            left[draft.gap.id] -= draft.keys
+        cut |= {gap_id: (keys, f"over the cap of {limit}") for gap_id, keys in left.items() if keys}
+        queued += taken
     return queued, cut
 
 
-def _queued_keys(parts: "ir.Table", queued: list[_Draft]) -> "ir.Table":
-    """Lay out the keys of the queued tasks, in the queue's order."""
-    import ibis
+def _collected(path: Path, queued: Sequence[_Draft]) -> tuple[list[_Task], "pa.Table"]:
+    """Read the keys of the queued tasks, in the queue's order, and name each task by what it collects."""
     import pyarrow as pa
 
-    columns = {"gap_id": pa.string(), "part": pa.int64(), "task_id": pa.string(), "rank": pa.int64()}
-    rows = [
-        {"gap_id": draft.gap.id, "part": draft.part, "task_id": draft.id, "rank": rank}
-        for rank, draft in enumerate(queued)
-    ]
-    tasks = ibis.memtable(pa.Table.from_pylist(rows, schema=pa.schema(columns.items())))
-    return parts.join(tasks, ["gap_id", "part"]).order_by("rank", "position").select(*TASK_KEY_COLUMNS)
+    spans = sorted((draft.first, draft.keys) for draft in queued)
+    rows = _rows_at(path, list(chain.from_iterable(range(first, first + keys) for first, keys in spans)), CARRIED)
+    ends = dict(zip((first for first, _ in spans), accumulate(keys for _, keys in spans), strict=True))
+    order = chain.from_iterable(range(ends[draft.first] - draft.keys, ends[draft.first]) for draft in queued)
+    rows = rows.take(pa.array(order, pa.int64())).combine_chunks()
+    places = accumulate((draft.keys for draft in queued), initial=0)
+    tasks = [_task(draft, rows.slice(place, draft.keys)) for draft, place in zip(queued, places, strict=False)]
+    ids = chain.from_iterable([task.id] * task.draft.keys for task in tasks)
+    positions = chain.from_iterable(range(draft.keys) for draft in queued)
+    columns = {"task_id": pa.array(ids, pa.string()), "position": pa.array(positions, pa.int32())}
+    return tasks, pa.table(columns | {name: rows[name] for name in CARRIED})
 
 
-def _remainder(
-    gaps: Mapping[str, Gap], obstacles: Mapping[str, str], cut: Mapping[tuple[str, str], int]
-) -> list[LeftOut]:
+def _task(draft: _Draft, rows: "pa.Table") -> _Task:
+    """Hash the cell, the keys, and the versions to be replaced."""
+    gap = draft.gap
+    keys = zip(rows["key"].to_pylist(), rows["etag"].to_pylist(), strict=True)
+    lines = [f"{key}\t{etag or ''}" for key, etag in sorted(keys, key=itemgetter(0))]
+    text = f"{gap.source}/{gap.data_type}/{gap.season}\n" + "\n".join(lines)
+    return _Task(
+        f"task-{hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]}", draft, Counter(rows["state"].to_pylist())
+    )
+
+
+def _remainder(gaps: Sequence[Gap], obstacles: Mapping[str, str], cut: Mapping[str, tuple[int, str]]) -> list[LeftOut]:
     """Explain every key that no task collects, in the order of the gaps."""
-    counts = {(gap_id, reason): gaps[gap_id].keys for gap_id, reason in obstacles.items()} | dict(cut)
-    places = {gap_id: place for place, gap_id in enumerate(gaps)}
-    ordered = sorted(counts.items(), key=lambda entry: (places[entry[0][0]], entry[0][1]))
+    left = {**cut, **{gap.id: (gap.keys, obstacles[gap.id]) for gap in gaps if gap.id in obstacles}}
     return [
-        LeftOut(gap_id, gap.source, gap.data_type, gap.season, gap.priority, keys, reason)
-        for (gap_id, reason), keys in ordered
-        for gap in [gaps[gap_id]]
+        LeftOut(gap.id, gap.source, gap.data_type, gap.season, gap.priority, *left[gap.id])
+        for gap in gaps
+        if gap.id in left
     ]
 
 
 def _document(
-    queued: list[_Draft], left_out: list[LeftOut], as_of: str, config: TaskQueue, now: datetime
+    queued: list[_Task], left_out: list[LeftOut], as_of: str, config: TaskQueue, now: datetime
 ) -> dict[str, Any]:
-    by_priority = Counter(draft.gap.priority for draft in queued)
-    by_source = Counter(draft.gap.source for draft in queued)
+    by_priority = Counter(task.draft.gap.priority for task in queued)
+    by_source = Counter(task.draft.gap.source for task in queued)
     return {
         "schema": 1,
         "generated_at": now.isoformat(),
@@ -252,24 +313,25 @@ def _document(
         "total_tasks": len(queued),
         "by_priority": {name: by_priority[name] for name in PRIORITIES},
         "by_source": dict(sorted(by_source.items())),
-        "estimated_total_minutes": round(sum(draft.minutes for draft in queued), 2),
-        "tasks": [_entry(draft, config.keys_per_task) for draft in queued],
+        "estimated_total_minutes": round(sum(task.draft.minutes for task in queued), 2),
+        "tasks": [_entry(task, config.keys_per_task) for task in queued],
         "left_out": [asdict(entry) for entry in left_out],
     }
 
 
-def _entry(draft: _Draft, keys_per_task: int) -> dict[str, Any]:
-    gap, parts = draft.gap, math.ceil(draft.gap.keys / keys_per_task)
+def _entry(task: _Task, keys_per_task: int) -> dict[str, Any]:
+    draft, gap = task.draft, task.draft.gap
+    parts = math.ceil(draft.gap.keys / keys_per_task)
     part = f"part {draft.part + 1} of {parts}, {draft.keys:,} of {gap.keys:,} keys: " if parts > 1 else ""
     return {
-        "id": draft.id,
+        "id": task.id,
         "priority": gap.priority,
         "score": draft.score,
         "source": gap.source,
         "scraper": gap.scraper,
         "data_type": gap.data_type,
         "season": gap.season,
-        **{f"{state}_files": draft.counts[state] for state in OPEN_STATES},
+        **{f"{state}_files": task.counts[state] for state in OPEN_STATES},
         "keys_path": f"{TASK_KEYS}.parquet",
         "reason": part + gap.reason,
         "estimated_time_minutes": draft.minutes,

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adce_assets.contract.events import Event, SeenId, events_of
+from adce_assets.contract.events import Event, SeenId, estimates, events_table, scheduled
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.schedule import Document, Game, GameStatus, ScheduledGame, merge
 from adce_assets.contract.seasons import Season
@@ -71,6 +72,19 @@ def game(game_id: str = "0020200001", **changes: Any) -> ScheduledGame:
         "confirmed_at": datetime(2004, 1, 1, tzinfo=UTC),
     }
     return ScheduledGame(**(values | changes))
+
+
+def events_of(
+    contract: Contract, schedule: str, games: Sequence[ScheduledGame], seen: Sequence[SeenId], now: datetime
+) -> list[Event]:
+    """List all events, those of which only the number is known as often as there are of them."""
+    shown = scheduled(contract, schedule, games)
+    known = Counter((event.season, event.season_type) for event in shown)
+    known_ids = {name for one in games for name in (one.game_id, *one.also_known_as)}
+    others = estimates(contract, schedule, known, known_ids, seen, now)
+    assert all(event.count == 1 or event.game_id is None for event in [*shown, *others])
+    apart = [replace(event, count=1) for event in [*shown, *others] for _ in range(event.count)]
+    return sorted(apart, key=lambda event: (event.season, event.day or date.max, event.game_id or "~"))
 
 
 def ids(events: Sequence[Event], season: str, season_type: str = "regular") -> list[str | None]:
@@ -298,3 +312,22 @@ def truths(played: Counter[tuple[str, str]]) -> dict[tuple[str, str], int]:
     if not any(season == "2023-24" for season, _ in played):
         known["2023-24", "regular"] = 6
     return dict.fromkeys(played, 0) | known
+
+
+def test_events_of_which_only_the_number_is_known_are_one(contract: Contract):
+    (first, *_) = estimates(contract, "unnumbered", {}, (), [], NOW)
+    assert (first.season, first.season_type, first.game_id, first.count) == ("2001-02", "regular", None, 4)
+
+
+def test_what_the_hour_is_changes_no_scheduled_event(contract: Contract):
+    games = [game(f"00202{number:05d}", status=status) for number, status in enumerate(GameStatus)]
+    events = scheduled(contract, "numbered", games)
+    assert [event.status for event in events] == ["scheduled", "in_play", "final"]
+    assert {event.basis for event in events} == {"schedule"}
+
+
+def test_the_table_of_events_has_a_row_for_each(contract: Contract):
+    events = [*scheduled(contract, "numbered", [game()]), *estimates(contract, "unnumbered", {}, (), [], NOW)]
+    rows = events_table(events).to_pylist()
+    assert rows == [{name: getattr(event, name) for name in rows[0]} for event in events]
+    assert list(rows[0])[-1] == "count"

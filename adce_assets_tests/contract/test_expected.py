@@ -1,4 +1,4 @@
-"""Which keys a contract and its events expect, and from when they are due."""
+"""In which places a contract and its events expect objects, and when what they describe is over."""
 
 import random
 from collections import Counter
@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
-from adce_assets.contract.events import Event
-from adce_assets.contract.expected import OLDER, events_table, relation
+from adce_assets.contract.events import Event, events_table
+from adce_assets.contract.expected import cells, places
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import Season
 from adce_assets.lake.classify import Classifier
@@ -52,13 +53,24 @@ def load(workshop: "Workshop") -> Callable[..., Contract]:
 
 
 def expected(contract: Contract, events: Sequence[Event] = (), now: datetime = NOW) -> list[dict[str, Any]]:
+    """List the places, each with what is said of its cell."""
+    rows = cells(contract, now)
+    numbers = pa.array(range(len(events)), pa.int32())
     with engine() as backend:
-        table = backend.create_table("events", events_table(list(events)))
-        return relation(contract, table, now).to_pyarrow().to_pylist()
+        table = backend.create_table("events", events_table(list(events)).append_column("event", numbers))
+        found = places(contract, dict(enumerate(rows)), table, now).to_pyarrow().to_pylist()
+    return [rows[row["cell"]] | row for row in found]
 
 
-def older(row: dict[str, Any]) -> list[str | None]:
-    return [row[name] for name in sorted(row) if name.startswith(OLDER)]
+def own(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Choose the places where ADCE writes."""
+    return [row for row in rows if row["rank"] == 0]
+
+
+def older(rows: Sequence[dict[str, Any]], data_type: str) -> list[tuple[int, str | None, str | None]]:
+    """List number, place and key of the older places of a data type."""
+    chosen = [row for row in rows if row["data_type"] == data_type and row["rank"]]
+    return [(row["rank"], row["place"], row["key"]) for row in sorted(chosen, key=lambda row: row["rank"])]
 
 
 def event(game_id: str | None = "a001", season: str = "1999-00", **changes: Any) -> Event:
@@ -75,7 +87,7 @@ def event(game_id: str | None = "a001", season: str = "1999-00", **changes: Any)
 
 
 def keys(rows: Sequence[dict[str, Any]]) -> list[str]:
-    return sorted(row["key"] for row in rows)
+    return sorted(row["place"] for row in own(rows))
 
 
 @pytest.mark.parametrize(
@@ -147,10 +159,27 @@ def test_a_schedule_without_types_wants_them_all(workshop: "Workshop"):
     assert len(expected(contract, [event(), event("b001", season_type="preseason")])) == 2
 
 
-def test_an_event_without_an_id_is_counted_without_a_key(load: Callable[..., Contract]):
+def test_an_event_without_an_id_has_no_place(load: Callable[..., Contract]):
     contract = load("a: {description: d, templates: ['a/{game_id}.json', 'b/{game_id}.json'], for_each: [game]}")
-    (row,) = expected(contract, [event(None, day=None, basis="estimate")])
-    assert (row["key"], row["entity"], row["basis"]) == (None, None, "estimate")
+    assert expected(contract, [event(None, day=None, basis="estimate", count=7)]) == []
+
+
+def test_a_place_says_which_event_it_is_of(load: Callable[..., Contract]):
+    contract = load(
+        "a: {description: d, templates: ['a/{game_id}.json', 'b/{game_id}.json'], for_each: [game]}",
+        "b: {description: d, templates: ['c/{season}.json'], seasons: 1999-00}",
+        "c: {description: d, templates: ['{date}'], for_each: [date], from_date: 2001-09-30}",
+    )
+    rows = expected(contract, [event("a000"), event(None), event("a002")])
+    numbers = {(row["data_type"], row["entity"], row["rank"]): row["event"] for row in rows}
+    assert numbers == {
+        ("a", "a000", 0): 0,
+        ("a", "a000", 1): 0,
+        ("a", "a002", 0): 2,
+        ("a", "a002", 1): 2,
+        ("b", "", 0): None,
+        ("c", "2001-09-30", 0): None,
+    }
 
 
 def test_only_a_template_that_names_the_day_needs_to_know_it(load: Callable[..., Contract]):
@@ -158,47 +187,97 @@ def test_only_a_template_that_names_the_day_needs_to_know_it(load: Callable[...,
         "a: {description: d, templates: ['a/{game_id}.json', 'old/{date}/{game_id}.json'], for_each: [game]}",
         "b: {description: d, templates: ['b/{date_compact}/{game_id}.json'], for_each: [game]}",
     )
-    rows = {row["data_type"]: row for row in expected(contract, [event(day=None, basis="estimate")])}
-    assert (rows["a"]["key"], older(rows["a"])) == ("a/a001.json", [None])
-    assert (rows["b"]["key"], rows["b"]["entity"]) == (None, "a001")
+    rows = expected(contract, [event(day=None, basis="estimate")])
+    named = {row["data_type"]: (row["place"], row["entity"]) for row in own(rows)}
+    assert named == {"a": ("a/a001.json", "a001"), "b": (None, "a001")}
+    assert [place for _, place, _ in older(rows, "a") if place] == []
 
 
-def test_older_places_of_a_key_stand_beside_it(load: Callable[..., Contract]):
+def test_no_object_satisfies_a_key_that_nobody_can_name(load: Callable[..., Contract]):
+    contract = load(
+        "a: {description: d, templates: ['a/{date}/{game_id}.json', 'old/{game_id}.json'], for_each: [game]}"
+    )
+    rows = expected(contract, [event(day=None, basis="estimate"), event("a002")])
+    assert sorted(str(row["place"]) for row in own(rows)) == ["None", "a/2000-02-29/a002.json"]
+    assert older(rows, "a") == [(1, "old/a002.json", "a/2000-02-29/a002.json")]
+
+
+def test_older_places_name_the_key_that_they_satisfy(load: Callable[..., Contract]):
     contract = load(
         "a: {description: d, templates: ['a/{season}', 'b/{season_end}', 'c/{season_start}'], seasons: 1999-00}",
         "d: {description: d, templates: ['d/{season}.json'], seasons: 1999-00}",
     )
-    rows = {row["data_type"]: row for row in expected(contract)}
-    assert (rows["a"]["key"], older(rows["a"])) == ("a/1999-00", ["b/2000", "c/1999"])
-    assert older(rows["d"]) == [None, None]
+    rows = expected(contract)
+    assert {row["place"]: row["key"] for row in own(rows)} == {"a/1999-00": None, "d/1999-00.json": None}
+    assert older(rows, "a") == [(1, "b/2000", "a/1999-00"), (2, "c/1999", "a/1999-00")]
+    assert older(rows, "d") == []
+
+
+def test_only_the_cells_that_are_asked_for_have_places(load: Callable[..., Contract]):
+    contract = load("a: {description: d, templates: ['a/{season}']}", "b: {description: d, templates: ['b/{season}']}")
+    rows = cells(contract, NOW)
+    numbers = [at for at, row in enumerate(rows) if row["season"] == "1999-00"]
+    with engine() as backend:
+        table = backend.create_table("events", events_table([]))
+        asked = places(contract, {at: rows[at] for at in numbers}, table, NOW).to_pyarrow().to_pylist()
+        nothing = places(contract, {}, table, NOW).to_pyarrow()
+    assert {row["cell"]: row["place"] for row in asked} == dict(zip(numbers, ["a/1999-00", "b/1999-00"], strict=True))
+    assert (nothing.num_rows, set(nothing.column_names)) == (0, set(asked[0]))
 
 
 @pytest.mark.parametrize(
-    ("declared", "due_at"),
+    ("declared", "over", "grace"),
     [
-        ("templates: ['{season}'], seasons: 1998-99, grace_hours: 0", "1998-10-01T00:00Z"),
-        ("templates: ['{season}'], seasons: 1998-99", "1998-10-01T12:00Z"),
-        ("templates: ['{season}'], seasons: 1999-00, grace_hours: 48", "1999-11-04T00:00Z"),
-        ("templates: ['{season}'], seasons: 1998-99, due: season_end, grace_hours: 1", "1999-11-02T01:00Z"),
-        ("templates: ['x'], for_each: [], seasons: all, grace_hours: 0.5", "1998-10-01T00:30Z"),
-        ("templates: ['{date}'], for_each: [date], from_date: 2001-09-30, grace_hours: 2", "2001-10-01T14:00Z"),
-        ("templates: ['{game_id}'], for_each: [game], grace_hours: 1.25", "2000-03-01T04:15Z"),
+        ("templates: ['{season}'], seasons: 1998-99, grace_hours: 0", "1998-10-01T00:00Z", 0),
+        ("templates: ['{season}'], seasons: 1998-99", "1998-10-01T00:00Z", 12),
+        ("templates: ['{season}'], seasons: 1999-00, grace_hours: 48", "1999-11-02T00:00Z", 48),
+        ("templates: ['{season}'], seasons: 1998-99, due: season_end, grace_hours: 1", "1999-11-02T00:00Z", 1),
+        ("templates: ['x'], for_each: [], seasons: all, grace_hours: 0.5", "1998-10-01T00:00Z", 0.5),
+        ("templates: ['{date}'], for_each: [date], from_date: 2001-09-30, grace_hours: 2", "2001-10-01T12:00Z", 2),
+        ("templates: ['{game_id}'], for_each: [game], grace_hours: 1.25", "2000-03-01T03:00Z", 1.25),
     ],
 )
-def test_a_key_is_due_when_its_grace_is_over(load: Callable[..., Contract], declared: str, due_at: str):
+def test_what_a_key_describes_is_over_at_its_moment_and_its_cell_says_the_grace(
+    load: Callable[..., Contract], declared: str, over: str, grace: float
+):
     (row,) = expected(load(f"a: {{description: d, {declared}}}"), [event()])
-    assert row["due_at"] == datetime.fromisoformat(due_at)
+    assert row["event_at"] == datetime.fromisoformat(over)
+    assert row["grace_seconds"] == grace * 3_600
 
 
-def test_what_nobody_can_date_has_no_due_moment(load: Callable[..., Contract]):
+def test_what_nobody_can_date_is_over_at_no_moment(load: Callable[..., Contract]):
     contract = load("a: {description: d, templates: ['{game_id}'], for_each: [game]}")
     (row,) = expected(contract, [event(event_at=None, basis="estimate")])
-    assert row["due_at"] is None
+    assert row["event_at"] is None
+
+
+OVER = datetime(2000, 3, 1, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("declared", "changed", "suspect_before"),
+    [
+        ("changes: until_final", {}, OVER),
+        ("changes: until_final", {"season": "2000-01"}, OVER),
+        ("changes: until_final", {"basis": "estimate"}, None),
+        ("changes: until_final", {"event_at": None}, None),
+        ("changes: within_season, freshness_days: 3", {"season": "2000-01"}, NOW - timedelta(days=3)),
+        ("changes: within_season, freshness_days: 3", {}, None),
+        ("changes: always, freshness_days: 0.25", {}, NOW - timedelta(hours=6)),
+    ],
+)
+def test_an_object_is_suspect_only_before_the_moment_after_which_none_can_be_stale(
+    load: Callable[..., Contract], declared: str, changed: dict[str, Any], suspect_before: datetime | None
+):
+    templates = "['a/{game_id}', 'b/{game_id}']"
+    contract = load(f"a: {{description: d, templates: {templates}, for_each: [game], min_bytes: 7, {declared}}}")
+    rows = expected(contract, [event(**changed)])
+    assert [(row["suspect_before"], row["min_bytes"]) for row in rows] == [(suspect_before, 7)] * 2
 
 
 def test_seasons_that_the_source_never_had_say_why(load: Callable[..., Contract]):
     contract = load("a: {description: d, templates: ['{season}'], absent: [{seasons: ..1999-00, reason: no cameras}]}")
-    found = {row["season"]: row["absent_reason"] for row in expected(contract)}
+    found = {row["season"]: row["absent_reason"] for row in own(expected(contract))}
     assert found == {"1998-99": "no cameras", "1999-00": "no cameras", "2000-01": None}
 
 
@@ -234,15 +313,22 @@ def test_every_expected_key_reads_back_as_its_own_cell_and_entity(load: Callable
 
     assert Counter(row["data_type"] for row in rows)["g"] == 2 * len(events)
     for row in rows:
-        for number, key in enumerate([row["key"], *older(row)]):
-            if key is not None:
-                found = classifier.classify(key)
-                assert (found.data_type, found.season, found.entity, found.template) == (
-                    row["data_type"],
-                    row["season"],
-                    row["entity"],
-                    number,
-                )
+        if row["place"] is not None:
+            found = classifier.classify(row["place"])
+            assert (found.data_type, found.season, found.entity, found.template) == (
+                row["data_type"],
+                row["season"],
+                row["entity"],
+                row["rank"],
+            )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_older_place_leads_to_the_key_of_its_own_cell_and_entity(load: Callable[..., Contract], seed: int):
+    rows = expected(load(*EVERYTHING), some_events(seed))
+    keys_of = {(row["cell"], row["entity"]): row["place"] for row in own(rows)}
+    assert len(keys_of) == len(own(rows))
+    assert [row["place"] for row in rows if row["rank"] and row["key"] != keys_of[row["cell"], row["entity"]]] == []
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -251,8 +337,10 @@ def test_the_writer_renders_the_very_key_that_is_expected(load: Callable[..., Co
     contract = load(*EVERYTHING[:2])
     days = {one.game_id: one.day for one in events}
     for row in expected(contract, events):
-        (first, *_), day = contract.data_sets[f"official/{row['data_type']}"].templates, days[row["entity"]]
+        day, templates = days[row["entity"]], contract.data_sets[f"official/{row['data_type']}"].templates
         start = Season.parse(row["season"]).start
         values = {"game_id": row["entity"], "season_start": str(start), "season_end": str(start + 1)}
-        if row["key"] is not None:
-            assert row["key"] == first.render(values | {"date_compact": day.strftime("%Y%m%d") if day else ""})
+        if day is not None:
+            values |= {"date": day.isoformat(), "date_compact": day.strftime("%Y%m%d")}
+        if row["place"] is not None:
+            assert row["place"] == templates[row["rank"]].render(values)

@@ -216,7 +216,7 @@ def test_with_unique_fields_every_id_stands_once_and_no_event_twice(documents: l
 
 
 def test_the_formats_are_the_modules_of_their_folder():
-    assert schedule.format_names() == [
+    assert list(schedule.format_names()) == [
         "basketball_reference_games",
         "espn_scoreboard",
         "games_table",

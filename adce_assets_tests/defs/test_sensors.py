@@ -349,7 +349,7 @@ def test_a_batch_that_has_ended_waits_for_the_next_reconciliation(small: Any, in
     for request in first:
         start(instance, request, dg.DagsterRunStatus.FAILURE)
     assert sensor.tick().run_requests == []
-    later = small.at(hours=1)
+    later = small.at(hours=4)
     later.reconcile(instance)
     assert len(sensor.tick(later).run_requests) == len(first)
 

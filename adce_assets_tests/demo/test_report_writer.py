@@ -2,15 +2,16 @@
 
 import gzip
 import hashlib
+import io
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pyarrow as pa
+import pytest
+from pyarrow import orc, parquet
 
 from adce_assets.demo.report_writer import write_report
-from adce_assets.lake import report
 from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.store import StoredObject
 
@@ -29,17 +30,12 @@ class RecordingStore(FileStore):
         self.written[key] = body
         return ""
 
-    def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
-        assert (start, length) == (0, None)
-        return self.written[key]
-
-    def list_prefixes(self, prefix: str = "") -> list[str]:
-        rests = [key.removeprefix(prefix) for key in self.written if key.startswith(prefix)]
-        return sorted({prefix + rest[: rest.index("/") + 1] for rest in rests if "/" in rest})
-
 
 def written(
-    *objects: StoredObject, store: RecordingStore | None = None, created_at: datetime = NIGHT
+    *objects: StoredObject,
+    store: RecordingStore | None = None,
+    created_at: datetime = NIGHT,
+    file_format: str = "CSV",
 ) -> RecordingStore:
     store = RecordingStore() if store is None else store
     write_report(
@@ -50,6 +46,7 @@ def written(
         config_id="daily",
         created_at=created_at,
         rows_per_file=2,
+        file_format=file_format,
     )
     return store
 
@@ -119,8 +116,10 @@ def test_a_report_of_nothing_has_one_empty_file():
     assert data_of(written()) == [b""]
 
 
-def test_equal_arguments_write_equal_bytes():
-    assert written(stored("a")).written == written(stored("a")).written
+@pytest.mark.parametrize("file_format", ["CSV", "ORC", "Parquet"])
+def test_equal_arguments_write_equal_bytes(file_format: str):
+    first, second = (written(stored("a"), stored("b"), file_format=file_format) for _ in range(2))
+    assert first.written == second.written
 
 
 def test_the_time_is_told_in_utc():
@@ -128,12 +127,72 @@ def test_the_time_is_told_in_utc():
     assert written(stored("a"), created_at=eastern).written == written(stored("a")).written
 
 
-@settings(max_examples=80, deadline=None)
-@given(st.sets(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), max_size=7))
-def test_whatever_the_keys_are_they_are_read_again(keys: set[str]):
-    store = written(*(stored(key) for key in keys))
-    found = report.newest(store, prefix="inventory-reports")
-    assert found is not None
-    assert found.created_at == NIGHT
-    table = report.read(store, found, exclude=())
-    assert table["key"].to_pylist() == sorted(keys, key=lambda key: key.encode())
+SCHEMAS = {
+    "ORC": "struct<bucket:string,key:string,size:bigint,last_modified_date:timestamp,e_tag:string,"
+    "storage_class:string,is_multipart_uploaded:boolean>",
+    "Parquet": "message s3.inventory {  required binary bucket (STRING);  required binary key (STRING);"
+    "  optional int64 size;  optional int64 last_modified_date (TIMESTAMP(MILLIS,true));"
+    "  optional binary e_tag (STRING);  optional binary storage_class (STRING);"
+    "  optional boolean is_multipart_uploaded;}",
+}
+
+
+@pytest.mark.parametrize("file_format", SCHEMAS)
+def test_the_manifest_says_format_and_columns_as_aws_does(file_format: str):
+    store = written(stored("a"), stored("b"), stored("c"), file_format=file_format)
+    manifest = json.loads(store.written["inventory-reports/nba-lake/daily/2025-11-05T01-00Z/manifest.json"])
+    assert (manifest["fileFormat"], manifest["fileSchema"]) == (file_format, SCHEMAS[file_format])
+    assert [file["key"].rpartition(".")[2] for file in manifest["files"]] == [file_format.lower()] * 2
+    assert [file["MD5checksum"] for file in manifest["files"]] == [
+        md5(store.written[file["key"]]) for file in manifest["files"]
+    ]
+
+
+def body_of(store: RecordingStore) -> io.BytesIO:
+    [body] = [body for key, body in store.written.items() if "/data/" in key]
+    return io.BytesIO(body)
+
+
+def row_of(moment: datetime) -> dict[str, object]:
+    return {
+        "bucket": "nba-lake",
+        "key": "a b+c/ü\n",
+        "size": 7,
+        "last_modified_date": moment,
+        "e_tag": "abc-2",
+        "storage_class": "STANDARD",
+        "is_multipart_uploaded": True,
+    }
+
+
+def test_a_parquet_file_has_the_form_of_those_that_aws_writes():
+    body = body_of(written(stored("a b+c/ü\n", "abc-2"), file_format="Parquet"))
+    metadata = parquet.read_metadata(body)
+    assert metadata.format_version == "1.0"
+    assert {metadata.row_group(0).column(number).compression for number in range(7)} == {"SNAPPY"}
+    assert b"ARROW:schema" not in (metadata.metadata or {})
+    table = parquet.read_table(body)
+    assert [(field.name, field.type, field.nullable) for field in table.schema] == [
+        ("bucket", pa.string(), False),
+        ("key", pa.string(), False),
+        ("size", pa.int64(), True),
+        ("last_modified_date", pa.timestamp("ms", "UTC"), True),
+        ("e_tag", pa.string(), True),
+        ("storage_class", pa.string(), True),
+        ("is_multipart_uploaded", pa.bool_(), True),
+    ]
+    assert table.to_pylist() == [row_of(datetime(2025, 11, 4, 22, 37, 48, 123000, tzinfo=UTC))]
+
+
+def test_an_orc_file_has_the_form_of_those_that_aws_writes():
+    file = orc.ORCFile(body_of(written(stored("a b+c/ü\n", "abc-2"), file_format="ORC")))
+    assert file.compression == "ZLIB"
+    table = file.read()
+    assert table.schema.field("last_modified_date").type == pa.timestamp("ns")
+    naive = datetime(2025, 11, 4, 22, 37, 48, 123000, tzinfo=UTC).replace(tzinfo=None)
+    assert table.to_pylist() == [row_of(naive)]
+
+
+def test_a_format_that_aws_does_not_write_is_none():
+    with pytest.raises(KeyError, match="XLS"):
+        written(stored("a"), file_format="XLS")

@@ -15,19 +15,22 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from filelock import FileLock
 
 from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.s3_connection import Connection
+from adce_assets.lake.s3_pages import Page, parse
 from adce_assets.lake.s3_store import S3Store
 from adce_assets.lake.store import LakeStore
 
@@ -251,9 +254,80 @@ def error(status: int, code: str) -> Answer:
     return Answer(f"<Error><Code>{code}</Code><Message>the server says so</Message></Error>".encode(), status)
 
 
+NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+
+
+def row(key: str, **changed: str | None) -> str:
+    fields = {"Key": key, "LastModified": "2024-05-06T22:37:48.000Z", "ETag": '"abc"', "Size": "3", **changed}
+    return "".join(f"<{name}>{text}</{name}>" for name, text in fields.items() if text is not None)
+
+
+def page_xml(rows: list[str], token: str = "", **changed: str | None) -> bytes:
+    fields = {
+        "Name": "lake",
+        "KeyCount": str(len(rows)),
+        "EncodingType": "url",
+        "IsTruncated": "true" if token else "false",
+        "NextContinuationToken": token or None,
+        **changed,
+    }
+    head = "".join(f"<{name}>{text}</{name}>" for name, text in fields.items() if text is not None)
+    body = "".join(f"<Contents>{found}</Contents>" for found in rows)
+    return f'<?xml version="1.0"?>\n<ListBucketResult {NAMESPACE}>{head}{body}</ListBucketResult>'.encode()
+
+
+@dataclass
+class TruePages:
+    """What an honest server answers to ListObjectsV2 about these objects, in pages of `size`."""
+
+    objects: dict[str, int]
+    size: int = 1_000
+
+    def __post_init__(self) -> None:
+        self.keys = sorted(self.objects)
+        self.rows = [row(quote(key), Size=str(self.objects[key])) for key in self.keys]
+
+    def body(self, asked: Mapping[str, str], **changed: str | None) -> bytes:
+        """Write the page that a request of these parameters gets."""
+        prefix, token = asked.get("prefix", ""), asked.get("continuation-token")
+        start = max(bisect_right(self.keys, asked.get("start-after", "")), bisect_left(self.keys, prefix))
+        stop = bisect_left(self.keys, prefix + "\U0010ffff") if prefix else len(self.keys)
+        if "delimiter" in asked:
+            return self._level(prefix, self.keys[start:stop])
+        start = int(token) if token else start
+        end = min(stop, start + self.size)
+        more = str(end) if end < stop else ""
+        return page_xml(self.rows[start:end], more, **{"MaxKeys": str(self.size), **changed})
+
+    def _level(self, prefix: str, keys: list[str]) -> bytes:
+        folders = sorted({key[: key.index("/", len(prefix)) + 1] for key in keys if "/" in key[len(prefix) :]})
+        here = [key for key in keys if "/" not in key[len(prefix) :]][: self.size]
+        body = page_xml([row(quote(key)) for key in here], KeyCount=str(len(here) + len(folders)))
+        common = "".join(f"<CommonPrefixes><Prefix>{quote(name)}</Prefix></CommonPrefixes>" for name in folders)
+        return body.replace(b"</ListBucketResult>", f"{common}</ListBucketResult>".encode())
+
+
+@dataclass
+class PageSource:
+    """Stands where a store's connection stands, and reads pages that were never sent."""
+
+    body: Callable[[dict[str, str]], bytes]
+
+    def page(self, parameters: dict[str, str]) -> Page:
+        return parse(self.body(parameters))
+
+    def store(self) -> S3Store:
+        store = S3Store("lake", pause=[].append)
+        vars(store)["_connection"] = self
+        return store
+
+
 @dataclass
 class Delivery:
-    """One report about to be delivered, made without the product's own writer; its fields may be spoilt first."""
+    """One report about to be delivered, made without the product's own writer; its fields may be spoilt first.
+
+    Rows of CSV are packed unless they are, or are nothing at all; other bodies are taken as they are.
+    """
 
     rows: list[bytes] = field(default_factory=lambda: [b"\n"])
     columns: str = CURRENT_COLUMNS
@@ -261,13 +335,15 @@ class Delivery:
     top: str = TOP
     document: dict[str, Any] = field(default_factory=dict)
     checksum: bytes | None = None
+    file_format: str = "CSV"
 
     def put(self, store: LakeStore) -> None:
         """Write the data and the manifest, and last the checksum."""
         files = []
         for number, body in enumerate(self.rows):
-            packed = body if body[:2] == b"\x1f\x8b" or not body else gzip.compress(body)
-            key = f"{self.top}/data/{self.folder}-{number}.csv.gz"
+            is_text = self.file_format == "CSV" and body and body[:2] != b"\x1f\x8b"
+            packed = gzip.compress(body) if is_text else body
+            key = self.data_key(number)
             store.put(key, packed)
             files.append({"key": key, "size": len(packed), "MD5checksum": md5(packed)})
         started = datetime.strptime(self.folder, "%Y-%m-%dT%H-%MZ").replace(tzinfo=UTC)
@@ -276,13 +352,18 @@ class Delivery:
             "destinationBucket": "arn:aws:s3:::nba-lake",
             "version": "2016-11-30",
             "creationTimestamp": str(int(started.timestamp()) * 1000),
-            "fileFormat": "CSV",
+            "fileFormat": self.file_format,
             "fileSchema": self.columns,
             "files": files,
             **self.document,
         }
         manifest = json.dumps({name: value for name, value in document.items() if value is not None}).encode()
         self.put_manifest(store, manifest)
+
+    def data_key(self, number: int) -> str:
+        """Name a data file of this report."""
+        suffix = {"CSV": "csv.gz", "ORC": "orc", "Parquet": "parquet"}[self.file_format]
+        return f"{self.top}/data/{self.folder}-{number}.{suffix}"
 
     def put_manifest(self, store: LakeStore, manifest: bytes) -> None:
         """Write the manifest, and its checksum unless that is b"" for not yet."""

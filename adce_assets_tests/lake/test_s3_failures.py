@@ -3,7 +3,7 @@
 import socket
 from datetime import UTC, datetime
 from itertools import pairwise
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,28 +13,7 @@ from adce_assets.errors import ConfigurationError, LakeError
 from adce_assets.lake import listing
 from adce_assets.lake.s3_calls import ATTEMPTS
 from adce_assets.lake.s3_store import S3Store
-from adce_assets_tests.lake.conftest import Answer, Request, Script, error
-
-NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
-
-
-def row(key: str, **changed: str | None) -> str:
-    fields = {"Key": key, "LastModified": "2024-05-06T22:37:48.000Z", "ETag": '"abc"', "Size": "3", **changed}
-    return "".join(f"<{name}>{text}</{name}>" for name, text in fields.items() if text is not None)
-
-
-def page_xml(rows: list[str], token: str = "", **changed: str | None) -> bytes:
-    fields = {
-        "Name": "lake",
-        "KeyCount": str(len(rows)),
-        "EncodingType": "url",
-        "IsTruncated": "true" if token else "false",
-        "NextContinuationToken": token or None,
-        **changed,
-    }
-    head = "".join(f"<{name}>{text}</{name}>" for name, text in fields.items() if text is not None)
-    body = "".join(f"<Contents>{found}</Contents>" for found in rows)
-    return f'<?xml version="1.0"?>\n<ListBucketResult {NAMESPACE}>{head}{body}</ListBucketResult>'.encode()
+from adce_assets_tests.lake.conftest import NAMESPACE, Answer, Request, Script, TruePages, error, page_xml, row
 
 
 def page(keys: list[str], token: str = "", **changed: str | None) -> Answer:
@@ -75,7 +54,7 @@ PASSING = {
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
 def test_a_page_that_failed_is_asked_for_again(server: Script, fault: Answer):
     waits: list[float] = []
-    server.answers = [fault, page(["a", "b"], "t"), fault, fault, page(["c"])]
+    server.answers = [fault, page(["a", "b"], "t"), fault, fault, page(["b", "c"])]
     assert [found.key for found in server.store(waits).list()] == ["a", "b", "c"]
     assert len(waits) == 3
     assert min(waits) > 0
@@ -94,8 +73,9 @@ def test_a_listing_that_keeps_failing_is_not_a_short_lake(server: Script, fault:
 @pytest.mark.parametrize(
     ("pages", "message"),
     [
-        ([page(["a", "b"], "t"), page(["a", "b"], "u"), page(["c"])], "after 'b'"),
-        ([page(["a", "b"], "t"), page(["b", "c"])], "after 'b'"),
+        ([page(["a", "b"], "t"), page(["a", "b"], "u"), page(["c"])], "'a' after 'a'"),
+        ([page(["a", "b"], "t"), page(["b", "b"])], "'b' after 'b'"),
+        ([page(["a", "b"], "t"), page(["b", "d", "c"])], "'c' after 'd'"),
         ([page(["b", "a"])], "after 'b'"),
         ([page(["a", "a"])], "after 'a'"),
         ([page(["a"], "t"), page(["b"], "t"), page(["c"])], "token twice"),
@@ -106,6 +86,32 @@ def test_pages_out_of_order_are_refused(server: Script, pages: list[Answer], mes
     server.answers = [*pages]
     with pytest.raises(LakeError, match=message):
         listing.take(server.store())
+
+
+def test_a_page_that_was_left_out_is_noticed_in_the_next(server: Script):
+    server.answers = [page(["a", "b"], "t"), page(["e", "f"], "v"), page(["b", "c", "d"], "u"), page(["d", "e"])]
+    assert [found.key for found in server.store().list()] == ["a", "b", "c", "d", "e"]
+    server.requests.clear()
+    server.answers = [page(["a", "b"], "t"), page(["e", "f"])]
+    with pytest.raises(LakeError, match="the page behind 'b' does not begin where"):
+        list(server.store().list())
+
+
+def test_a_key_deleted_while_its_page_is_asked_for_again_is_no_gap(server: Script):
+    server.answers = [page(list("abcdefgh"), "t"), page(["f", "g", "i"])]
+    assert "".join(found.key for found in server.store().list()) == "abcdefghi"
+    assert parse_qs(urlsplit(server.requests[1].path).query)["start-after"] == ["d"]
+
+
+def test_a_full_page_that_says_it_is_the_last_is_not_believed(server: Script):
+    server.answers = [page(["a", "b", "c"], MaxKeys="3"), page(["c", "d"])]
+    assert [found.key for found in server.store().list()] == ["a", "b", "c", "d"]
+
+
+def test_requests_are_counted_with_their_repeats(server: Script):
+    server.answers = [error(503, "SlowDown"), page(["a", "b"], "t"), Answer(reset=True), page(["b", "c"])]
+    taken = listing.take(server.store())
+    assert taken.requests == len(server.requests) == 4
 
 
 def test_a_key_that_was_not_asked_for_is_refused(server: Script):
@@ -199,19 +205,14 @@ def test_a_listing_is_signed_in_its_headers_and_path_style(server: Script, aws: 
     assert parse_qs(urlsplit(second.path).query)["continuation-token"] == ["t+/="]
 
 
-KEYS = [f"games/{number:03d}" for number in range(40)]
-PAGES = [KEYS[start : start + 9] for start in range(0, len(KEYS), 9)]
-
-
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=st.lists(st.sampled_from([None, None, None, *PASSING.values()]), max_size=30))
 def test_whatever_fails_the_listing_is_whole_or_refused(server: Script, faults: list[Answer | None]):
     left = iter(faults)
+    truth = TruePages({f"games/{number:03d}": number for number in range(40)}, size=9)
 
     def answer(requests: list[Request]) -> Answer:
-        asked = parse_qs(urlsplit(requests[-1].path).query).get("continuation-token", ["0"])
-        number = int(asked[0])
-        return next(left, None) or page(PAGES[number], str(number + 1) if number + 1 < len(PAGES) else "")
+        return next(left, None) or Answer(truth.body(dict(parse_qsl(urlsplit(requests[-1].path).query))))
 
     server.answers = [answer]
     try:
@@ -219,7 +220,8 @@ def test_whatever_fails_the_listing_is_whole_or_refused(server: Script, faults: 
     except LakeError:
         assert len([fault for fault in faults if fault]) >= ATTEMPTS
     else:
-        assert taken["key"].to_pylist() == KEYS
+        assert taken.objects["key"].to_pylist() == list(truth.objects)
+        assert taken.objects["size"].to_pylist() == list(truth.objects.values())
 
 
 def no_pause(_: float) -> None:

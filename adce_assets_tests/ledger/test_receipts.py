@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from adce_assets.ledger.receipts import (
     read_completion,
     read_receipts,
     receipts_key,
+    receipts_since,
     write_completion,
     write_receipts,
 )
@@ -207,7 +208,7 @@ def test_no_part_of_a_key_leads_elsewhere(part: str, name: str):
 @pytest.mark.parametrize("record_id", ["", ".", "..", "a/b", "a.b", "a b", "-a", "a" * 121])
 def test_no_id_leads_elsewhere(record_id: str):
     with pytest.raises(VerifyError):
-        receipts_key("espn", "play_by_play", "all", record_id)
+        receipts_key(NOW.date(), "espn", "play_by_play", "all", record_id)
 
 
 def test_what_nobody_would_believe_is_not_written(store: LakeStore):
@@ -219,8 +220,52 @@ def test_what_nobody_would_believe_is_not_written(store: LakeStore):
 def test_receipts_are_read_as_they_were_written(store: LakeStore):
     receipts = (receipt(), receipt(key="pbp/402.json", records=470))
     key = write_receipts(store, "r1-t1", source="espn", data_type="pbp", season="2024-25", receipts=receipts)
-    assert key == "_adce/receipts/espn/pbp/2024-25/r1-t1.json"
+    assert key == "_adce/receipts/2025-01-15/espn.pbp.2024-25.r1-t1.json"
+    assert key == receipts_key(date(2025, 1, 15), "espn", "pbp", "2024-25", "r1-t1")
     assert read_receipts(key, store.get(key)) == receipts
+
+
+def test_receipts_lie_under_the_day_of_utc_on_which_the_last_was_written(store: LakeStore):
+    times = ["2025-01-15T23:59:59Z", "2025-01-15T23:30:00-05:00", "2025-01-16T00:30:00+02:00"]
+    receipts = [receipt(key=f"pbp/{n}.json", promoted_at=datetime.fromisoformat(at)) for n, at in enumerate(times)]
+    key = write_receipts(store, "r1", source="espn", data_type="pbp", season="all", receipts=receipts)
+    assert key == "_adce/receipts/2025-01-16/espn.pbp.all.r1.json"
+
+
+@pytest.mark.parametrize("source", ["a", "z9_"])
+def test_receipts_of_a_day_and_later_sort_behind_its_mark_and_earlier_ones_before_it(source: str):
+    mark = receipts_since(date(2025, 1, 15))
+    days = [date(2024, 12, 31), date(2025, 1, 14), date(2025, 1, 15), date(2025, 1, 16), date(2025, 10, 1)]
+    keys = [receipts_key(day, source, "pbp", "all", "r1") for day in days]
+    assert keys == sorted(keys)
+    assert [key > mark for key in keys] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "pbp/401.json",
+        "_adce/receipts/espn/pbp/all/r1.json",
+        "_adce/receipts/espn.pbp.all.r1.json",
+        "_adce/receipts/2025-01-15/espn.pbp.all.json",
+        "_adce/receipts/2025-01-15/espn.pbp.all.r1.x.json",
+        "_adce/receipts/2025-01-15/espn/pbp.all.r1.json",
+        "_adce/receipts/2025-01-15/a/espn.pbp.all.r1.json",
+        "_adce/receipts/2025-1-15/espn.pbp.all.r1.json",
+        "_adce/receipts/today/espn.pbp.all.r1.json",
+        "_adce/receipts/2025-01-15/Espn.pbp.all.r1.json",
+        "_adce/receipts/2025-01-15/espn.pbp.all.r1.json\n",
+        "_adce/receipts/2025-01-15/nba_api.pbp.all.r1.json",
+        "_adce/completions/2025-01-15/espn.pbp.all.r1.json",
+    ],
+)
+def test_receipts_are_only_believed_where_receipts_belong(store: LakeStore, key: str):
+    written = write_receipts(store, "r1", source="espn", data_type="pbp", season="all", receipts=[receipt()])
+    body_of_receipts = store.get(written)
+    assert read_receipts(written, body_of_receipts)
+    with pytest.raises(VerifyError):
+        read_receipts(key, body_of_receipts)
 
 
 def test_receipts_are_never_overwritten(store: LakeStore):

@@ -68,8 +68,21 @@ def held(key: str, size: int = 500, *, age: timedelta = timedelta(hours=1), etag
     return StoredObject(key, size, etag, AS_OF - age)
 
 
-def states(rows: Iterable[Mapping[str, Any]], data_type: str) -> dict[str, str]:
-    return {row["entity"]: row["state"] for row in rows if row["data_type"] == data_type}
+def states(rows: Iterable[Mapping[str, Any]], data_type: str, entities: Iterable[str] = ()) -> dict[str, str]:
+    """Tell the states of a data type's keys, and of ``entities`` those too that are told by their number alone.
+
+    Those that stand in no row must be as many as are counted as plainly present.
+    """
+    mine = [row for row in rows if row["data_type"] == data_type]
+    named = {row["entity"]: row["state"] for row in mine if row["key"] is not None}
+    plain = set(entities) - named.keys()
+    assert present(mine) == len(plain)
+    return named | dict.fromkeys(plain, "present")
+
+
+def present(rows: Iterable[Mapping[str, Any]]) -> int:
+    """Count the keys that plainly are present: they are told by their number alone."""
+    return sum(row["keys"] for row in rows if row["key"] is None and row["state"] == "present")
 
 
 def everything(*, age: timedelta = timedelta(hours=1)) -> list[StoredObject]:

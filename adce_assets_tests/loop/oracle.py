@@ -149,6 +149,7 @@ class Expected:
     confirmed_at: datetime | None = None
     reason_absent: str | None = None
     estimated: bool = False
+    is_only_counted: bool = False
 
     @property
     def key(self) -> str | None:
@@ -194,6 +195,7 @@ class Oracle:
                         open=is_open,
                         confirmed_at=row.get("confirmed_at"),
                         estimated="type" in row and row.get("confirmed_at") is None,
+                        is_only_counted="type" in row and row["game_id"] is None,
                         reason_absent="no cameras yet" if "absent" in declared and season <= 2021 else None,
                     )
                     if any("{" in place for place in entry.places):
@@ -285,7 +287,11 @@ class Oracle:
         return text
 
     def judge(self, world: World) -> tuple[dict[Place, tuple[str, str | None, int]], Counter[Place]]:
-        """Return state, satisfying key and copies of every expected key, and the states of what has no key."""
+        """Return state, satisfying key and copies of every expected key, and the states of what has no key.
+
+        The season type of what has no key is told where no more than a number is known; an event with an id whose day
+        nobody knows is one of its cell.
+        """
         named, nameless = {}, Counter()
         for entry in self.expect(world):
             _, declared, _ = next(found for found in self.types() if found[0] == entry.data_set)
@@ -298,7 +304,8 @@ class Oracle:
             else:
                 verdict = (self.state_of_absence(world, entry), None, 0)
             if entry.key is None:
-                nameless[(*place[:2], verdict[0], entry.season_type)] += 1
+                kind = entry.season_type if entry.is_only_counted else None
+                nameless[(*place[:2], verdict[0], kind)] += 1
             else:
                 assert place not in named
                 named[place] = verdict

@@ -9,8 +9,31 @@ import pytest
 from adce_assets.errors import ContractError, LakeError
 from adce_assets.lake.store import StoredObject
 from adce_assets.loop.project import Project
-from adce_assets.loop.state import COVERAGE, INVENTORY, OTHER_OBJECTS, SCHEDULE, VERDICTS
-from adce_assets_tests.loop.hoops import AS_OF, CONTRACT, GRACE, NOW, TICK, event, everything, held, season, states
+from adce_assets.loop.ranges import Known, below
+from adce_assets.loop.state import (
+    COVERAGE,
+    ESTIMATES,
+    INVENTORY,
+    MATCHED,
+    OTHER_OBJECTS,
+    SCHEDULE,
+    UNMATCHED,
+    VERDICTS,
+    State,
+)
+from adce_assets_tests.loop.hoops import (
+    AS_OF,
+    CONTRACT,
+    GRACE,
+    NOW,
+    TICK,
+    event,
+    everything,
+    held,
+    present,
+    season,
+    states,
+)
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -52,12 +75,13 @@ def test_an_event_that_no_later_schedule_confirms_is_unknown(workshop: "Workshop
         event("g0005", event_at=NOW + GRACE, confirmed_at=over, status="scheduled"),
         event("g0006", event_at=over, confirmed_at=None, basis="estimate"),
         event("g0007", event_at=None, confirmed_at=None, basis="estimate"),
-        event(None, event_at=over, confirmed_at=None, basis="estimate"),
+        event(None, event_at=over, confirmed_at=None, basis="estimate", count=3),
     ]
     workshop.lay_out(project, events=events, as_of=AS_OF)
     _, rows = workshop.cover(project)
-    assert [row["state"] for row in rows if row["data_type"] == "pbp" and row["entity"] is None] == ["unknown"]
-    assert {name: state for name, state in states(rows, "pbp").items() if name} == {
+    nameless = [(row["state"], row["keys"]) for row in rows if row["data_type"] == "pbp" and row["key"] is None]
+    assert nameless == [("unknown", 3)]
+    assert states(rows, "pbp") == {
         "g0001": "unknown",
         "g0002": "missing",
         "g0003": "missing",
@@ -72,7 +96,7 @@ def test_what_the_source_never_had_is_unavailable_unless_it_is_there(workshop: "
     workshop.lay_out(project, [held("tracking/2021-22.json")], as_of=AS_OF)
     _, rows = workshop.cover(project)
     found = {row["season"]: (row["state"], row["reason"]) for row in rows if row["data_type"] == "tracking"}
-    assert found["2021-22"] == ("present", "")
+    assert (found["2021-22"], present(rows)) == (("present", ""), 1)
     assert found["2022-23"] == ("unavailable", "no cameras")
     assert found["2023-24"][0] == "missing"
 
@@ -88,8 +112,9 @@ def test_a_document_is_stale_one_tick_after_its_freshness(workshop: "Workshop", 
     objects.append(replace(held("totals/2023-24.json"), last_modified=as_of - WEEK + timedelta(microseconds=1)))
     workshop.lay_out(project, objects, as_of=as_of)
     _, rows = workshop.cover(project)
-    assert states(rows, "awards") == {"mvp": "present", "roy": "stale"}
-    assert [row["state"] for row in rows if row["found_key"] == "totals/2023-24.json"] == ["present"]
+    assert states(rows, "awards", ages) == {"mvp": "present", "roy": "stale"}
+    found = [(row["season"], row["state"], row["keys"]) for row in rows if row["data_type"] == "totals"]
+    assert sorted(found) == [("2021-22", "missing", 1), ("2022-23", "missing", 1), ("2023-24", "present", 1)]
 
 
 def test_old_documents_are_stale_only_where_they_can_still_change(workshop: "Workshop", project: Project):
@@ -99,6 +124,7 @@ def test_old_documents_are_stale_only_where_they_can_still_change(workshop: "Wor
     for row in rows:
         if row["state"] != "unavailable":
             by_season.setdefault(row["season"], set()).add(row["state"])
+    assert sum(row["keys"] for row in rows) == 24
     assert by_season == {"2021-22": {"present"}, "2022-23": {"present"}, "2023-24": {"stale"}, "all": {"stale"}}
 
 
@@ -117,13 +143,13 @@ def test_an_events_document_is_stale_if_written_before_the_event_was_over(worksh
     ]
     workshop.lay_out(project, objects, events=events, as_of=AS_OF)
     _, rows = workshop.cover(project)
-    assert states(rows, "pbp") == {name: state for name, (_, _, state) in cases.items()}
+    assert states(rows, "pbp", cases) == {name: state for name, (_, _, state) in cases.items()}
 
 
 def test_an_object_smaller_than_any_real_document_is_damaged(workshop: "Workshop", project: Project):
     workshop.lay_out(project, [held("awards/mvp.json", 99), held("awards/roy.json", 100)], as_of=AS_OF)
     _, rows = workshop.cover(project)
-    assert states(rows, "awards") == {"mvp": "damaged", "roy": "present"}
+    assert states(rows, "awards", ["mvp", "roy"]) == {"mvp": "damaged", "roy": "present"}
 
 
 def test_a_verdict_is_about_one_version_of_an_object(workshop: "Workshop", project: Project):
@@ -145,7 +171,7 @@ def test_a_verdict_is_about_one_version_of_an_object(workshop: "Workshop", proje
 def test_any_good_copy_satisfies_a_key_and_the_first_place_comes_first(workshop: "Workshop", project: Project):
     good, cut, early = {"size": 500}, {"size": 5}, {"age": timedelta(days=90)}
     copies: dict[str, tuple[Any, ...]] = {
-        "g0001": (good, good, ("present", "pbp", 2)),
+        "g0001": (good, good, None),
         "g0002": (cut, good, ("present", "old", 2)),
         "g0003": (early, good, ("present", "old", 2)),
         "g0004": (cut, early, ("stale", "old", 2)),
@@ -165,10 +191,12 @@ def test_any_good_copy_satisfies_a_key_and_the_first_place_comes_first(workshop:
     found = {
         row["entity"]: (row["state"], row["found_key"].partition("/")[0], row["copies"])
         for row in rows
-        if row["data_type"] == "pbp"
+        if row["data_type"] == "pbp" and row["key"] is not None
     }
-    assert found == {name: told for name, (_, _, told) in copies.items()}
-    assert {row["key"] for row in rows if row["data_type"] == "pbp"} == {f"pbp/{name}.json" for name in copies}
+    assert found == {name: told for name, (_, _, told) in copies.items() if told}
+    assert present(rows) == 1
+    named = {row["key"] for row in rows if row["data_type"] == "pbp" and row["key"] is not None}
+    assert named == {f"pbp/{name}.json" for name, (_, _, told) in copies.items() if told}
     assert (document["totals"]["doubled"], document["totals"]["unexpected"]) == (6, 0)
 
 
@@ -207,7 +235,7 @@ def test_a_closed_season_does_not_mend_what_was_written_too_early(workshop: "Wor
     objects = [replace(held(f"pbp/{name}.json"), last_modified=over + written) for name, (written, _) in cases.items()]
     workshop.lay_out(project, objects, events=events, as_of=AS_OF)
     _, rows = workshop.cover(project)
-    assert states(rows, "pbp") == {name: state for name, (_, state) in cases.items()}
+    assert states(rows, "pbp", cases) == {name: state for name, (_, state) in cases.items()}
 
 
 def test_every_object_that_satisfies_no_key_is_named_with_what_it_is(workshop: "Workshop", project: Project):
@@ -232,19 +260,97 @@ def test_an_estimated_event_has_no_moment_before_which_a_document_is_too_early(w
     found = StoredObject("pbp/g0001.json", 500, "e", ended - timedelta(hours=1))
     workshop.lay_out(project, [found], events=[estimated], as_of=AS_OF)
     _, rows = workshop.cover(project)
-    assert states(rows, "pbp") == {"g0001": "present"}
+    assert states(rows, "pbp", ["g0001"]) == {"g0001": "present"}
 
 
-def test_two_rows_that_expect_one_key_are_refused_by_its_name(workshop: "Workshop", project: Project):
-    workshop.lay_out(project, events=[event("g0002"), event("g0001"), event("g0001", "2022-23")], as_of=AS_OF)
-    with pytest.raises(ContractError, match=r"2 rows of `official/box` expect the key `box/g0001\.json`"):
-        workshop.cover(project)
-    assert project.state.store.head(f"{COVERAGE}.json") is None
+@pytest.mark.parametrize("objects", [(), ("box/g0001.json",)])
+def test_two_rows_that_expect_one_key_are_refused_by_its_name(
+    workshop: "Workshop", project: Project, objects: tuple[str, ...]
+):
+    events = [event("g0002"), event("g0001"), event("g0001", "2022-23")]
+    with pytest.raises(ContractError, match=r"the key `box/g0001\.json` is expected twice"):
+        workshop.lay_out(project, map(held, objects), events=events, as_of=AS_OF)
+    assert project.state.store.head(f"{MATCHED}.parquet") is None
 
 
-@pytest.mark.parametrize("name", [INVENTORY, SCHEDULE, VERDICTS])
+@pytest.mark.parametrize("name", [MATCHED, UNMATCHED, SCHEDULE, ESTIMATES, VERDICTS])
 def test_without_an_inventory_the_remedy_is_named(workshop: "Workshop", project: Project, name: str):
     workshop.lay_out(project, as_of=AS_OF)
     project.state.store.delete(f"{name}.parquet")
     with pytest.raises(LakeError, match="adce reconcile"):
         workshop.cover(project)
+    assert project.state.store.head(f"{COVERAGE}.json") is None
+
+
+def test_without_the_summary_of_an_inventory_the_remedy_is_named(workshop: "Workshop", project: Project):
+    workshop.lay_out(project, as_of=AS_OF)
+    project.state.store.delete(f"{INVENTORY}.json")
+    with pytest.raises(LakeError, match="adce reconcile"):
+        workshop.cover(project)
+
+
+def test_the_inventory_of_another_contract_is_not_judged_by_this_one(workshop: "Workshop", project: Project):
+    other = workshop.project(CONTRACT.replace("min_bytes: 50", "").replace("no cameras", "no eyes"), now=NOW)
+    workshop.lay_out(project, as_of=AS_OF)
+    changed = replace(other, state=State(project.state.store))
+    with pytest.raises(LakeError, match=r"(?s)another contract.*adce reconcile"):
+        workshop.cover(changed)
+
+
+def test_keys_where_nobody_has_looked_are_unknown_and_those_beside_them_are_not(
+    workshop: "Workshop", project: Project
+):
+    events = [event("g0001"), event("g0002")]
+    known = [Known(below("box/"), AS_OF), Known(below("tracking/"), AS_OF)]
+    workshop.lay_out(project, [held("box/g0001.json")], events=events, known=known)
+    _, rows = workshop.cover(project)
+    found = {row["entity"]: row["state"] for row in rows if row["data_type"] == "box" and row["key"]}
+    assert (found, present(rows)) == ({"g0002": "missing"}, 1)
+    assert states(rows, "pbp") == {"g0001": "unknown", "g0002": "unknown"}
+    assert {row["reason"] for row in rows if row["data_type"] == "pbp"} == {"nobody has looked in this part of the lake"}
+    assert {row["state"] for row in rows if row["data_type"] == "totals"} == {"unknown"}
+    assert {row["season"]: row["state"] for row in rows if row["data_type"] == "tracking"} == {
+        "2021-22": "unavailable",
+        "2022-23": "unavailable",
+        "2023-24": "missing",
+    }
+
+
+def test_each_key_is_judged_by_the_last_look_at_its_own_part_of_the_lake(workshop: "Workshop", project: Project):
+    due = AS_OF + timedelta(hours=5)
+    events = [event(name, event_at=due - GRACE) for name in ("g0001", "g0002")]
+    known = [
+        Known(below("box/"), AS_OF),
+        Known(below("old/"), NOW),
+        Known(below("pbp/g0001"), due - TICK),
+        Known(below("pbp/g0002"), due),
+    ]
+    workshop.lay_out(project, events=events, known=known)
+    _, rows = workshop.cover(project)
+    assert states(rows, "pbp") == {"g0001": "unknown", "g0002": "missing"}
+    assert states(rows, "box") == {"g0001": "unknown", "g0002": "unknown"}
+    assert {row["reason"] for row in rows if row["state"] == "unknown" and row["data_type"] in {"pbp", "box"}} == {
+        "due since this part of the lake was looked at"
+    }
+
+
+@pytest.mark.parametrize(
+    ("older_place", "state"), [(None, "unknown"), (AS_OF, "unknown"), (NOW, "missing")], ids=["never", "before", "since"]
+)
+def test_a_key_is_missing_only_when_all_of_its_places_were_looked_at_since_it_was_due(
+    workshop: "Workshop", project: Project, older_place: datetime | None, state: str
+):
+    known = [Known(below("pbp/"), NOW)] + ([] if older_place is None else [Known(below("old/"), older_place)])
+    known.sort(key=lambda entry: entry.range.after)
+    workshop.lay_out(project, events=[event(event_at=NOW - GRACE - TICK)], known=known)
+    _, rows = workshop.cover(project)
+    assert states(rows, "pbp") == {"g0001": state}
+
+
+def test_a_document_is_stale_by_the_look_that_saw_it(workshop: "Workshop", project: Project):
+    looked = {"mvp": AS_OF, "roy": AS_OF + TICK}
+    known = [Known(below(f"awards/{name}"), at) for name, at in looked.items()]
+    objects = [replace(held(f"awards/{name}.json"), last_modified=AS_OF - WEEK) for name in looked]
+    workshop.lay_out(project, objects, known=known)
+    _, rows = workshop.cover(project)
+    assert states(rows, "awards", looked) == {"mvp": "present", "roy": "stale"}

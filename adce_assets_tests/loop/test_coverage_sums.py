@@ -10,11 +10,19 @@ import pytest
 
 from adce_assets.loop.coverage import STATES
 from adce_assets.loop.project import Project
-from adce_assets.loop.state import COVERAGE
-from adce_assets_tests.loop.hoops import AS_OF, CONTRACT, GRACE, NOW, TICK, event, everything, held, season
+from adce_assets.loop.state import COVERAGE, INVENTORY, OTHER_OBJECTS
+from adce_assets_tests.loop.hoops import AS_OF, CONTRACT, GRACE, NOW, TICK, event, everything, held, present, season
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
+
+
+def counted(rows: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    """Count the keys of each state."""
+    counted: Counter[str] = Counter()
+    for row in rows:
+        counted[row["state"]] += row["keys"]
+    return counted
 
 
 @pytest.fixture
@@ -25,7 +33,8 @@ def project(workshop: "Workshop") -> Project:
 def test_a_perfect_lake_is_complete_with_nothing_to_do(workshop: "Workshop", project: Project):
     workshop.lay_out(project, everything(), events=season(), as_of=AS_OF)
     document, rows = workshop.cover(project)
-    assert Counter(row["state"] for row in rows) == {"present": 22, "unavailable": 2}
+    assert counted(rows) == {"present": 22, "unavailable": 2}
+    assert [row for row in rows if row["key"] is not None and row["state"] == "present"] == []
     assert document["totals"]["completeness_pct"] == 100.0
     assert (document["totals"]["due"], document["totals"]["unavailable"]) == (22, 2)
 
@@ -33,7 +42,8 @@ def test_a_perfect_lake_is_complete_with_nothing_to_do(workshop: "Workshop", pro
 def test_an_empty_lake_has_nothing_of_what_is_due(workshop: "Workshop", project: Project):
     workshop.lay_out(project, events=season(), as_of=AS_OF)
     document, rows = workshop.cover(project)
-    assert Counter(row["state"] for row in rows) == {"missing": 22, "unavailable": 2}
+    assert counted(rows) == {"missing": 22, "unavailable": 2}
+    assert all(row["keys"] == 1 and row["key"] for row in rows)
     assert document["totals"]["completeness_pct"] == 0.0
     assert document["totals"]["objects"] == document["totals"]["bytes"] == 0
 
@@ -78,18 +88,50 @@ def test_states_sum_up_at_every_level_by_one_formula(workshop: "Workshop", proje
             assert_adds_up(entry, [row for row in rows if tuple(row[name] for name in by) == place])
         assert {tuple(row[name] for name in by) for row in rows} <= told.keys()
     assert_adds_up(document["totals"], rows)
-    assert document["totals"]["doubled"] == sum(max(row["copies"] - 1, 0) for row in rows)
-    counted = ("unexpected", "unlisted", "non_data", "unclassified", "doubled")
-    satisfying = sum(row["found_key"] is not None for row in rows)
-    assert document["totals"]["objects"] == satisfying + sum(document["totals"][name] for name in counted)
+    others = Counter(row["standing"] for row in project.state.read_table(OTHER_OBJECTS).to_pylist())
+    standings = ("unexpected", "unlisted", "non_data", "unclassified", "doubled")
+    assert {name: document["totals"][name] for name in standings} == {name: others[name] for name in standings}
+    satisfying = sum(row["found_key"] is not None for row in rows) + present(rows)
+    assert document["totals"]["objects"] == satisfying + others.total()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_row_without_a_key_stands_for_as_many_as_it_says_and_any_other_for_one(
+    workshop: "Workshop", project: Project, seed: int
+):
+    _, rows = cover_something(workshop, project, seed)
+    named = [row["key"] for row in rows if row["key"] is not None]
+    assert len(set(named)) == len(named)
+    assert {row["keys"] for row in rows if row["key"] is not None} == {1}
+    gathered = [row for row in rows if row["key"] is None]
+    plain = [row for row in gathered if row["state"] == "present"]
+    cells = Counter((row["source"], row["data_type"], row["season"], row["basis"]) for row in plain)
+    assert set(cells.values()) == {1}
+    told = {name for row in plain for name, value in row.items() if value not in {None, ""}}
+    assert told == {"source", "data_type", "season", "basis", "state", "copies", "keys"}
+    nameless = {(row["data_type"], row["season_type"], row["state"], row["keys"]) for row in gathered if row not in plain}
+    assert nameless == {
+        ("pbp", "regular", "unknown", 40),
+        ("pbp", "playoffs", "unknown", 40),
+        ("box", "regular", "unknown", 40),
+    }
+
+
+def test_objects_and_bytes_are_those_of_the_inventory(workshop: "Workshop", project: Project):
+    document, _ = cover_something(workshop, project, 7)
+    told = project.state.read_json(INVENTORY)
+    assert {name: document["totals"][name] for name in ("objects", "bytes")} == {
+        name: told[name] for name in ("objects", "bytes")
+    }
+    assert told["bytes"] > told["objects"] > 0
 
 
 def assert_adds_up(entry: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    counted = Counter(row["state"] for row in rows)
-    due = sum(counted[state] for state in ("present", "stale", "damaged", "missing", "unknown"))
-    assert {state: entry[state] for state in STATES} == {state: counted[state] for state in STATES}
-    assert (entry["expected"], entry["due"]) == (len(rows), due)
-    assert entry["completeness_pct"] == (100 * counted["present"] / due if due else 100.0)
+    sums = counted(rows)
+    due = sum(sums[state] for state in ("present", "stale", "damaged", "missing", "unknown"))
+    assert {state: entry[state] for state in STATES} == {state: sums[state] for state in STATES}
+    assert (entry["expected"], entry["due"]) == (sums.total(), due)
+    assert entry["completeness_pct"] == (100 * sums["present"] / due if due else 100.0)
     assert 0 <= entry["completeness_pct"] <= 100
 
 
@@ -108,7 +150,9 @@ def lay_out_something(workshop: "Workshop", project: Project, seed: int, *, shuf
     objects += [held(key) for key in ("ml/a", "junk/a", "players/smith01.json", "totals/1999-00.json")]
     kept = {found.key: found for found in chance.sample(objects, len(objects) * 2 // 3)}
     events = [*season(), event("g0009", event_at=AS_OF - GRACE + TICK), event("g0010", event_at=NOW)]
-    events += [event(None, "2021-22", season_type=kind, basis="estimate") for kind in ("regular", "playoffs") * 40]
+    events += [
+        event(None, "2021-22", season_type=kind, basis="estimate", count=40) for kind in ("regular", "playoffs")
+    ]
     mixed = random.Random(shuffle)
     workshop.lay_out(
         project,
@@ -129,7 +173,7 @@ def test_equal_input_gives_the_same_bytes_in_whatever_order_it_comes(workshop: "
 
 
 def test_a_moving_clock_changes_the_time_of_writing_alone(workshop: "Workshop"):
-    moments = iter([NOW, NOW + TICK])
+    moments = iter([NOW, NOW, NOW + TICK])
     project = workshop.project(CONTRACT, now=lambda: next(moments))
     lay_out_something(workshop, project, 7)
     (first, rows), (second, same_rows) = workshop.cover(project), workshop.cover(project)

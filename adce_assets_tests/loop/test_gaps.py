@@ -14,6 +14,8 @@ from adce_assets.loop.gaps import RULES
 from adce_assets.loop.state import COVERAGE, GAP_KEYS, GAPS
 
 if TYPE_CHECKING:
+    from adce_assets.lake.store import StoredObject
+    from adce_assets.loop.state import State
     from adce_assets_tests.loop.conftest import Loop, Row
 
 SEASONS = ("2024-25", "2023-24", "2003-04")
@@ -342,3 +344,55 @@ def test_finding_twice_changes_nothing_but_the_time(loop: "Loop") -> None:
     first = loop.find(state).document
     second = loop.find(state, now=loop.now + timedelta(minutes=5)).document
     assert second | {"generated_at": ""} == first | {"generated_at": ""}
+
+
+def written(state: "State") -> dict[str, "StoredObject | None"]:
+    return {name: state.store.head(name) for name in (f"{GAPS}.json", f"{GAP_KEYS}.parquet")}
+
+
+def test_what_is_found_again_is_not_written_again(loop: "Loop") -> None:
+    state = loop.state(loop.rows(40))
+    loop.find(state)
+    before = written(state)
+    loop.state(loop.rows(40), state=state, shuffle=3)
+    loop.find(state, now=loop.now + timedelta(hours=1))
+    assert written(state) == before
+
+
+def test_a_summary_that_says_the_same_for_too_long_is_written_anew_and_its_keys_are_not(loop: "Loop") -> None:
+    state = loop.state(loop.rows(40))
+    loop.find(state)
+    before = written(state)
+    later = loop.now + timedelta(hours=3, seconds=1)  # the freshness that is configured
+    loop.find(state, now=later)
+    after = written(state)
+    assert [name for name in after if after[name] != before[name]] == [f"{GAPS}.json"]
+    assert state.read_json(GAPS)["generated_at"] == later.isoformat()
+
+
+def test_another_version_to_replace_changes_the_keys_and_not_the_summary(loop: "Loop") -> None:
+    state = loop.state([loop.row(state="stale", etag="v1")])
+    loop.find(state)
+    before = written(state)
+    loop.state([loop.row(state="stale", etag="v2")], state=state)
+    loop.find(state, now=loop.now + timedelta(minutes=5))
+    after = written(state)
+    assert [name for name in after if after[name] != before[name]] == [f"{GAP_KEYS}.parquet"]
+
+
+def test_an_event_that_is_no_longer_recent_changes_its_gap_without_any_change_of_the_lake(loop: "Loop") -> None:
+    state = loop.state([loop.row(days_ago=6.99)])
+    assert loop.find(state).gaps[0].priority == "critical"
+    loop.find(state, now=loop.now + timedelta(hours=1))
+    assert state.read_json(GAPS)["by_priority"] == {"critical": 0, "high": 1, "medium": 0, "low": 0}
+
+
+def test_a_table_that_is_refused_leaves_the_last_gaps_as_they_were(loop: "Loop") -> None:
+    state = loop.state(loop.rows(3))
+    loop.find(state)
+    before, summary = written(state), state.read_json(COVERAGE)
+    loop.state(loop.rows(4), state=state)
+    state.write_json(COVERAGE, summary)
+    with pytest.raises(LakeError):
+        loop.find(state)
+    assert written(state) == before

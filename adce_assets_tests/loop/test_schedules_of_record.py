@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import ibis
+import pyarrow as pa
 import pytest
 
 from adce_assets.errors import LakeError
 from adce_assets.lake import listing
 from adce_assets.loop import schedules
 from adce_assets.loop.project import Project
-from adce_assets.loop.schedules import MAX_DOCUMENT_BYTES, Reading
+from adce_assets.loop.schedules import MAX_DOCUMENT_BYTES, Schedules
+from adce_assets.loop.state import SCHEDULE, SCHEDULE_DOCUMENTS, SCHEDULE_IDS
 from adce_assets.progress import silent
 
 if TYPE_CHECKING:
@@ -61,13 +64,25 @@ def put(project: Project, documents: Mapping[str, str | bytes], *, written: date
         os.utime(path, (written.timestamp(), written.timestamp()))
 
 
-def refresh(project: Project, **changes: Any) -> list[Reading]:
-    objects = changes.pop("objects", None)
-    return schedules.refresh(project, listing.take(project.lake) if objects is None else objects, silent)
+def refresh(project: Project, *, objects: pa.Table | None = None) -> Schedules:
+    listed = listing.take(project.lake).objects if objects is None else objects
+    return schedules.refresh(project, ibis.memtable(listed), silent)
 
 
-def shown(project: Project, readings: list[Reading], schedule: str = "games") -> dict[str, str]:
-    return {game.game_id: game.status.value for game in schedules.games(project, readings)[schedule]}
+def shown(found: Schedules, schedule: str = "games") -> dict[str, str]:
+    """Give the status of each event, and "no event" for any other id that is known."""
+    events = {row["game_id"]: row["status"] for row in found.events.to_pylist() if row["schedule"] == schedule}
+    known = [row["game_id"] for row in found.known_ids().to_pylist() if row["schedule"] == schedule]
+    return dict.fromkeys(known, "no event") | events
+
+
+def faults(found: Schedules) -> dict[str, str]:
+    return {key: fault for (key, _, _), fault in found.faults.items()}
+
+
+def game(found: Schedules) -> dict[str, Any]:
+    (row,) = [row for row in found.events.to_pylist() if row["schedule"] == "games"]
+    return row
 
 
 @dataclass
@@ -105,14 +120,16 @@ def test_documents_are_found_in_every_place_of_their_data_sets(project: Project)
             "schedule/latest.csv": line("g5", home="PHI"),
         },
     )
-    readings = refresh(project)
-    assert shown(project, readings) == {"g1": "final", "g2": "final", "g3": "final"}
-    assert shown(project, readings, "others") == {"g3": "final"}
+    found = refresh(project)
+    assert shown(found) == {"g1": "final", "g2": "final", "g3": "final"}
+    assert shown(found, "others") == {"g3": "final"}
+    assert found.documents == {"games": 3, "others": 1}
 
 
 def test_a_lake_without_schedules_gives_no_games(project: Project):
-    assert refresh(project) == []
-    assert schedules.games(project, []) == {"games": [], "others": []}
+    found = refresh(project)
+    assert (found.events.num_rows, found.known_ids().num_rows, found.faults) == (0, 0, {})
+    assert found.documents == {"games": 0, "others": 0}
 
 
 def test_a_document_is_read_once(project: Project):
@@ -120,6 +137,9 @@ def test_a_document_is_read_once(project: Project):
     seen, watch = watched(project)
     first = refresh(seen)
     assert refresh(seen) == first
+    put(project, {"schedule/2019-20.csv": ""})
+    refresh(seen)
+    assert watch.read.pop("schedule/2019-20.csv") == 1
     assert watch.read == {"schedule/2023-24.csv": 1, "schedule/2022-23.csv": 1, "old/2021.csv": 1}
 
 
@@ -127,17 +147,24 @@ def test_what_is_remembered_is_what_was_read(project: Project):
     whole = line("g1") + "g2,,preseason,2024-02-01,,scheduled,,\n" + line("g3", "if_necessary", home="SEA")
     put(project, {"schedule/2023-24.csv": whole})
     first, again = refresh(project), refresh(project)
-    assert [game.game_id for game in again[0].games] == ["g1", "g2", "g3"]
-    assert (again[0].games[1].starts_at, again[0].games[1].season_start) == (None, None)
-    assert again[0].games[1].date == date(2024, 2, 1)
     assert again == first
+    assert shown(again) == {"g1": "final", "g2": "scheduled", "g3": "no event"}
+    project.state.store.delete(f"{SCHEDULE}.parquet")
+    seen, watch = watched(project)
+    remade = refresh(seen)
+    assert remade == first
+    assert watch.read == {}
+    assert [(row["game_id"], row["day"], row["event"]) for row in remade.events.to_pylist()] == [
+        ("g1", date(2024, 1, 5), 0),
+        ("g2", date(2024, 2, 1), 1),
+    ]
 
 
 def test_a_document_written_anew_is_read_anew(project: Project):
     put(project, {"schedule/2023-24.csv": line(status="scheduled")})
-    assert shown(project, refresh(project)) == {"g1": "scheduled"}
+    assert shown(refresh(project)) == {"g1": "scheduled"}
     put(project, {"schedule/2023-24.csv": line(status="postponed")}, written=NOW)
-    assert shown(project, refresh(project)) == {"g1": "postponed"}
+    assert shown(refresh(project)) == {"g1": "no event"}
 
 
 @pytest.mark.parametrize("etag", ["", "the same"])
@@ -145,13 +172,12 @@ def test_a_document_written_again_unchanged_confirms_its_games_anew(project: Pro
     put(project, {"schedule/2023-24.csv": line(status="scheduled")}, written=NOW - timedelta(days=30))
     refresh(project, objects=with_etag(project, etag))
     put(project, {"schedule/2023-24.csv": line(status="scheduled")}, written=NOW - timedelta(days=1))
-    (game,) = schedules.games(project, refresh(project, objects=with_etag(project, etag)))["games"]
-    assert game.confirmed_at == NOW - timedelta(days=1)
+    assert game(refresh(project, objects=with_etag(project, etag)))["confirmed_at"] == NOW - timedelta(days=1)
 
 
 def with_etag(project: Project, etag: str) -> Any:
     """List the lake as a store would that names versions by content, or a report without ETags."""
-    objects = listing.take(project.lake)
+    objects = listing.take(project.lake).objects
     return objects.set_column(objects.column_names.index("etag"), "etag", [[etag] * objects.num_rows])
 
 
@@ -159,15 +185,15 @@ def test_a_document_that_is_gone_is_forgotten(project: Project):
     put(project, {"schedule/2023-24.csv": line("g1"), "schedule/2022-23.csv": line("g2", home="SEA")})
     refresh(project)
     project.lake.delete("schedule/2023-24.csv")
-    assert shown(project, refresh(project)) == {"g2": "final"}
+    assert shown(refresh(project)) == {"g2": "final"}
 
 
 def test_a_document_that_goes_while_it_is_read_is_no_fault(project: Project):
     put(project, {"schedule/2023-24.csv": line("g1"), "schedule/2022-23.csv": line("g2", home="SEA")})
-    objects = listing.take(project.lake)
+    objects = listing.take(project.lake).objects
     project.lake.delete("schedule/2023-24.csv")
-    readings = refresh(project, objects=objects)
-    assert [(reading.version.key, reading.fault) for reading in readings] == [("schedule/2022-23.csv", None)]
+    found = refresh(project, objects=objects)
+    assert (shown(found), found.documents["games"], found.faults) == ({"g2": "final"}, 1, {})
 
 
 @pytest.mark.parametrize(
@@ -181,19 +207,20 @@ def test_a_document_that_goes_while_it_is_read_is_no_fault(project: Project):
 )
 def test_a_document_that_cannot_be_read_is_said_and_hides_no_other(project: Project, body: bytes, fault: str):
     put(project, {"schedule/2023-24.csv": body, "schedule/2022-23.csv": line("g2")})
-    readings = refresh(project)
-    assert shown(project, readings) == {"g2": "final"}
-    assert [reading.fault is not None for reading in readings] == [False, True]
-    assert str(readings[1].fault).startswith(fault)
+    for found in (refresh(project), refresh(project)):
+        assert shown(found) == {"g2": "final"}
+        ((key, said),) = faults(found).items()
+        assert key == "schedule/2023-24.csv"
+        assert said.startswith(fault)
+        assert found.documents["games"] == 2
 
 
 def test_a_document_too_large_to_be_one_is_not_read(project: Project):
     put(project, {"schedule/2023-24.csv": line()})
     seen, watch = watched(project)
-    objects = listing.take(project.lake)
+    objects = listing.take(project.lake).objects
     huge = objects.set_column(objects.column_names.index("size"), "size", [[MAX_DOCUMENT_BYTES + 1]])
-    (reading,) = refresh(seen, objects=huge)
-    assert reading.fault is not None
+    assert list(faults(refresh(seen, objects=huge))) == ["schedule/2023-24.csv"]
     assert watch.read == {}
 
 
@@ -203,9 +230,9 @@ def test_a_document_too_large_to_be_one_is_not_read(project: Project):
 def test_a_contract_that_reads_documents_otherwise_has_them_read_again(workshop: "Workshop", before: str, after: str):
     wrong = workshop.project(CONTRACT.replace(before, after), now=NOW)
     put(wrong, {"schedule/2023-24.csv": line()})
-    assert [reading.fault is None for reading in refresh(wrong)] == [False]
+    assert list(faults(refresh(wrong))) == ["schedule/2023-24.csv"]
     right = replace(workshop.project(CONTRACT, now=NOW), lake=wrong.lake, state=wrong.state)
-    assert shown(right, refresh(right)) == {"g1": "final"}
+    assert shown(refresh(right)) == {"g1": "final"}
 
 
 def test_a_lake_that_fails_while_a_schedule_is_read_is_a_failure(project: Project):
@@ -222,22 +249,45 @@ def test_a_lake_that_fails_while_a_schedule_is_read_is_a_failure(project: Projec
 
 def test_the_newest_document_decides_and_says_when_it_was_written(project: Project):
     put(project, {"schedule/2023-24.csv": line(status="scheduled")}, written=NOW - timedelta(days=9))
-    put(project, {"cups/2023-24.csv": line(status="postponed")}, written=NOW - timedelta(days=2))
-    (game,) = schedules.games(project, refresh(project))["games"]
-    assert (game.status.value, game.document) == ("postponed", "cups/2023-24.csv")
-    assert game.confirmed_at == NOW - timedelta(days=2)
+    put(project, {"cups/2023-24.csv": line(status="in_play")}, written=NOW - timedelta(days=2))
+    found = game(refresh(project))
+    assert (found["status"], found["confirmed_at"]) == ("in_play", NOW - timedelta(days=2))
 
 
 def test_one_event_under_two_ids_is_one_game_of_the_schedule_that_says_so(project: Project):
     put(project, {"cups/2023-24.csv": line("g1", "scheduled") + line("g2", "final")})
-    readings = refresh(project)
-    assert shown(project, readings) == {"g2": "final"}
-    assert shown(project, readings, "others") == {"g1": "scheduled", "g2": "final"}
+    found = refresh(project)
+    assert shown(found) == {"g1": "no event", "g2": "final"}
+    assert shown(found, "others") == {"g1": "scheduled", "g2": "final"}
+    assert found.other_ids.to_pylist() == [{"schedule": "games", "game_id": "g1", "season": "2023-24"}]
 
 
-def test_what_another_version_of_adce_remembered_is_read_again(project: Project):
+@pytest.mark.parametrize("name", [SCHEDULE, SCHEDULE_IDS, SCHEDULE_DOCUMENTS])
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda table: table.drop_columns(table.column_names[:1]), lambda table: table.replace_schema_metadata(None)],
+)
+def test_what_another_version_of_adce_remembered_is_made_anew(project: Project, name: str, spoil: Any):
     put(project, {"schedule/2023-24.csv": line()})
     first = refresh(project)
-    table = project.state.read_table("cache/schedule_documents")
-    project.state.write_table("cache/schedule_documents", table.drop_columns(["id_pattern"]))
+    project.state.write_table(name, spoil(project.state.read_table(name)))
     assert refresh(project) == first
+    project.state.write_table(name, spoil(project.state.read_table(name)))
+    put(project, {"schedule/2022-23.csv": line("g2", home="SEA")})
+    assert shown(refresh(project)) == {"g1": "final", "g2": "final"}
+
+
+def test_where_nothing_is_new_nothing_is_written(project: Project, monkeypatch: pytest.MonkeyPatch):
+    put(project, {"schedule/2023-24.csv": line(), "schedule/2022-23.csv": b"<html>"})
+    first = refresh(project)
+    monkeypatch.setattr(type(project.state), "write_table", pytest.fail)
+    assert refresh(project) == first
+
+
+def test_a_contract_that_judges_events_otherwise_has_them_made_again(workshop: "Workshop", project: Project):
+    put(project, {"schedule/2023-24.csv": line(status="scheduled")})
+    assert game(refresh(project))["event_at"] == datetime(2024, 1, 5, 23, tzinfo=UTC)
+    longer = workshop.project(CONTRACT.replace("season_starts: 10", "season_starts: 10, event_hours: 5"), now=NOW)
+    seen, watch = watched(replace(project, contract=longer.contract))
+    assert game(refresh(seen))["event_at"] == datetime(2024, 1, 6, 1, tzinfo=UTC)
+    assert watch.read == {}

@@ -1,11 +1,14 @@
 """What is collected together and in which order, and that nothing is dropped without a word."""
 
+import tempfile
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +19,7 @@ from adce_assets.loop.state import GAP_KEYS, GAPS, QUEUE, TASK_KEYS
 from adce_assets.settings import PRIORITIES
 
 if TYPE_CHECKING:
+    from adce_assets.lake.store import StoredObject
     from adce_assets.loop.state import State
     from adce_assets_tests.loop.conftest import Loop, Row
 
@@ -298,6 +302,72 @@ def test_the_keys_of_tasks_come_in_the_order_of_the_queue(loop: "Loop") -> None:
         "2024-25",
         "missing",
     )
+
+
+def written(state: "State") -> dict[str, "StoredObject | None"]:
+    return {name: state.store.head(name) for name in (f"{QUEUE}.json", f"{TASK_KEYS}.parquet")}
+
+
+def again(loop: "Loop", state: "State", rows: list["Row"], hours: float) -> list[str]:
+    """Look again later, and name the files of the queue that were written."""
+    before, later = written(state), loop.now + timedelta(hours=hours)
+    loop.find(loop.state(rows, state=state, shuffle=7), now=later)
+    loop.plan(state, now=later, keys_per_task=10)
+    return [name for name, found in written(state).items() if found != before[name]]
+
+
+def test_a_queue_that_is_planned_again_is_not_written_again_though_its_keys_have_aged(loop: "Loop") -> None:
+    rows = [*loop.rows(35, days_ago=1), *loop.rows(5, "espn/odds", days_ago=90)]
+    state, queue = planned(loop, rows, keys_per_task=10)
+    assert again(loop, state, rows, hours=2) == []
+    assert state.read_json(QUEUE) == queue
+
+
+def test_a_queue_that_says_the_same_for_too_long_is_written_anew(loop: "Loop") -> None:
+    rows = loop.rows(35, days_ago=1)
+    state, _ = planned(loop, rows, keys_per_task=10)
+    assert again(loop, state, rows, hours=3.01) == [f"{QUEUE}.json"]
+    assert state.read_json(QUEUE)["generated_at"] == (loop.now + timedelta(hours=3.01)).isoformat()
+
+
+def test_a_key_that_is_no_longer_open_changes_the_queue_and_its_keys(loop: "Loop") -> None:
+    rows = loop.rows(35)
+    state, _ = planned(loop, rows, keys_per_task=10)
+    assert again(loop, state, rows[1:], hours=1) == [f"{QUEUE}.json", f"{TASK_KEYS}.parquet"]
+
+
+def test_scores_are_those_of_the_moment_at_which_the_gaps_were_found(loop: "Loop") -> None:
+    state, queue = planned(loop, loop.rows(5, days_ago=2))
+    assert loop.plan(state, now=loop.now + timedelta(days=30))["tasks"] == queue["tasks"]
+
+
+def test_gaps_that_lie_elsewhere_than_the_summary_says_are_of_two_runs(loop: "Loop") -> None:
+    state = loop.state([*loop.rows(3), *loop.rows(3, "espn/box_score")])
+    loop.find(state)
+    document = state.read_json(GAPS)
+    document["gaps"][0]["missing_files"], document["gaps"][1]["missing_files"] = 2, 4
+    state.write_json(GAPS, document)
+    with pytest.raises(LakeError, match="of two different runs"):
+        loop.plan(state)
+
+
+def test_keys_are_found_wherever_the_table_is_cut(loop: "Loop") -> None:
+    state = loop.state([*loop.rows(40, days_ago=2), *loop.rows(31, "espn/box_score"), *loop.rows(9, "espn/odds")])
+    loop.find(state)
+    whole = loop.plan(state, keys_per_task=7)
+    keys = state.read_table(TASK_KEYS)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cut.parquet"
+        pq.write_table(state.read_table(GAP_KEYS), path, row_group_size=6)
+        state.write_file(GAP_KEYS, path)
+    assert loop.plan(state, keys_per_task=7) == whole
+    assert state.read_table(TASK_KEYS) == keys
+
+
+def test_a_document_whose_event_has_no_time_comes_last(loop: "Loop") -> None:
+    rows = [loop.row(entity="undated", event_at=None, state="damaged"), *loop.rows(3, days_ago=8000)]
+    state, queue = planned(loop, rows, keys_per_task=1)
+    assert keys_of(state, queue["tasks"][-1]) == [rows[0].key]
 
 
 @pytest.mark.parametrize("asked", [[], ["task-of-an-older-queue"]])

@@ -1,0 +1,127 @@
+"""A report or a listing, what was listed since, and what the loop wrote since, in; the objects of the lake out.
+
+The base is a report of AWS Inventory, whose data files stay where they were fetched to, or a listing, which is kept as
+`current_inventory.parquet`. What is newer lies over it: stretches of keys that were listed again replace the base
+there, and receipts of the loop's own runs replace single keys. Nothing is copied, so that a lake of any size costs no
+more than its newest part.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adce_assets.lake import report
+from adce_assets.lake.report_manifest import ReportManifest
+from adce_assets.lake.store import OBJECT_SCHEMA, KeyRange, key_prefix
+from adce_assets.loop.project import Project
+from adce_assets.loop.ranges import Known, as_of, contains, laid_over, within
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pyarrow as pa
+    from ibis.backends.duckdb import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report that was fetched: its manifest, and its data files on this machine."""
+
+    manifest: ReportManifest
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What is known of the lake.
+
+    Attributes:
+        base: A report; the rows of a listing; or the file that keeps the rows of an earlier listing.
+        looked: The stretches that the base covers, each with its as-of.
+        relisted: The stretches that were listed since.
+        newer: The objects of ``relisted``, and those that receipts tell of, as in `OBJECT_SCHEMA`.
+        written: The keys among ``newer`` that are known from receipts alone.
+        requests: LIST requests that were sent for it.
+    """
+
+    base: "Report | pa.Table | Path"
+    looked: tuple[Known, ...]
+    relisted: tuple[Known, ...] = ()
+    newer: "pa.Table" = field(default_factory=OBJECT_SCHEMA.empty_table)
+    written: frozenset[str] = frozenset()
+    requests: int = 0
+
+    @property
+    def known(self) -> tuple[Known, ...]:
+        """All stretches that anybody has looked at, disjoint and in key order, each with the newest look."""
+        return laid_over(self.looked, self.relisted)
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment for which all of it is true."""
+        return min(entry.as_of for entry in self.looked)
+
+    def objects(self, project: Project, backend: "Backend") -> "ir.Table":
+        """Express the objects of the lake as a relation with the columns of `OBJECT_SCHEMA`."""
+        import ibis
+
+        base = self.in_base(project, backend)
+        for entry in self.relisted:
+            base = base.filter(~within(entry.range, base.key))
+        if self.written:
+            base = base.filter(~base.key.isin(sorted(self.written)))
+        if not self.newer.num_rows:
+            return base
+        return base.union(ibis.memtable(self.newer).select(*base.columns))
+
+    def in_base(self, project: Project, backend: "Backend") -> "ir.Table":
+        """Express the objects of the base alone."""
+        import ibis
+
+        if isinstance(self.base, Report):
+            manifest, files = self.base.manifest, self.base.files
+            root, exclude = key_prefix(project.lake.url), project.outside_the_lake
+            return report.rows(backend, manifest, files, root=root, exclude=exclude)
+        if isinstance(self.base, Path):
+            return backend.read_parquet(self.base).select(*OBJECT_SCHEMA.names)
+        return ibis.memtable(self.base)
+
+
+def with_listing(holdings: Holdings, ranges: Sequence[KeyRange], listed: "pa.Table", at: datetime) -> Holdings:
+    """Lay the listing of some ranges, begun at a moment, over what was known before."""
+    import pyarrow as pa
+
+    fresh = tuple(Known(stretch, at) for stretch in ranges)
+    kept = holdings.newer.filter(_none_in(holdings.newer["key"], ranges))
+    newer = pa.concat_tables([kept, listed.select(OBJECT_SCHEMA.names)]).sort_by("key")
+    here = {key for key in holdings.written if not any(contains(stretch, key) for stretch in ranges)}
+    relisted = laid_over(holdings.relisted, fresh)
+    return replace(holdings, relisted=relisted, newer=newer, written=frozenset(here))
+
+
+def with_receipts(holdings: Holdings, receipts: "pa.Table") -> Holdings:
+    """Add what the loop wrote behind the last look at each key: the newest receipt of a key counts."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = holdings.known
+    newest: dict[str, Mapping[str, Any]] = {}
+    for row in receipts.select(["key", "size", "last_modified"]).sort_by("last_modified").to_pylist():
+        looked = as_of(known, row["key"])
+        if looked is None or row["last_modified"] > looked:
+            newest[row["key"]] = row
+    if not newest:
+        return holdings
+    written = pa.array(sorted(newest), pa.string())
+    rows = [{**newest[key], "etag": ""} for key in written.to_pylist()]
+    kept = holdings.newer.filter(pc.invert(pc.is_in(holdings.newer["key"], written)))
+    newer = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=OBJECT_SCHEMA)]).sort_by("key")
+    return replace(holdings, newer=newer, written=frozenset(newest) | holdings.written)
+
+
+def _none_in(keys: "pa.ChunkedArray", ranges: Sequence[KeyRange]) -> "pa.ChunkedArray":
+    """Mark the keys that lie in none of the ranges."""
+    import pyarrow as pa
+
+    return pa.array([not any(contains(stretch, key) for stretch in ranges) for key in keys.to_pylist()], pa.bool_())

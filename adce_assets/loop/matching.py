@@ -1,0 +1,240 @@
+"""Objects and expected keys in, their comparison by whole keys out: one pass over both.
+
+Objects that plainly are what is expected are counted by cell and leave nothing else behind; what is absent, suspect or
+at an older place keeps its key, to be judged in `coverage`. Only objects that nobody expects are read by the templates
+of the contract. The pass runs in the table engine within its memory limit, so that its result is small where the lake
+is nearly whole, whatever the lake's size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from adce_assets.contract.expected import MOMENT, cells, places
+from adce_assets.contract.loading import Contract
+from adce_assets.errors import ContractError, ReportError
+from adce_assets.lake.store import OBJECT_SCHEMA
+from adce_assets.loop.ranges import WHOLE, Known, as_of_column
+from adce_assets.loop.records import CELL
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pyarrow as pa
+    from ibis.backends.duckdb import Backend
+
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
+KEPT = ("rank", "key", "entity", "event", "event_at", "size", "last_modified")
+"""What a row keeps beside its cell and place, unless it is one of many that plainly are what is expected."""
+
+MATCHED = (
+    "source",
+    "data_type",
+    "season",
+    "place",
+    "rank",
+    "key",
+    "entity",
+    "event",
+    "event_at",
+    "due_at",
+    "size",
+    "last_modified",
+    "etag",
+    "is_here",
+    "is_estimate",
+    "is_known",
+    "was_due",
+    "is_old",
+    "keys",
+    "bytes",
+)
+"""The columns of matched keys. A row without a ``place`` stands for ``keys`` objects that plainly are what is expected,
+or, if nothing ``is_here``, for keys that nobody can name. Any other stands for one place: ``is_here`` tells whether an
+object lies there, ``is_known`` whether anybody has looked. With the last look at it (for an absent key, at the one of
+its places that was looked at first) it is told whether the object ``was_due`` then, and whether the one there
+``is_old`` by the freshness that its data type wants. These are told in place of that moment, so that a look that finds
+nothing new changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the lake holds: objects (columns of `OBJECT_SCHEMA`), how many, and the moments for which that is true."""
+
+    objects: "ir.Table"
+    count: int
+    known: Sequence[Known]
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The rows of expected keys, as in `MATCHED`, and the objects that nobody expects, as in `OBJECT_SCHEMA`."""
+
+    rows: "ir.Table"
+    others: "pa.Table"
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """Compares objects with what a contract expects at a moment (UTC), in a table engine."""
+
+    contract: Contract
+    backend: "Backend"
+    now: datetime
+
+    def match(
+        self, name: str, held: Held, events: "pa.Table", suspects: Sequence[str] = (), *, estimates: bool = False
+    ) -> Matched:
+        """Compare objects with the expected keys of all cells, or of those only that range over ``games``.
+
+        Args:
+            name: Names the tables that the engine keeps; another for each call.
+            held: The objects.
+            events: What the cells range over, as `events_table` gives them.
+            suspects: Keys of objects whose content is known to be wrong: these are never plainly present.
+            estimates: The events are estimates: leave out all that does not range over events.
+
+        Raises:
+            ContractError: Two rows of the contract expect the same key.
+            ReportError: The inventory has an object twice.
+        """
+        rows = cells(self.contract, self.now)
+        chosen = {at: row for at, row in enumerate(rows) if not estimates or "game" in row["for_each"]}
+        ranged_over = self.backend.create_table(f"{name}_events", events, temp=True)
+        wanted = self.backend.create_view(f"{name}_wanted", places(self.contract, chosen, ranged_over, self.now))
+        objects = self.backend.create_view(f"{name}_objects", held.objects)
+        found = self.backend.create_table(f"{name}_found", _compared(wanted, objects, suspects), temp=True)
+        self._refuse_doubles(wanted, objects, found, held.count)
+        since = _Since(found, wanted, held.known)
+        rows = _told(found, rows, objects, since, estimates=estimates)
+        told = self.backend.create_table(f"{name}_rows", rows, temp=True)
+        others = told.filter(told.source.isnull()).select("size", "last_modified", "etag", key="place")
+        return Matched(told.filter(told.source.notnull()), others.to_pyarrow().select(OBJECT_SCHEMA.names))
+
+    def _refuse_doubles(self, wanted: "ir.Table", objects: "ir.Table", found: "ir.Table", count: int) -> None:
+        """Hold the sums of the pass against what went into it; where they differ, find out why."""
+        is_first = found.cell.notnull() & (found["rank"].isnull() | (found["rank"] == 0))
+        is_absent = found.place.notnull() & ~found.is_here
+        sums = found.agg(
+            wanted=found["keys"].sum(where=is_first),
+            here=found["keys"].sum(where=found.is_here),
+            most=found["keys"].max(where=found.place.notnull()),
+            absent=is_absent.sum(),
+            names=found.place.hash().nunique(where=is_absent),
+        )
+        first = wanted.filter(wanted["rank"] == 0)
+        sums = sums.mutate(expected=first.count().as_scalar()).to_pyarrow().to_pylist()[0]
+        told = {name: number or 0 for name, number in sums.items()}
+        once = told["most"] <= 1 and told["names"] == told["absent"]
+        if once and told["wanted"] == told["expected"] and told["here"] <= count:
+            return
+        if double := _double(first.place):
+            raise ContractError(
+                f"the key `{double}` is expected twice",
+                where=self.contract.file,
+                hint="a template must name all that `for_each` ranges over, and values of a dimension must differ",
+            )
+        if double := _double(objects.key):
+            raise ReportError(f"the inventory has the object `{double}` twice", where="the report or listing in force")
+
+
+def _double(column: "ir.StringColumn") -> str | None:
+    """Name a value that a column holds more than once."""
+    table = column.name("name").as_table()
+    counted = table.group_by("name").agg(times=table.count())
+    found = counted.filter(counted.times > 1).order_by("name").limit(1).to_pyarrow().to_pylist()
+    return found[0]["name"] if found else None
+
+
+def _compared(wanted: "ir.Table", objects: "ir.Table", suspects: Sequence[str]) -> "ir.Table":
+    """Join both on the whole key; let what is plainly present collapse into one row a cell."""
+    import ibis
+
+    held = objects.select("size", "last_modified", held="key")
+    table = wanted.outer_join(held, wanted.place == held.held)
+    is_here, nothing = table.held.notnull(), ibis.literal(value=False)
+    plain = (
+        is_here
+        & (table["rank"] == 0)
+        & (table["size"] >= table.min_bytes)
+        & (table.suspect_before.isnull() | (table.last_modified >= table.suspect_before))
+    )
+    if suspects:
+        plain &= ~table.held.isin(suspects)
+    table = table.filter(is_here | (table["rank"] == 0)).mutate(
+        plain=ibis.coalesce(plain, nothing), place=ibis.coalesce(table.place, table.held), is_here=is_here
+    )
+
+    row = ibis.struct({name: table[name] for name in KEPT})
+    kept: Any = ibis.ifelse(table.plain, ibis.null(row.type()), row)
+    place = ibis.ifelse(table.plain, ibis.null("string"), table.place)
+    grouped = table.group_by("cell", "is_here", place=place)
+    found = grouped.agg(keys=table.count(), bytes=table["size"].sum(), row=kept.arbitrary())
+    return found.mutate(**{name: found.row[name] for name in KEPT}).drop("row")
+
+
+def _told(
+    found: "ir.Table", rows: Sequence[dict[str, Any]], objects: "ir.Table", since: "_Since", *, estimates: bool
+) -> "ir.Table":
+    """Add the names of the cell, the ETags of kept objects, and what the last look at each place tells."""
+    import ibis
+
+    cell = ibis.memtable(_cell_table(rows))
+    table = found.left_join(cell, "cell").drop("cell_right")
+    kept = found.filter(found.place.notnull() & found.is_here).select(held="place")
+    etags = objects.select("etag", held="key").semi_join(kept, "held")
+    table = table.left_join(etags, table.place == etags.held).drop("held")
+    table = since.added(table)
+    table = table.mutate(due_at=(table.event_at + _seconds(table.grace_seconds)).cast(MOMENT))
+    return table.mutate(
+        bytes=table.bytes.fill_null(0).cast("int64"),
+        is_estimate=ibis.literal(estimates),
+        is_known=table.as_of.notnull(),
+        was_due=table.due_at <= table.as_of,
+        is_old=table.last_modified < table.as_of - _seconds(table.freshness_seconds),
+    ).select(*MATCHED)
+
+
+def _cell_table(rows: Sequence[dict[str, Any]]) -> "pa.Table":
+    import pyarrow as pa
+
+    kinds = {name: pa.string() for name in CELL} | {name: pa.int64() for name in ("grace_seconds", "freshness_seconds")}
+    told = {name: pa.array([row[name] for row in rows], kind, safe=False) for name, kind in kinds.items()}
+    return pa.table({"cell": pa.array(range(len(rows)), pa.int32()), **told})
+
+
+def _seconds(column: "ir.IntegerColumn") -> "ir.IntervalValue":
+    return column.as_interval("s")
+
+
+@dataclass(frozen=True, slots=True)
+class _Since:
+    """Says since when each row is known; an absent key, since when all of its places are."""
+
+    found: "ir.Table"
+    wanted: "ir.Table"
+    known: Sequence[Known]
+
+    def added(self, table: "ir.Table") -> "ir.Table":
+        """Add the column ``as_of``, null where nobody has looked."""
+        import ibis
+
+        seen = as_of_column(self.known, table.place)
+        if len(self.known) == 1 and self.known[0].range == WHOLE:
+            return table.mutate(as_of=seen)
+        older = self._older()
+        never = ibis.literal(NEVER, MOMENT)
+        table = table.mutate(seen=seen.fill_null(never)).left_join(older, table.place == older.absent)
+        as_of = ibis.least(table.seen, table.older_seen.fill_null(table.seen))
+        return table.mutate(as_of=as_of.nullif(never)).drop("seen", "older_seen", "absent")
+
+    def _older(self) -> "ir.Table":
+        """Say of each absent key that has older places since when all of these are known."""
+        import ibis
+
+        found = self.found
+        absent = found.filter(found.place.notnull() & ~found.is_here).select(absent="place")
+        older = self.wanted.filter(self.wanted["rank"] > 0).select("key", "place")
+        older = older.join(absent, older.key == absent.absent)
+        seen = as_of_column(self.known, older.place).fill_null(ibis.literal(NEVER, MOMENT))
+        return older.mutate(seen=seen).group_by("absent").agg(older_seen=ibis._.seen.min())
