@@ -5,12 +5,12 @@ in this module alone, what is special to Spark in `tables_spark`.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from adce_assets.errors import ConfigurationError
+from adce_assets.errors import ConfigurationError, LakeError
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -29,6 +29,7 @@ def engine(
 
     Raises:
         ConfigurationError: Spark is wanted, and is not installed or does not start.
+        LakeError: DuckDB cannot go on: memory or disk do not suffice, or a file is damaged.
     """
     if backend == "spark":
         with _spark(memory_limit, spark_master) as opened:
@@ -41,6 +42,7 @@ def engine(
 @contextmanager
 def _duckdb(memory_limit: str, threads: int) -> Iterator["Backend"]:
     """Open an in-memory DuckDB that spills to a temporary folder."""
+    import duckdb
     import ibis
 
     with tempfile.TemporaryDirectory(prefix="adce-spill-") as spill:
@@ -52,6 +54,12 @@ def _duckdb(memory_limit: str, threads: int) -> Iterator["Backend"]:
         )
         try:
             yield backend
+        except (duckdb.OperationalError, duckdb.InvalidInputException) as error:
+            raise LakeError(
+                f"the table engine cannot go on: {str(error).partition(chr(10))[0]}",
+                where="engine",
+                hint="see `engine.memory_limit`, the space for temporary files, and the file that is named, if one is",
+            ) from error
         finally:
             backend.disconnect()
 
@@ -64,7 +72,26 @@ def _spark(memory_limit: str, master: str) -> "AbstractContextManager[Backend]":
         raise ConfigurationError(
             f"Spark is not installed: {error}", where="engine.backend", hint="run `pip install 'adce[spark]'`"
         ) from error
-    return tables_spark.engine(memory_limit=memory_limit, master=master)
+    spark: Any = tables_spark.engine(memory_limit=memory_limit, master=master)
+    return spark
+
+
+def sees_local_files(backend: "Backend") -> bool:
+    """Say whether all of an engine can read the files of this machine; a cluster cannot."""
+    return getattr(backend, "sees_local_files", True)
+
+
+def read_orc(backend: "Backend", paths: Sequence[Path | str]) -> "ir.Table":
+    """Read ORC files as one table; DuckDB reads them through Arrow, without a copy."""
+    import ibis
+    from pyarrow import dataset
+
+    if backend.name != ibis.duckdb.name:
+        spark: Any = backend
+        return spark.read_orc(paths)
+    name = ibis.util.gen_name("orc")
+    backend.con.register(name, dataset.dataset([str(path) for path in paths], format="orc"))
+    return backend.table(name)
 
 
 def write_parquet(backend: "Backend", table: "ir.Table", path: Path) -> None:

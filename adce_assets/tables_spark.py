@@ -5,11 +5,12 @@ between Python and Spark as Arrow, with the types that DuckDB gives: pandas, whi
 null among integers.
 """
 
+import atexit
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.operations as ops
@@ -17,9 +18,11 @@ import ibis.expr.schema as sch
 
 from adce_assets.errors import ConfigurationError
 
+OF_PANDAS = "PySpark does not yet fully support pandas"
+"""What PySpark warns of where it is imported, and where it starts. Nothing here passes through pandas."""
+
 with warnings.catch_warnings():
-    # PySpark says at its import that it does not know pandas 3 yet. Nothing here passes through pandas.
-    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    warnings.filterwarnings("ignore", OF_PANDAS, FutureWarning)
     from ibis.backends.pyspark import Backend
     from ibis.backends.pyspark.datatypes import PySparkSchema
     from ibis.backends.sql.compilers.pyspark import PySparkCompiler
@@ -65,10 +68,8 @@ def engine(*, memory_limit: str, master: str) -> Iterator["Spark"]:
     Raises:
         ConfigurationError: Spark does not start.
     """
-    session = start(memory_limit, master).newSession()
-    session.conf.set("spark.sql.caseSensitive", "true")
-    backend = Spark().connect(session)
-    backend.sees_local_files = master.startswith(WITHIN)
+    backend = Spark(sees_local_files=master.startswith(WITHIN))
+    backend.do_connect(start(memory_limit, master).newSession())
     try:
         yield backend
     finally:
@@ -87,13 +88,18 @@ def start(memory_limit: str, master: str, **options: str) -> SparkSession:
     for name, value in {"spark.driver.memory": _heap(memory_limit), **java, **place, **options}.items():
         builder = builder.config(name, value)
     try:
-        return builder.getOrCreate()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", OF_PANDAS, FutureWarning)
+            session = builder.getOrCreate()
     except (PySparkException, OSError) as error:
         raise ConfigurationError(
             f"Spark does not start: {error}",
             where=f"engine.spark_master: {master}",
             hint="Spark needs Java 17 or newer: install a Java runtime, or say with JAVA_HOME where one is",
         ) from error
+    atexit.unregister(session.stop)
+    atexit.register(session.stop)  # a cluster keeps what it has lent until then
+    return session
 
 
 def _heap(memory_limit: str) -> str:
@@ -109,22 +115,25 @@ def _drawn(_: Any, **__: Any) -> ops.Filter:
 
 
 class _Compiler(PySparkCompiler):
-    LOWERED_OPS: ClassVar = {ops.Sample: _drawn}
+    LOWERED_OPS = {ops.Sample: _drawn}  # noqa: RUF012  # as Ibis declares it
 
 
 class Spark(Backend):
     """Ibis' Spark with Arrow at both ends, tables that last as long as the session, and moments in UTC."""
 
     compiler = _Compiler()
-    sees_local_files = True
-    """Whether every part of Spark sees the files of this machine."""
+
+    def __init__(self, *, sees_local_files: bool = True) -> None:
+        """Say whether every part of Spark sees the files of this machine."""
+        super().__init__()
+        self.sees_local_files = sees_local_files
 
     def get_schema(self, table_name: str, *, catalog: str | None = None, database: str | None = None) -> sch.Schema:
         """Return the columns of a table; Spark's timestamp is a moment, which Ibis takes for a time without a zone."""
         schema = super().get_schema(table_name, catalog=catalog, database=database)
         fields = self._session.table(table_name).schema.fields
         moments = {field.name: MOMENT for field in fields if isinstance(field.dataType, TimestampType)}
-        return sch.Schema({**schema, **ibis.schema(moments)})
+        return ibis.schema({**schema, **moments})
 
     def create_table(self, name: str, /, obj: Any = None, **_: Any) -> "ir.Table":
         """Compute a relation, or take an Arrow table, and keep its rows until the session ends."""
@@ -157,7 +166,8 @@ class Spark(Backend):
     ) -> Any:
         """Compute a relation, and collect its rows."""
         rows = self._frame(expr, params, limit).toArrow()
-        return expr.__pyarrow_result__(rows.cast(expr.as_table().schema().to_pyarrow()))
+        shape: Any = expr  # a table, a column of one or a single value of it
+        return shape.__pyarrow_result__(rows.cast(expr.as_table().schema().to_pyarrow()))
 
     def to_parquet(self, expr: "ir.Table", /, path: str | Path, *, compression: str = "snappy", **_: Any) -> None:
         """Collect the rows of a relation into one file of this machine, in the relation's order."""
@@ -191,6 +201,9 @@ class Spark(Backend):
 
     def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
         self._session.createDataFrame(op.data.to_pyarrow(op.schema)).createOrReplaceTempView(op.name)
+
+
+Spark.register_options()
 
 
 def _read(paths: Sequence[str]) -> "pa.Table":

@@ -4,7 +4,7 @@
 
 Runs each of the three as a command in a process of its own, on the demo's lake under the shipped contract, and prints
 one JSON object with the medians in CPU seconds. Exits 1 if the job costs more than `PROMISED` times the other two
-together. This file is also what Dagster loads for the empty job.
+together, or adds more than `MOST_ADDED` seconds to the steps: at any size, for no asset hands rows to another. This file is also what Dagster loads for the empty job.
 """
 
 import json
@@ -21,6 +21,7 @@ import dagster as dg
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMISED = 1.5
+MOST_ADDED = 5.0
 RUNS = 3
 DAGSTER = Path(sys.executable).with_name("dagster")
 STEPS = """
@@ -97,9 +98,11 @@ def main() -> int:
         }
         seconds = measured(environment)
     ratio = seconds["reconciliation_job"] / (seconds["empty_job"] + seconds["bare_pipeline"])
+    added = seconds["reconciliation_job"] - seconds["bare_pipeline"]
     told = {"objects": plan.objects, "runs": RUNS, "cpu_seconds": seconds, "ratio": round(ratio, 3)}
-    print(json.dumps({"schema": 1, **told, "promised": PROMISED}, indent=1))
-    return 0 if ratio <= PROMISED else 1
+    told |= {"added_cpu_seconds": round(added, 2), "promised": {"ratio": PROMISED, "added_cpu_seconds": MOST_ADDED}}
+    print(json.dumps({"schema": 1, **told}, indent=1))
+    return 0 if ratio <= PROMISED and added <= MOST_ADDED else 1
 
 
 if __name__ == "__main__":

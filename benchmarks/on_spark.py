@@ -80,8 +80,7 @@ def make_inputs(folder: Path, keys: int) -> int:
     (folder / "players.csv").write_text("player\n" + "".join(f"{number:010d}\n" for number in range(entities)))
     duckdb.sql(f"""
         COPY (
-            SELECT 'source_' || a || '/type_' || b || '/' || ({FIRST} + c) || '/' || lpad(e::VARCHAR, 10, '0') || '.json'
-                       AS "key",
+            SELECT format('source_{{}}/type_{{}}/{{}}/{{:010d}}.json', a, b, {FIRST} + c, e) AS "key",
                    (200 + hash(e, c) % 5000)::BIGINT AS size,
                    make_timestamp(1700000000000000 + (hash(e) % 10000000)::BIGINT)::TIMESTAMPTZ AS last_modified,
                    md5(e || '-' || c) AS etag

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
+AGE_CLASSES = ("current", "previous", "history")
+"""What a season is called by how many seasons it lies behind the current one; data of no season is of the ``whole``."""
 VALUE = "value"
 """What stands for the one dimension that a data set ranges over, so that all of these are one join."""
 MOMENT = "timestamp('UTC', 6)"
@@ -31,8 +33,9 @@ def cells(contract: Contract, now: datetime) -> list[dict[str, Any]]:
 
     The place of a cell in this list is its number, which the rows of `places` carry.
     """
+    current = {league: calendar.current(now) for league, calendar in contract.leagues.items()}
     enumerable = (data_set for data_set in contract.data_sets.values() if contract.is_enumerable(data_set))
-    return [cell for data_set in enumerable for cell in _cells_of(data_set, now)]
+    return [cell for data_set in enumerable for cell in _cells_of(data_set, now, current[data_set.league])]
 
 
 def places(contract: Contract, rows: Mapping[int, dict[str, Any]], events: "ir.Table", now: datetime) -> "ir.Table":
@@ -69,7 +72,7 @@ class _Shape:
     entity_fields: tuple[str, ...]
 
 
-def _cells_of(data_set: DataSet, now: datetime) -> Iterator[dict[str, Any]]:
+def _cells_of(data_set: DataSet, now: datetime, current: Season) -> Iterator[dict[str, Any]]:
     declared, calendar = data_set.declared, data_set.calendar
     shared = {
         "source": data_set.source,
@@ -90,13 +93,17 @@ def _cells_of(data_set: DataSet, now: datetime) -> Iterator[dict[str, Any]]:
     if not data_set.has_seasons:
         since = datetime.combine(calendar.starts_on(calendar.first), time(), UTC)
         texts = [template.text for template in data_set.templates]
-        yield shared | {"season": WHOLE_HISTORY, "is_open": True, "cell_event_at": since, "templates": texts}
+        yield shared | {"season": WHOLE_HISTORY, "is_open": True, "cell_event_at": since} | {
+            "age_class": "whole",
+            "templates": texts,
+        }
     for season in data_set.seasons(now):
         starts = season.next if declared.due == "season_end" else season
         yield shared | {
             "season": season.label,
             "season_start": season.start,
-            "is_open": calendar.is_open(season, now),
+            "is_open": season >= current,
+            "age_class": AGE_CLASSES[min(max(current.start - season.start, 0), 2)],
             "cell_event_at": datetime.combine(calendar.starts_on(starts), time(), UTC),
             "absent_reason": data_set.absence(season),
             "templates": [_of_season(template, season) for template in data_set.templates],
@@ -107,7 +114,8 @@ def _of_season(template: Template, season: Season) -> str:
     """Fill in the season, in every notation; what else the template names differs from key to key."""
     text = template.text
     for name, notation in SEASON_FIELDS.items():
-        text = text.replace(f"{{{name}}}", notation.write(season))
+        if name in template.fields:
+            text = text.replace(f"{{{name}}}", notation.write(season))
     return text
 
 

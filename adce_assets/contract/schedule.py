@@ -170,6 +170,9 @@ def _one_id_an_event(
         same.setdefault((*values, *apart), []).append(game)
     events = []
     for group in same.values():
+        if len(group) == 1:
+            events += group
+            continue
         group.sort(key=lambda game: game.game_id)
         kept = max(group, key=lambda game: (game.status is GameStatus.FINAL, newest[game.game_id]))
         others = tuple(game.game_id for game in group if game is not kept)

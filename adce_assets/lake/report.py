@@ -14,6 +14,7 @@ from adce_assets.errors import ReportError
 from adce_assets.lake import report_columns, report_files
 from adce_assets.lake.report_manifest import FOLDER_TOLERANCE, ReportManifest, load
 from adce_assets.lake.store import LakeStore
+from adce_assets.tables import read_orc
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -96,7 +97,7 @@ def fetch(
 def rows(
     backend: "Backend",
     manifest: ReportManifest,
-    files: Sequence[Path],
+    files: Sequence[Path | str],
     *,
     root: str,
     exclude: Sequence[str],
@@ -109,7 +110,7 @@ def rows(
     Args:
         backend: The engine that will compute it.
         manifest: The report.
-        files: What `fetch` gave.
+        files: What `fetch` gave, or the URLs of the same files for an engine that reads them where they lie.
         root: What the lake's keys begin with in the bucket: empty, or ending in ``/``.
         exclude: Prefixes of keys below the root to leave out, such as the one the reports lie under.
 
@@ -175,16 +176,11 @@ def _check_alike(store: LakeStore, manifest: ReportManifest, paths: Sequence[Pat
         )
 
 
-def _own_columns(backend: "Backend", manifest: ReportManifest, files: Sequence[Path]) -> "ir.Table":
+def _own_columns(backend: "Backend", manifest: ReportManifest, files: Sequence[Path | str]) -> "ir.Table":
     """Take the current objects of files that have their own schema."""
     import ibis
 
-    if manifest.file_format == "ORC":
-        name = f"report_{manifest.checksum}"
-        backend.con.register(name, report_columns.dataset(list(files)))
-        table = backend.table(name)
-    else:
-        table = backend.read_parquet(list(map(str, files)))
+    table = read_orc(backend, files) if manifest.file_format == "ORC" else backend.read_parquet(list(map(str, files)))
     kept: list[Any] = [table.is_latest] if "is_latest" in table.columns else []
     if "is_delete_marker" in table.columns:
         kept.append(~table.is_delete_marker)

@@ -175,7 +175,7 @@ def _local_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LakeError(f"the local copies of a report: {error.strerror}", where=str(folder)) from error
+        raise LakeError(f"the local copies of a report: {error.strerror or error}", where=str(folder)) from error
 
 
 def _md5(body: bytes) -> str:

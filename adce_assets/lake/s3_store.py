@@ -70,13 +70,12 @@ class S3Store:
             yield from objects_of(page.batch(len(self._prefix))[0])
 
     def parts(self, within: KeyRange = EVERYTHING) -> Iterator[Part]:
-        """Walk the pages of the range; what its two ends begin with alike, all of its keys begin with."""
+        """Walk the pages until one shows a key behind the range, even where a page ends just as the range does."""
         until = None if within.until is None else self._prefix + within.until
-        for page, last in self._pages(within.prefix, start_after=within.after):
+        for page, last in self._pages("", start_after=within.after):
             objects, beyond = page.batch(len(self._prefix), until)
-            passed = until is not None and page.keys[-1:] >= [until]
-            yield Part(objects, page.requests, last or passed, beyond)
-            if passed:
+            yield Part(objects, page.requests, last or beyond is not None, beyond)
+            if beyond is not None:
                 return
 
     def level(self, folder: str = "") -> Level:

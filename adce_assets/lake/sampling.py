@@ -7,7 +7,8 @@ wherever the cuts lie. Good cuts make the interval narrow; they do not make it t
 * With hints, the keys of the last inventory, cuts are hints. Cells across the end of a top-level prefix, where lakes
   grow and small prefixes hide, are read for certain; the others are drawn, with a prefix or a few as a stratum.
 * Without, each prefix is probed from its first page on in steps that grow, until nothing follows, and what lies between
-  is cut evenly in the order of keys. `key_steps` says how. A prefix of one page is known exactly.
+  is cut evenly in the order of keys. `key_steps` says how. A prefix of one page is known
+  exactly.
 
 Its limits: the interval covers the truth about 95 times in 100 when cells are alike or the sample is not tiny. Where
 most of a prefix lies in a few of its cells, a sample that drew none of them cannot know. Where a cell has more than the
@@ -41,8 +42,7 @@ _SHARE_OF_PAGE = 0.7
 _STEP_GROWTH = 8
 _HALVINGS = 2
 _MOST_CELLS = 100_000
-_UNSEEN = 0.1
-"""A cell that was not drawn may differ from the mean by this share though all that were drawn are alike."""
+_UNLIKE_UNKNOWN = 1.0
 _T = (12.71, 4.31, 3.19, 2.78, 2.58, 2.45, 2.37, 2.31, 2.27, 2.23)
 """Student's t for 95 % and 1, 2, ... degrees of freedom."""
 
@@ -79,19 +79,35 @@ class Sample:
 
 @dataclass(slots=True)
 class _Tally:
-    """What was read of a cell, by prefix; `open` when it has more than could be read."""
+    """What was read of a cell, by prefix; `open` is the last key read of one that has more than could be read."""
 
     objects: Counter[str] = field(default_factory=Counter)
     size: Counter[str] = field(default_factory=Counter)
-    open: bool = False
+    open: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Stratum:
-    """Cells of which each is as likely to be read as any other, and what was read of some."""
+    """Cells of which each is as likely to be read as any other, and what was read of some.
+
+    A cell that was not drawn may differ by the share `unlike` of the largest, though all that were drawn are alike.
+    """
 
     cells: Sequence[KeyRange]
     read: list[_Tally] = field(default_factory=list)
+    unlike: float = 0.1
+
+    def may_hold(self, prefix: str) -> bool:
+        """Say whether a key of the prefix can lie here."""
+        return any(
+            cell.after < prefix + "\U0010ffff" and (cell.until is None or cell.until > prefix) for cell in self.cells
+        )
+
+    def holds_open(self, prefixes: Sequence[str]) -> bool:
+        """Say whether something of the prefixes may lie behind where a cell could not be read on."""
+        return any(
+            tally.open is not None and prefix + "\U0010ffff" > tally.open for tally in self.read for prefix in prefixes
+        )
 
 
 def estimate(
@@ -150,13 +166,13 @@ class _Look:
         return level.folders
 
     def read(self, cell: KeyRange) -> _Tally:
-        """Read a cell to its end, or as far as the requests go."""
-        tally = _Tally()
+        """Read a cell to its end, or as far as half of the requests left go: the others are for other cells."""
+        tally, kept = _Tally(), min(self.left // 2, self.left - _RESERVE)
         for part in self.store.parts(cell):
             self._count(part.requests)
             self.tally(part, tally)
-            if not part.last and self.left <= 0:
-                tally.open = True
+            if not part.last and self.left <= kept:
+                tally.open = _keys(part)[-1] if part.objects.num_rows else cell.after
                 break
         return tally
 
@@ -218,7 +234,7 @@ def _cut_by_probing(look: _Look) -> list[_Stratum]:
     """Read the first page of each prefix and cut the rest; of very many prefixes each is a cell."""
     ranges = _cells(EVERYTHING, look.folders())
     if len(ranges) > FEWEST_REQUESTS // 3:
-        return [_Stratum(ranges)]
+        return [_Stratum(ranges, unlike=_UNLIKE_UNKNOWN)]
     strata = []
     for within in ranges:
         page = look.page(within)
@@ -227,12 +243,15 @@ def _cut_by_probing(look: _Look) -> list[_Stratum]:
             continue
         strata.append(_Stratum([within], [look.tally(page)]))
         if not page.last:
-            strata.append(_Stratum(_probed(look, page, within.until)))
+            strata += [_Stratum(cells, unlike=_UNLIKE_UNKNOWN) for cells in _probed(look, page, within.until)]
     return strata
 
 
-def _probed(look: _Look, page: Part, until: str | None) -> list[KeyRange]:
-    """Find about where the keys behind a page end, in steps and back by halves, and cut up to there."""
+def _probed(look: _Look, page: Part, until: str | None) -> list[list[KeyRange]]:
+    """Find about where the keys behind a page end, in steps and back by halves, and cut up to there.
+
+    Where no end was found, the last cell is a stratum of its own, for it may hold anything.
+    """
     keys = _keys(page)
     rest = KeyRange(keys[-1], until)
     steps = KeySteps.of(keys)
@@ -246,12 +265,13 @@ def _probed(look: _Look, page: Part, until: str | None) -> list[KeyRange]:
     while high < steps.end and follows(high):
         step *= _STEP_GROWTH
         low, high = high, high + _STEP_GROWTH * step
-    high = min(high, steps.end)
+    endless, high = high >= steps.end, min(high, steps.end)
     for _ in range(_HALVINGS):
         middle = (low + high) // 2
         low, high = (middle, high) if follows(middle) else (low, middle)
     stride = max(1, int(_SHARE_OF_PAGE * width), (high - start) // _MOST_CELLS)
-    return _cells(rest, sorted({steps.key(number) for number in range(start + stride, high + 1, stride)}))
+    cells = _cells(rest, sorted({steps.key(number) for number in range(start + stride, high, stride)}))
+    return [part for part in (cells[:-1], cells[-1:]) if part] if endless else [cells]
 
 
 def _in_random_order(strata: list[_Stratum], chance: Random) -> Iterator[tuple[_Stratum, KeyRange]]:
@@ -274,40 +294,33 @@ def _summed(strata: list[_Stratum], requests: int) -> Sample:
 def _pages(strata: list[_Stratum]) -> int:
     """Tell from what was read how many requests a full listing makes."""
     objects = [[tally.objects.total() for tally in stratum.read] for stratum in strata]
-    estimated = _estimated([len(stratum.cells) for stratum in strata], objects, bounded=True)
-    return max(1, ceil(estimated.value / _PAGE_KEYS))
+    return max(1, ceil(_estimated(strata, objects, bounded=True).value / _PAGE_KEYS))
 
 
 def _amount(strata: list[_Stratum], prefixes: Sequence[str]) -> Amount:
-    objects = [[sum(tally.objects[prefix] for prefix in prefixes) for tally in stratum.read] for stratum in strata]
-    sizes = [[sum(tally.size[prefix] for prefix in prefixes) for tally in stratum.read] for stratum in strata]
-    bounded = all(stratum.read for stratum in strata) and not any(
-        tally.open and any(prefix in tally.objects for prefix in prefixes)
-        for tally in chain.from_iterable(stratum.read for stratum in strata)
-    )
-    counts = [len(stratum.cells) for stratum in strata]
-    return Amount(_estimated(counts, objects, bounded=bounded), _estimated(counts, sizes, bounded=bounded))
+    mine = [stratum for stratum in strata if any(stratum.may_hold(prefix) for prefix in prefixes)]
+    bounded = all(stratum.read and not stratum.holds_open(prefixes) for stratum in mine)
+    objects = [[sum(tally.objects[prefix] for prefix in prefixes) for tally in stratum.read] for stratum in mine]
+    sizes = [[sum(tally.size[prefix] for prefix in prefixes) for tally in stratum.read] for stratum in mine]
+    return Amount(_estimated(mine, objects, bounded=bounded), _estimated(mine, sizes, bounded=bounded))
 
 
-def _estimated(cells: Sequence[int], read: Sequence[Sequence[int]], *, bounded: bool) -> Estimate:
+def _estimated(strata: Sequence[_Stratum], read: Sequence[Sequence[int]], *, bounded: bool) -> Estimate:
     """Add up the strata: their means times their cells, and the variances of those."""
-    everything = list(chain.from_iterable(read))
+    everything = [*chain.from_iterable(read)] or [0]
     value, spread, freedom = 0.0, 0.0, 0.0
-    for count, found in zip(cells, read, strict=True):
-        values = found or everything or [0]
+    for stratum, found in zip(strata, read, strict=True):
+        values, count = found or everything, len(stratum.cells)
         value += count * fmean(values)
         if len(values) < count:
-            mine = count**2 * (1 - len(values) / count) * _variance(values, everything) / len(values)
+            unseen = stratum.unlike * max(everything)
+            each = (variance(values) if len(values) > 1 else fmean(everything) ** 2) + unseen**2 / len(values)
+            mine = count**2 * (1 - len(values) / count) * each / len(values)
             spread += mine
             freedom += mine**2 / max(1, len(values) - 1)
     width = _t(spread**2 / freedom) * sqrt(spread) if freedom else 0.0
-    low, high = max(sum(everything), value - width), value + width
+    low, high = max(sum(chain.from_iterable(read)), value - width), value + width
     return Estimate(round(value), int(low), ceil(high) if bounded else None)
-
-
-def _variance(values: Sequence[int], everything: Sequence[int]) -> float:
-    found = variance(values) if len(values) > 1 else variance([*everything, 0])
-    return found + (_UNSEEN * fmean(values)) ** 2 / len(values)
 
 
 def _t(freedom: float) -> float:

@@ -6,15 +6,15 @@ the best one found satisfies the key. What it means to be damaged, stale or abse
 not decided here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from adce_assets.contract.expected import MOMENT, cells
 from adce_assets.contract.loading import Contract
-from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.errors import LakeError
+from adce_assets.loop.coverage_sums import STATES, Parts, summed_up
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL
 from adce_assets.loop.state import COVERAGE, ESTIMATES, INVENTORY, MATCHED, OTHER_OBJECTS, SCHEDULE, UNMATCHED, VERDICTS
@@ -24,18 +24,11 @@ from adce_assets.tables import engine
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
-    from ibis.backends.duckdb import Backend
 
-STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
-"""Every expected key is in exactly one of these."""
-DUE = ("present", "stale", "damaged", "missing", "unknown")
-"""The states of keys whose time has come and which the source has."""
-ORDER = ("source", "data_type", "season", "entity", "key", "season_type", "event_at")
-"""The order of the table; the last two are for events without an id, which have neither entity nor key."""
+ORDER = ("source", "data_type", "season", "entity", "key", "season_type", "event_at", "state", "basis", "keys")
+"""The order of the table, a total one: all behind the key is for rows that stand for many, which have none."""
 TOO_EARLY_DAYS = 2
 """A document of a closed season counts as written too early if it was at most so long before its event was over."""
-LISTED = 20
-"""How many keys of a kind the summary names; all are counted, and all stand in the Parquet files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +125,12 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
         found = backend.create_table("found", _found(keyed, tables["v"], now), temp=True)
         judged = backend.create_table("judged", _judged(keyed, found, now), temp=True)
         gathered = _gathered(tables["m"], _counted_only(tables["e"], rows), rows)
-        document = _summary(project.contract, backend, judged, found, gathered, tables["u"], inventory, now)
+        parts = Parts(judged, found, gathered, tables["u"])
+        document: dict[str, Any] = {
+            "generated_at": now.isoformat(),
+            "as_of": inventory["as_of"],
+            **summed_up(project.contract, backend, rows, parts, inventory),
+        }
         project.state.write_relation(COVERAGE, backend, judged.union(gathered).order_by(*ORDER))
         project.state.write_relation(OTHER_OBJECTS, backend, backend.table("standings").order_by("key"))
     keep_for = timedelta(hours=project.settings.autonomous.intervals.fresh_within_hours)
@@ -328,123 +326,3 @@ def _shortly_before_the_end(row: "ir.Table") -> "ir.BooleanValue":
 
 def _may_change(row: "ir.Table") -> "ir.BooleanValue":
     return (row.changes == "always") | (row.is_open & (row.changes == "within_season"))
-
-
-def _summary(
-    contract: Contract,
-    backend: "Backend",
-    judged: "ir.Table",
-    found: "ir.Table",
-    gathered: "ir.Table",
-    unmatched: "ir.Table",
-    inventory: Mapping[str, Any],
-    now: datetime,
-) -> dict[str, Any]:
-    """Sum the states up, and make the table of the standing of every object that is not plainly what is expected."""
-    table = judged.select(*CELL, "basis", "state", "keys").union(gathered.select(*CELL, "basis", "state", "keys"))
-    counted = table.group_by(*CELL).agg(
-        estimated=(table.basis == "estimate").any(),
-        basis=table.basis.min(),
-        **{state: table["keys"].sum(where=table.state == state).fill_null(0) for state in STATES},
-    )
-    counts = {tuple(row[name] for name in CELL): row for row in counted.to_pyarrow().to_pylist()}
-    rows = [_cell(contract, cell, counts, now) for cell in _cell_rows(contract, now)]
-    guessed = [row for row in rows if row["basis"] == "estimate"]
-    estimated = {f"{row['source']}/{row['data_type']}/{label}" for row in guessed for label in (row["season"], "")}
-    standings = backend.create_table("standings", _standings(contract, judged, found, unmatched, estimated), temp=True)
-    return {
-        "schema": 1,
-        "generated_at": now.isoformat(),
-        "as_of": inventory["as_of"],
-        "totals": _sum(rows) | _objects(standings) | {name: inventory[name] for name in ("objects", "bytes")},
-        "sources": _rollup(rows, ("source",)),
-        "data_types": _rollup(rows, ("source", "data_type", "required", "scraper")),
-        "cells": rows,
-        "not_enumerable": sorted(name for name, data in contract.data_sets.items() if not contract.is_enumerable(data)),
-        **{standing: _listed(standings, standing) for standing in OTHER_STANDINGS},
-    }
-
-
-def _cell(
-    contract: Contract,
-    cell: Mapping[str, Any],
-    counts: Mapping[tuple[str, ...], Mapping[str, Any]],
-    now: datetime,
-) -> dict[str, Any]:
-    data_set = contract.data_sets[f"{cell['source']}/{cell['data_type']}"]
-    row = counts.get(tuple(cell[name] for name in CELL))
-    basis = cell["basis"]
-    if row is not None:
-        basis = "estimate" if row["estimated"] else row["basis"]
-    return {
-        **{name: cell[name] for name in CELL},
-        "basis": basis,
-        "age_class": _age_class(data_set.calendar.current(now), cell["season"]),
-        "required": data_set.declared.required,
-        "scraper": data_set.declared.scraper,
-        "completeness_threshold": data_set.declared.completeness_threshold,
-    } | _sum([row] if row else [])
-
-
-def _age_class(current: Season, label: str) -> str:
-    if label == WHOLE_HISTORY:
-        return "whole"
-    behind = current.start - Season.parse(label).start
-    return "history" if behind > 1 else "previous" if behind == 1 else "current"
-
-
-def _sum(rows: list[Any]) -> dict[str, Any]:
-    """Add states up: the same formula at every level."""
-    states = {state: sum(row[state] for row in rows) for state in STATES}
-    due = sum(states[state] for state in DUE)
-    share = 100.0 * states["present"] / due if due else 100.0
-    return states | {"expected": sum(states.values()), "due": due, "completeness_pct": share}
-
-
-def _rollup(rows: list[dict[str, Any]], by: tuple[str, ...]) -> list[dict[str, Any]]:
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in by), []).append(row)
-    return [dict(zip(by, key, strict=True)) | _sum(members) for key, members in groups.items()]
-
-
-OTHER_STANDINGS = ("unexpected", "unclassified", "doubled", "unlisted")
-"""What an object may be that satisfies no expected key, and is no part of the lake that the contract names as no data.
-
-``unlisted`` objects are data of which nobody can say whether they are expected: those of data sets that cannot be
-enumerated, and of estimated cells.
-"""
-
-
-def _standings(
-    contract: Contract, judged: "ir.Table", found: "ir.Table", unmatched: "ir.Table", estimated: set[str]
-) -> "ir.Table":
-    """Say what each object is to the contract that satisfies no expected key.
-
-    ``estimated`` are cells as source/data type/season, the season empty where a key's is unknown.
-    """
-    import ibis
-
-    chosen = judged.filter(judged.found_key.notnull()).select(place="found_key")
-    doubled = found.anti_join(chosen, "place").select("size", key="place", standing=ibis.literal("doubled")).distinct()
-    open_ended = [name for name, data_set in contract.data_sets.items() if not contract.is_enumerable(data_set)]
-    data_set = unmatched.source + "/" + unmatched.data_type
-    standing = ibis.cases(
-        (unmatched.kind != "data", unmatched.kind),
-        (data_set.isin(open_ended), "unlisted"),
-        ((data_set + "/" + unmatched.season.fill_null("")).isin(sorted(estimated)), "unlisted"),
-        else_="unexpected",
-    )
-    others = unmatched.select("size", "key", standing=standing)
-    return doubled.select("key", "size", "standing").union(others.select("key", "size", "standing"))
-
-
-def _objects(standings: "ir.Table") -> dict[str, int]:
-    counted = standings.group_by("standing").agg(objects=standings.count()).to_pyarrow().to_pylist()
-    rows = {row["standing"]: row["objects"] for row in counted}
-    return {name: rows.get(name, 0) for name in ("doubled", "unexpected", "unlisted", "non_data", "unclassified")}
-
-
-def _listed(standings: "ir.Table", standing: str) -> list[str]:
-    rows = standings.filter(standings.standing == standing).order_by("key").limit(LISTED)
-    return rows.select("key").to_pyarrow()["key"].to_pylist()

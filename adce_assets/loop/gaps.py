@@ -10,7 +10,7 @@ import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -313,6 +313,7 @@ def _season(row: Mapping[str, Any]) -> str:
 def _document(gaps: list[Gap], as_of: str, now: datetime) -> dict[str, Any]:
     by_priority = Counter(gap.priority for gap in gaps)
     by_source = Counter(gap.source for gap in gaps)
+    names = [field.name for field in fields(Gap)]
     return {
         "schema": 1,
         "generated_at": now.isoformat(),
@@ -321,5 +322,5 @@ def _document(gaps: list[Gap], as_of: str, now: datetime) -> dict[str, Any]:
         "by_priority": {priority: by_priority[priority] for priority in PRIORITIES},
         "by_source": dict(sorted(by_source.items())),
         "total_keys": sum(gap.keys for gap in gaps),
-        "gaps": [asdict(gap) for gap in gaps],
+        "gaps": [{name: getattr(gap, name) for name in names} for gap in gaps],
     }

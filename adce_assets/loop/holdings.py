@@ -8,7 +8,7 @@ more than its newest part.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,18 @@ from adce_assets.lake import report
 from adce_assets.lake.report_manifest import ReportManifest
 from adce_assets.lake.store import OBJECT_SCHEMA, KeyRange, key_prefix
 from adce_assets.loop.project import Project
-from adce_assets.loop.ranges import Known, as_of, contains, laid_over, within
+from adce_assets.loop.ranges import WHOLE, Known, as_of, contains, laid_over, within
+from adce_assets.tables import sees_local_files
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
     from ibis.backends.duckdb import Backend
+
+
+MAY_MISS = timedelta(hours=1)
+"""What was written so shortly before a report began, the report may not have: it is eventually consistent (S3 User
+Guide, storage-inventory), and the clock of a run is not AWS's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,13 @@ class Holdings:
         """The moment for which all of it is true."""
         return min(entry.as_of for entry in self.looked)
 
+    def sees_all_until(self, key: str) -> datetime | None:
+        """Return the moment before which nothing was written under a key unseen; None where nobody wants to look."""
+        listed, in_base = as_of(self.relisted, key), as_of(self.looked, key)
+        if listed is None and in_base is not None and isinstance(self.base, Report):
+            return in_base - MAY_MISS
+        return listed or in_base
+
     def objects(self, project: Project, backend: "Backend") -> "ir.Table":
         """Express the objects of the lake as a relation with the columns of `OBJECT_SCHEMA`."""
         import ibis
@@ -73,19 +86,39 @@ class Holdings:
             base = base.filter(~base.key.isin(sorted(self.written)))
         if not self.newer.num_rows:
             return base
-        return base.union(ibis.memtable(self.newer).select(*base.columns))
+        return base.union(ibis.memtable(self.newer).select(*base.columns).cast(base.schema()))
 
     def in_base(self, project: Project, backend: "Backend") -> "ir.Table":
         """Express the objects of the base alone."""
         import ibis
 
         if isinstance(self.base, Report):
-            manifest, files = self.base.manifest, self.base.files
+            manifest = self.base.manifest
+            files = self.base.files if sees_local_files(backend) else _where_they_lie(project, self.base)
             root, exclude = key_prefix(project.lake.url), project.outside_the_lake
-            return report.rows(backend, manifest, files, root=root, exclude=exclude)
+            return self._looked_at(report.rows(backend, manifest, files, root=root, exclude=exclude))
         if isinstance(self.base, Path):
             return backend.read_parquet(self.base).select(*OBJECT_SCHEMA.names)
         return ibis.memtable(self.base)
+
+    def _looked_at(self, objects: "ir.Table") -> "ir.Table":
+        """Leave out of a report what lies where nobody wants to look."""
+        import ibis
+
+        if len(self.looked) == 1 and self.looked[0].range == WHOLE:
+            return objects
+        return objects.filter(ibis.or_(*(within(entry.range, objects.key) for entry in self.looked)))
+
+
+def _where_they_lie(project: Project, base: Report) -> Sequence[Path | str]:
+    """Name the data files of a report for a cluster, which reads S3 by URLs of its own kind.
+
+    The copies of a CSV report are Parquet, and lie on this machine alone.
+    """
+    if base.manifest.file_format == "CSV" or not project.lake.url.startswith("s3://"):
+        return base.files
+    root = project.lake.url.replace("s3://", "s3a://", 1)
+    return [f"{root}/{file.key}" for file in base.manifest.files]
 
 
 def with_listing(holdings: Holdings, ranges: Sequence[KeyRange], listed: "pa.Table", at: datetime) -> Holdings:
@@ -101,15 +134,18 @@ def with_listing(holdings: Holdings, ranges: Sequence[KeyRange], listed: "pa.Tab
 
 
 def with_receipts(holdings: Holdings, receipts: "pa.Table") -> Holdings:
-    """Add what the loop wrote behind the last look at each key: the newest receipt of a key counts."""
+    """Add what the loop wrote since the last look at each key: the newest receipt of a key counts.
+
+    What was written in the very moment in which a look began, the look need not have seen; nor a report of AWS what was
+    written shortly before.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    known = holdings.known
     newest: dict[str, Mapping[str, Any]] = {}
     for row in receipts.select(["key", "size", "last_modified"]).sort_by("last_modified").to_pylist():
-        looked = as_of(known, row["key"])
-        if looked is None or row["last_modified"] > looked:
+        seen = holdings.sees_all_until(row["key"])
+        if seen is not None and row["last_modified"] >= seen:
             newest[row["key"]] = row
     if not newest:
         return holdings

@@ -17,7 +17,7 @@ from adce_assets.contract.events import SeenId, estimates, events_table
 from adce_assets.contract.ids import season_type_of_id
 from adce_assets.contract.loading import Contract
 from adce_assets.lake.classify import Classifier
-from adce_assets.loop import audits, modes, schedules
+from adce_assets.loop import audits, memory, modes, schedules
 from adce_assets.loop.holdings import Holdings
 from adce_assets.loop.matching import Held, Matcher
 from adce_assets.loop.modes import Look, Mode
@@ -57,23 +57,21 @@ def take(
     Raises:
         LakeError: the lake or a report could not be read whole, or there is no report yet. The last inventory stays.
     """
-    look = Look(project, project.clock(), modes.last(project), progress)
-    chosen, holdings = modes.know(look, mode)
-    if holdings is None:
-        return InventorySummary(modes.sample(look))
-    limits = project.settings.reconciliation.engine
-    with engine(**limits.model_dump()) as backend, _at_hand(project, holdings) as known:
-        told = _compared(look, backend, known)
-        document = {
-            "mode": chosen,
-            "generated_at": look.now.isoformat(),
-            **modes.remember(look, known, backend),
-            **told,
-        }
+    look = Look(project, project.clock(), memory.last(project), progress)
+    with modes.in_force(look):
+        chosen, holdings = modes.know(look, mode)
+        if holdings is None:
+            return InventorySummary(modes.sample(look))
+        limits = project.settings.reconciliation.engine
+        with engine(**limits.model_dump()) as backend, _at_hand(project, holdings) as known:
+            told, has_changed = _compared(look, backend, known)
+            known_since, has_moved = memory.remember(project, known)
+            document = {"mode": chosen, "generated_at": look.now.isoformat(), **known_since, **told}
     before = None if look.last is None else look.last.document
     document["accepted"], document["vanished"] = _loss(project, told, before, accept=accept_loss)
     keep_for = timedelta(hours=project.settings.autonomous.intervals.fresh_within_hours)
-    project.state.write_json(INVENTORY, document, volatile=("generated_at", *modes.VOLATILE), keep_for=keep_for)
+    volatile = () if has_changed or has_moved else ("generated_at", *memory.VOLATILE)
+    project.state.write_json(INVENTORY, document, volatile=volatile, keep_for=keep_for)
     return InventorySummary({"schema": 1, **document})
 
 
@@ -95,12 +93,15 @@ class Compared:
     placed: "pa.Table"
     estimated: "pa.Table"
 
-    def write(self, project: Project, backend: "Backend") -> None:
-        """Write the three tables."""
-        project.state.write_table(ESTIMATES, self.estimated)
-        project.state.write_table(UNMATCHED, self.placed)
+    def write(self, project: Project, backend: "Backend") -> bool:
+        """Write the three tables; say whether one is another than before."""
         ordered = self.rows.order_by("source", "data_type", "season", "place", "is_estimate", "is_here")
-        project.state.write_relation(MATCHED, backend, ordered)
+        written = [
+            project.state.write_table(ESTIMATES, self.estimated),
+            project.state.write_table(UNMATCHED, self.placed),
+            project.state.write_relation(MATCHED, backend, ordered),
+        ]
+        return any(written)
 
 
 def compare(
@@ -134,8 +135,8 @@ def compare(
     return Compared(matched.rows.union(guessed.rows), placed, estimated)
 
 
-def _compared(look: Look, backend: "Backend", holdings: Holdings) -> dict[str, Any]:
-    """Compare what is known of the lake with what is expected, write the tables, and return the numbers."""
+def _compared(look: Look, backend: "Backend", holdings: Holdings) -> tuple[dict[str, Any], bool]:
+    """Compare what is known of the lake with what is expected; return the numbers, and whether a table is another."""
     import ibis
 
     project, progress = look.project, look.progress
@@ -159,13 +160,13 @@ def _compared(look: Look, backend: "Backend", holdings: Holdings) -> dict[str, A
         lambda placed: _estimated(look, found, seasons, placed),
         verdicts["key"].to_pylist(),
     )
-    compared.write(project, backend)
+    has_changed = compared.write(project, backend)
     progress("comparison", held.count, held.count)
     return {
         **_counts(project, _held(compared.rows), compared.placed, held.count),
         "schedules": _told(found, compared.estimated),
         "damaged": verdicts.num_rows,
-    }
+    }, has_changed
 
 
 def _estimated(look: Look, found: Schedules, known: Mapping[str, Mapping[str, str]], placed: "pa.Table") -> "pa.Table":

@@ -5,7 +5,8 @@ is young enough; ``auto`` the cheapest of these that is. A new way is one more e
 how much there is: no gap is ever made from it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,33 +14,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adce_assets.errors import LakeError
 from adce_assets.lake import listing, report
-from adce_assets.lake.report_manifest import ReportFile, ReportManifest
-from adce_assets.lake.store import OBJECT_SCHEMA, KeyRange
-from adce_assets.loop import own_writes, questions, ranges
-from adce_assets.loop.holdings import Holdings, Report, with_listing, with_receipts
+from adce_assets.lake.report_manifest import ReportManifest
+from adce_assets.lake.store import KeyRange
+from adce_assets.loop import memory, own_writes, questions, ranges
+from adce_assets.loop.holdings import MAY_MISS, Holdings, Report, with_listing, with_receipts
+from adce_assets.loop.memory import Last
 from adce_assets.loop.project import Project
 from adce_assets.loop.ranges import Known
-from adce_assets.loop.state import COVERAGE, INVENTORY, KEY_HINTS, NEWER, SAMPLE
+from adce_assets.loop.records import OPEN_STATES
+from adce_assets.loop.state import COVERAGE, INVENTORY, SAMPLE
 from adce_assets.progress import Progress
+from adce_assets.tables import engine
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from ibis.backends.duckdb import Backend
 
 Mode = Literal["auto", "aws", "list", "cache", "sample"]
-REPORT_REQUESTS = 4
-"""LIST requests that finding the newest report and the newest receipts takes, at most."""
-MOST_HINTS = 10_000
-"""Keys that are remembered to say where the others are."""
-HINT_COLUMNS = ("key", "of")
-
-
-@dataclass(frozen=True, slots=True)
-class Last:
-    """The last inventory: what it said, and what it knew of the lake."""
-
-    document: Mapping[str, Any]
-    holdings: Holdings
+REPORT_REQUESTS = 3
+"""LIST requests that finding the newest report takes, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,53 +58,32 @@ def know(look: Look, mode: Mode | None) -> tuple[str, Holdings | None]:
     wanted = mode or ("aws" if scanning.use_aws_inventory else "list")
     if wanted == "sample":
         return wanted, None
-    manifest = _newest(look.project) if wanted in {"aws", "auto"} else None
+    if wanted == "auto" and _is_young(look):
+        wanted = "cache"
+    if wanted not in {"aws", "auto"}:
+        return wanted, MODES[wanted](look, None)
+    manifest, asked = _newest(look.project)
     if wanted == "auto":
         wanted = _cheapest(look, manifest)
     if wanted == "aws" and manifest is None and scanning.fallback_to_sample:
         return "sample", None
-    return wanted, MODES[wanted](look, manifest)
+    known = MODES[wanted](look, manifest)
+    return wanted, replace(known, requests=known.requests + asked)
 
 
-def last(project: Project) -> Last | None:
-    """Recall the last inventory of this lake, None where there is none that can be built upon."""
+@contextmanager
+def in_force(look: Look) -> Iterator[None]:
+    """Add to whatever says that the lake could not be known which inventory is in force all the same."""
     try:
-        document = project.state.read_json(INVENTORY)
-    except LakeError:
-        return None
-    if document.get("lake") != project.lake.url or document.get("prefixes") != _prefixes(project):
-        return None
-    newer = project.state.recall(NEWER, OBJECT_SCHEMA.names)
-    return None if newer is None else Last(document, _recalled(document, newer))
-
-
-def remember(look: Look, holdings: Holdings, backend: "Backend") -> dict[str, Any]:
-    """Keep what is known of the lake for the next look; return what the summary says of it."""
-    state, base = look.project.state, holdings.base
-    if not isinstance(base, Report | Path):
-        state.write_table(INVENTORY, base)
-        _remember_hints(look.project, base.select(["key"]), holdings)
-    elif isinstance(base, Report) and _hints(look.project, holdings) is None:
-        count = sum(file.size for file in base.manifest.files) // 40  # bytes a row, more or less
-        share = min(1.0, MOST_HINTS / max(count, 1))
-        sampled = holdings.in_base(look.project, backend).select("key").sample(share, method="row", seed=1)
-        _remember_hints(look.project, sampled.order_by("key").to_pyarrow(), holdings)
-    state.write_table(NEWER, holdings.newer)
-    told = {"kind": "listing"}
-    if isinstance(base, Report):
-        told = {"kind": "report", **asdict(base.manifest), "created_at": base.manifest.created_at.isoformat()}
-    return {
-        "as_of": holdings.as_of.isoformat(),
-        "ranges": ranges.written(holdings.known),
-        "requests": holdings.requests,
-        "lake": look.project.lake.url,
-        "contract": look.project.contract.digest,
-        "prefixes": _prefixes(look.project),
-        "base": told,
-        "looked": ranges.written(holdings.looked),
-        "relisted": ranges.written(holdings.relisted),
-        "written": sorted(holdings.written),
-    }
+        yield
+    except LakeError as error:
+        if look.last is None:
+            raise
+        as_of = look.last.holdings.as_of
+        age = (look.now - as_of) / timedelta(hours=1)
+        stays = f"the inventory of {as_of:%Y-%m-%dT%H:%MZ}, {age:.0f} h old, stays in force"
+        hint = "; ".join(part for part in (error.hint, stays) if part)
+        raise type(error)(error.what, where=error.where, valid=error.valid, hint=hint) from error
 
 
 def sample(look: Look) -> dict[str, Any]:
@@ -120,7 +91,7 @@ def sample(look: Look) -> dict[str, Any]:
     from adce_assets.lake import sampling
 
     project, scanning = look.project, look.project.settings.reconciliation.s3
-    hints = None if look.last is None else _hints(project, look.last.holdings)
+    hints = None if look.last is None else memory.hints(project, look.last.holdings)
     found = sampling.estimate(
         project.lake, rate=scanning.sample_rate, seed=SEED, hints=hints or (), exclude=project.outside_the_lake
     )
@@ -132,26 +103,28 @@ def sample(look: Look) -> dict[str, Any]:
 
 SEED = 1
 """A sample of the same lake with the same settings is the same sample."""
-VOLATILE = ("as_of", "ranges", "requests", "looked", "relisted")
-"""What is new in every look, even if nothing else is."""
+
+
+def _is_young(look: Look) -> bool:
+    """Tell whether the last inventory may be taken again."""
+    limit = timedelta(hours=look.project.settings.reconciliation.s3.cache_ttl_hours)
+    return look.last is not None and look.now - look.last.holdings.as_of <= limit
 
 
 def _cheapest(look: Look, manifest: ReportManifest | None) -> str:
-    """Choose the way that costs the fewest requests of those that are young enough."""
+    """Choose between a report that is young enough, with what is newer, and a listing: what costs fewer requests."""
     scanning = look.project.settings.reconciliation.s3
-    if look.last and look.now - look.last.holdings.as_of <= timedelta(hours=scanning.cache_ttl_hours):
-        return "cache"
     young = manifest is not None and look.now - manifest.created_at <= timedelta(hours=scanning.max_age_hours)
     pages = look.last.document["objects"] // questions.PAGE + 1 if look.last else None
-    cheap = pages is not None and pages <= REPORT_REQUESTS + scanning.delta_requests
+    cheap = pages is not None and pages <= scanning.delta_requests
     return "aws" if young and not cheap else "list"
 
 
 def _listed(look: Look, _manifest: ReportManifest | None) -> Holdings:
     """List the lake as it is; what is written while the listing runs may be missing, so its as-of is its start."""
     project, scanning = look.project, look.project.settings.reconciliation.s3
-    stretches = [ranges.below(prefix) for prefix in sorted(scanning.prefixes)] or [ranges.WHOLE]
-    hints = None if look.last is None else _hints(project, look.last.holdings)
+    stretches = _stretches(project)
+    hints = None if look.last is None else memory.hints(project, look.last.holdings)
     listed = listing.take(
         project.lake,
         ranges=stretches,
@@ -174,32 +147,52 @@ def _reported(look: Look, manifest: ReportManifest | None) -> Holdings:
             where=f"{project.lake.url}/{scanning.inventory_prefix}",
             hint="the first report takes up to 48 hours; until then use `adce reconcile --mode list`",
         )
-    stretches = [ranges.below(prefix) for prefix in sorted(scanning.prefixes)] or [ranges.WHOLE]
-    looked = tuple(Known(stretch, manifest.created_at) for stretch in stretches)
-    fresh = Holdings(_fetched(look, manifest), looked, requests=REPORT_REQUESTS - 1)
-    return _with_questions(look, _with_own_writes(look, _still_newer(look, fresh)))
+    base = _listed_since(look, manifest)
+    if base is None:
+        looked = tuple(Known(stretch, manifest.created_at) for stretch in _stretches(project))
+        base = Holdings(_fetched(look, manifest), looked)
+    return _with_questions(look, _with_own_writes(look, _still_newer(look, base)))
+
+
+def _listed_since(look: Look, manifest: ReportManifest) -> Holdings | None:
+    """Recall the last full listing, if that was later than the report: what is known already is not forgotten."""
+    if look.last is None or not isinstance(look.last.holdings.base, Path):
+        return None
+    if look.last.holdings.as_of <= manifest.created_at:
+        return None
+    try:
+        with look.project.state.local(INVENTORY):
+            return Holdings(look.last.holdings.base, look.last.holdings.looked)
+    except LakeError:
+        return None
+
+
+def _stretches(project: Project) -> list[KeyRange]:
+    """Return the stretches that are the lake: all of it, unless only some prefixes are looked at."""
+    prefixes = sorted(project.settings.reconciliation.s3.prefixes)
+    return [ranges.below(prefix) for prefix in prefixes] or [ranges.WHOLE]
 
 
 def _cached(look: Look, _manifest: ReportManifest | None) -> Holdings:
-    """Take the last inventory again, if it is young enough."""
-    limit = look.project.settings.reconciliation.s3.cache_ttl_hours
+    """Take the last inventory again, if it is young enough, and what the loop wrote since."""
     if look.last is None:
         raise LakeError(
             f"there is no inventory of {look.project.lake.url} to use again",
             where=look.project.state.store.url,
             hint="take one with `--mode list` or `--mode aws`",
         )
-    age = (look.now - look.last.holdings.as_of) / timedelta(hours=1)
-    if age > limit:
+    if not _is_young(look):
+        age = (look.now - look.last.holdings.as_of) / timedelta(hours=1)
+        limit = look.project.settings.reconciliation.s3.cache_ttl_hours
         raise LakeError(
             f"the last inventory is {age:.1f} h old; `s3.cache_ttl_hours` allows {limit:g}",
             where=look.project.state.store.url,
             hint="`--mode auto` takes a new one when the last is too old",
         )
     holdings = look.last.holdings
-    if not isinstance(holdings.base, Report):
-        return holdings
-    return replace(holdings, base=_fetched(look, holdings.base.manifest))
+    if isinstance(holdings.base, Report):
+        holdings = replace(holdings, base=_fetched(look, holdings.base.manifest))
+    return _with_own_writes(look, holdings)
 
 
 MODES: Mapping[str, Callable[[Look, ReportManifest | None], Holdings]] = {
@@ -210,9 +203,12 @@ MODES: Mapping[str, Callable[[Look, ReportManifest | None], Holdings]] = {
 """The ways to know a lake whole."""
 
 
-def _newest(project: Project) -> ReportManifest | None:
+def _newest(project: Project) -> tuple[ReportManifest | None, int]:
+    """Find the newest report; return the LIST requests too that it took: one a level of folders without names."""
     scanning = project.settings.reconciliation.s3
-    return report.newest(project.lake, prefix=scanning.inventory_prefix, config_id=scanning.inventory_id)
+    found = report.newest(project.lake, prefix=scanning.inventory_prefix, config_id=scanning.inventory_id)
+    levels = REPORT_REQUESTS - (scanning.inventory_id is not None)
+    return found, levels if project.lake.keys_per_request else 0
 
 
 def _fetched(look: Look, manifest: ReportManifest) -> Report:
@@ -227,7 +223,7 @@ def _fetched(look: Look, manifest: ReportManifest) -> Report:
 
 
 def _with_own_writes(look: Look, holdings: Holdings) -> Holdings:
-    receipts, requests = own_writes.since(look.project, holdings.as_of)
+    receipts, requests = own_writes.since(look.project, holdings.as_of - MAY_MISS)
     return replace(with_receipts(holdings, receipts), requests=holdings.requests + requests)
 
 
@@ -244,13 +240,20 @@ def _still_newer(look: Look, fresh: Holdings) -> Holdings:
 
 def _with_questions(look: Look, holdings: Holdings) -> Holdings:
     """List the stretches that matter, as far as the budget of requests reaches."""
+    import pyarrow as pa
+
     project = look.project
     budget = project.settings.reconciliation.s3.delta_requests
-    open_keys = _open_keys(project, look.now) if budget else None
-    if open_keys is None or not open_keys.num_rows:
+    open_keys = _open_keys(project, look.now) if budget and look.last else None
+    if look.last is None or open_keys is None:
         return holdings
-    density = questions.Density.of(_hints(project, holdings), look.last.document["objects"] if look.last else 0)
-    stretches = questions.ranges(project.contract, open_keys, density, budget)
+    is_looked_at = [ranges.as_of(holdings.looked, key) is not None for key in open_keys["key"].to_pylist()]
+    open_keys = open_keys.filter(pa.array(is_looked_at, pa.bool_()))
+    hints = memory.hints(project, holdings)
+    if not hints and isinstance(holdings.base, Report):
+        hints = _sampled_hints(look, holdings)
+    density = questions.Density.of(hints, look.last.document["objects"])
+    stretches = ranges.clipped(questions.ranges(project.contract, open_keys, density, budget), holdings.looked)
     if not stretches:
         return holdings
     listed = listing.take(project.lake, ranges=stretches, exclude=project.outside_the_lake)
@@ -258,8 +261,20 @@ def _with_questions(look: Look, holdings: Holdings) -> Holdings:
     return replace(newer, requests=holdings.requests + listed.requests)
 
 
+def _sampled_hints(look: Look, holdings: Holdings) -> list[str]:
+    """Choose some keys of a report, once for all looks that build on it."""
+    limits = look.project.settings.reconciliation.engine
+    objects = look.last.document["objects"] if look.last else memory.MOST_HINTS
+    share = min(1.0, memory.MOST_HINTS / max(objects, 1))
+    with engine(**limits.model_dump()) as backend:
+        sampled = holdings.in_base(look.project, backend).select("key").sample(share, method="row", seed=SEED)
+        keys = sampled.order_by("key").to_pyarrow()
+    memory.remember_hints(look.project, keys, holdings)
+    return keys["key"].to_pylist()
+
+
 def _open_keys(project: Project, now: datetime) -> "pa.Table | None":
-    """Recall which keys were absent at the last analysis and are due by now, and of which that was not known."""
+    """Recall which keys were open at the last analysis or became due since, and of which that was not known."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -267,12 +282,16 @@ def _open_keys(project: Project, now: datetime) -> "pa.Table | None":
     table = project.state.recall(COVERAGE, columns)
     if table is None:
         return None
-    absent = pc.is_in(table["state"], pa.array(["missing", "unknown", "not_due"]))
+    is_open = pc.is_in(table["state"], pa.array([*OPEN_STATES, *NOT_KNOWN]))
     due = pc.less_equal(table["due_at"], pa.scalar(now, table["due_at"].type))
-    table = table.filter(pc.and_(pc.and_(absent, pc.is_valid(table["key"])), due))
+    table = table.filter(pc.and_(pc.and_(is_open, pc.is_valid(table["key"])), due))
     known = [name in project.contract.data_sets for name in _names(table)]
     table = table.filter(pa.array(known, pa.bool_()))
-    return table.append_column("is_unknown", pc.not_equal(table["state"], "missing"))
+    return table.append_column("is_unknown", pc.is_in(table["state"], pa.array(NOT_KNOWN)))
+
+
+NOT_KNOWN = ("unknown", "not_due")
+"""States of keys of which nobody could say, once they were due, that they are missing."""
 
 
 def _names(table: "pa.Table") -> list[str]:
@@ -280,51 +299,7 @@ def _names(table: "pa.Table") -> list[str]:
     return [f"{source}/{data_type}" for source, data_type in pairs]
 
 
-def _recalled(document: Mapping[str, Any], newer: "pa.Table") -> Holdings:
-    base: Report | Path = Path()
-    if document["base"]["kind"] == "report":
-        fields = {name: value for name, value in document["base"].items() if name != "kind"}
-        files = tuple(ReportFile(**file) for file in fields.pop("files"))
-        created = datetime.fromisoformat(fields.pop("created_at"))
-        columns = tuple(fields.pop("columns"))
-        manifest = ReportManifest(**fields, created_at=created, columns=columns, files=files)
-        base = Report(manifest, ())
-    return Holdings(
-        base,
-        ranges.read(document["looked"]),
-        ranges.read(document["relisted"]),
-        newer,
-        frozenset(document["written"]),
-    )
-
-
-def _remember_hints(project: Project, keys: "pa.Table", holdings: Holdings) -> None:
-    import pyarrow as pa
-
-    step = max(listing.HINT_EVERY, keys.num_rows // MOST_HINTS) if not isinstance(holdings.base, Report) else 1
-    chosen = keys["key"].take(pa.array(range(step - 1, keys.num_rows, step), pa.int64()))
-    of = pa.array([_base_id(holdings)] * len(chosen), pa.string())
-    project.state.write_table(KEY_HINTS, pa.table({"key": chosen, "of": of}))
-
-
-def _hints(project: Project, holdings: Holdings) -> list[str] | None:
-    """Recall where the keys of a base are; None where nobody has looked."""
-    table = project.state.recall(KEY_HINTS, HINT_COLUMNS)
-    if table is None or set(table["of"].to_pylist()) - {_base_id(holdings)}:
-        return None
-    return table["key"].to_pylist()
-
-
-def _base_id(holdings: Holdings) -> str:
-    base = holdings.base
-    return base.manifest.checksum if isinstance(base, Report) else "listing"
-
-
 def _within(rows: "pa.Table", stretch: KeyRange) -> "pa.Table":
     import pyarrow as pa
 
     return rows.filter(pa.array([ranges.contains(stretch, key) for key in rows["key"].to_pylist()], pa.bool_()))
-
-
-def _prefixes(project: Project) -> list[str]:
-    return sorted(project.settings.reconciliation.s3.prefixes)

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def since(project: Project, moment: datetime) -> tuple["pa.Table", int]:
-    """List what was written behind a moment (UTC), one row a receipt: file, key, size and last_modified.
+    """List what was written since a moment (UTC), one row a receipt: file, key, size and last_modified.
 
     Returns:
         The rows, and the LIST requests that they took.
@@ -50,9 +50,8 @@ def since(project: Project, moment: datetime) -> tuple["pa.Table", int]:
     if rows:
         known = pa.concat_tables([known, pa.Table.from_pylist(rows, schema=_schema())]).sort_by("file")
         project.state.write_table(RECEIPTS, known)
-    return known.filter(pc.greater(known["last_modified"], pa.scalar(moment, _schema().field("last_modified").type))), (
-        listed.requests
-    )
+    fresh_enough = pc.greater_equal(known["last_modified"], pa.scalar(moment, _schema().field("last_modified").type))
+    return known.filter(fresh_enough), listed.requests
 
 
 def _read(project: Project, file: str) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from adce_assets.contract.loading import Contract
+from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.contract.templates import Template, field_values
 from adce_assets.lake.store import KeyRange
 from adce_assets.loop.ranges import just_before
@@ -69,26 +70,24 @@ def _by_urgency(contract: Contract, open_keys: "pa.Table") -> Iterator[list[KeyR
     rows = sorted(found.to_pylist(), key=_urgency, reverse=True)
     for row in rows:
         data_set = contract.data_sets[f"{row['source']}/{row['data_type']}"]
-        yield list(_everywhere(data_set.templates, row["key_min"], row["key_max"]))
+        season = None if row["season"] == WHOLE_HISTORY else Season.parse(row["season"])
+        yield list(_everywhere(data_set.templates, season, row["key_min"], row["key_max"]))
 
 
-def _urgency(row: Mapping[str, Any]) -> tuple[bool, float, str, str]:
+def _urgency(row: Mapping[str, Any]) -> tuple[bool, float, str, str, str]:
     newest: datetime | None = row["event_at_max"]
-    return row["is_unknown"], newest.timestamp() if newest else 0.0, row["source"], row["data_type"]
+    return row["is_unknown"], newest.timestamp() if newest else 0.0, row["season"], row["source"], row["data_type"]
 
 
-def _everywhere(templates: Sequence[Template], first: str, last: str) -> Iterator[KeyRange]:
-    """Yield the stretch between two keys, and where the older templates put the same."""
-    for template in templates:
-        ends = sorted(_rendered(templates[0], template, key) for key in (first, last))
-        yield KeyRange(just_before(ends[0]), ends[1])
-
-
-def _rendered(read_by: Template, written_by: Template, key: str) -> str:
-    reading = read_by.read(key)
-    if reading is None or read_by is written_by:
-        return key
-    return written_by.render(field_values(reading.season, reading.day, reading.entities))
+def _everywhere(templates: Sequence[Template], season: Season | None, first: str, last: str) -> Iterator[KeyRange]:
+    """Yield the stretch between two keys, and where the older templates put the same, if the keys tell."""
+    yield KeyRange(just_before(first), last)
+    readings = [reading for key in (first, last) if (reading := templates[0].read(key))]
+    told = [field_values(reading.season or season, reading.day, reading.entities) for reading in readings]
+    for template in templates[1:]:
+        ends = sorted(template.render(values) for values in told if values.keys() >= {*template.fields})
+        if ends:
+            yield KeyRange(just_before(ends[0]), ends[-1])
 
 
 def _merged(stretches: Iterable[KeyRange], density: Density) -> list[KeyRange]:

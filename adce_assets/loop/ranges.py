@@ -63,6 +63,13 @@ def contains(stretch: KeyRange, key: str) -> bool:
     return stretch.after < key and (stretch.until is None or key <= stretch.until)
 
 
+def clipped(stretches: Iterable[KeyRange], known: Sequence[Known]) -> list[KeyRange]:
+    """Return the parts of disjoint stretches that lie in known ones, in key order."""
+    both = [(stretch, entry.range) for stretch in stretches for entry in known]
+    parts = [KeyRange(max(one.after, other.after), _lower(one.until, other.until)) for one, other in both]
+    return sorted((part for part in parts if not _is_empty(part)), key=lambda part: part.after)
+
+
 def within(stretch: KeyRange, key: Any) -> Any:
     """Express `contains` for a column of keys."""
     behind = key > stretch.after
@@ -104,6 +111,10 @@ def _without(known: Known, hole: KeyRange) -> list[Known]:
 
 def _lesser(one: str | None, other: str) -> str:
     return other if one is None else min(one, other)
+
+
+def _lower(one: str | None, other: str | None) -> str | None:
+    return one if other is None else _lesser(one, other)
 
 
 def _is_empty(stretch: KeyRange) -> bool:

@@ -16,23 +16,24 @@ from adce_assets.tables import engine
 
 
 def due_keys(project: Project, source: str, data_type: str, season: str) -> list[TaskKey]:
-    """List the keys of a cell that are due: the open ones, newest event first, then those that are there, by key.
+    """List the keys of a cell that are due: the open ones, newest event first, then those that may be there, by key.
 
-    The ETag of an object that is there is asked of the lake; one that has gone since has none.
+    The ETag of an object that is there is asked of the lake; where there is none, there is none to replace.
 
     Raises:
         LakeError: there is no coverage yet, or the lake cannot be asked.
     """
     cell = (source, data_type, season)
     told = _told(project, cell)
-    present = [row for row in _expected(project, cell) if told.get(row["place"], "present") == "present"]
+    others = [row | {"state": told.get(row["place"], "present")} for row in _expected(project, cell)]
+    others = [row for row in others if row["state"] in {"present", "unknown"}]
     with ThreadPoolExecutor(project.settings.reconciliation.s3.read_workers) as pool:
-        heads = list(pool.map(lambda row: project.lake.head(row["place"]), present))
+        heads = list(pool.map(lambda row: project.lake.head(row["place"]), others))
     return [
         *open_keys(project.state, *cell),
         *(
-            TaskKey("", *cell, row["entity"], row["place"], "present", None if head is None else head.etag)
-            for row, head in zip(present, heads, strict=True)
+            TaskKey("", *cell, row["entity"], row["place"], row["state"], None if head is None else head.etag)
+            for row, head in zip(others, heads, strict=True)
         ),
     ]
 

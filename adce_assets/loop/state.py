@@ -90,8 +90,7 @@ class State:
         same = before is not None and _told(before, volatile) == _told(document, volatile)
         if same and (keep_for is None or _is_within(keep_for, before, document)):
             return False
-        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-        self.store.put(f"{name}.json", text.encode() + b"\n")
+        self.store.put(f"{name}.json", _text(document).encode())
         return True
 
     def _last(self, name: str) -> dict[str, Any] | None:
@@ -276,6 +275,17 @@ class State:
 def _scratch(folder: Path | None = None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="adce-state-", dir=folder) as made:
         yield Path(made) / "table.parquet"
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    """Write a document for machines and people: a member a line, and each entry of a list of entries on its own."""
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    members = []
+    for name, value in document.items():
+        entries = isinstance(value, list) and value and isinstance(value[0], dict)
+        text = "[\n  " + ",\n  ".join(map(encode, value)) + "\n ]" if entries else encode(value)
+        members.append(f" {encode(name)}: {text}")
+    return "{\n" + ",\n".join(members) + "\n}\n"
 
 
 def _told(document: Mapping[str, Any], volatile: Collection[str]) -> str:

@@ -15,7 +15,7 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, time, timedelta
 from itertools import accumulate, chain, islice
 from operator import itemgetter
@@ -306,6 +306,7 @@ def _document(
 ) -> dict[str, Any]:
     by_priority = Counter(task.draft.gap.priority for task in queued)
     by_source = Counter(task.draft.gap.source for task in queued)
+    names = [field.name for field in fields(LeftOut)]
     return {
         "schema": 1,
         "generated_at": now.isoformat(),
@@ -315,7 +316,7 @@ def _document(
         "by_source": dict(sorted(by_source.items())),
         "estimated_total_minutes": round(sum(task.draft.minutes for task in queued), 2),
         "tasks": [_entry(task, config.keys_per_task) for task in queued],
-        "left_out": [asdict(entry) for entry in left_out],
+        "left_out": [{name: getattr(entry, name) for name in names} for entry in left_out],
     }
 
 

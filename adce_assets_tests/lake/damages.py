@@ -211,6 +211,8 @@ def _binaries(file_format: str) -> Iterator[Damage]:
         rest = tuple(one for one in CURRENT_NAMES if one != name)
         text = rf"no column {name}(?s:.*)hint: .*OptionalFields"
         yield Damage(f"{file_format}: no column {name}", binary(file_format, table({}, names=rest)), text)
+    twice = pa.Table.from_arrays([*good.columns, good["size"]], names=[*CURRENT_NAMES, "size"])
+    yield of("a column twice", "has the column `size` twice", rows=[body(twice, file_format)])
     yield kind("key", "binary", pa.binary(), b"a")
     yield kind("size", "string", pa.string(), "7")
     yield kind("last_modified_date", "int64", pa.int64(), 1762304400000)

@@ -216,27 +216,32 @@ def test_a_shared_listing_stays_within_its_requests(folders: dict[str, int], eve
     assert taken.requests <= 1.02 * pages + len(top) + looks * (pages > 1) + 1
 
 
-class StoppingPages:
-    """Pages that wait for each other, so that a listing ends only if so many are asked for at once."""
-
-    def __init__(self, truth: TruePages, together: int) -> None:
-        self.truth = truth
-        self.barrier = Barrier(together, timeout=20)
-        self.begun: set[str] = set()
-
-    def body(self, asked: dict[str, str]) -> bytes:
-        if asked.get("start-after") and len(self.begun) < self.barrier.parties:
-            self.begun.add(asked["start-after"])
-            self.barrier.wait()
-        return self.truth.body(asked)
-
-
 def test_with_hints_every_worker_has_work_at_once():
     truth = lake({"a/": 24_000, "b/": 1_000, "c/": 5_000})
-    pages = StoppingPages(truth, 4)
-    taken = listing.take(PageSource(pages.body).store(), workers=4, hints=truth.keys[99::100])
+    together, begun = Barrier(4, timeout=20), list[str]()
+
+    def body(asked: dict[str, str]) -> bytes:
+        begun.append(asked.get("start-after", ""))
+        if 2 < len(begun) <= 2 + together.parties:  # behind the first two pages the work is shared
+            together.wait()
+        return truth.body(asked)
+
+    taken = listing.take(PageSource(body).store(), workers=together.parties, hints=truth.keys[99::100])
     assert taken.objects["key"].to_pylist() == truth.keys
-    assert len(pages.begun) == 4
+
+
+def test_a_share_that_does_not_begin_where_the_one_before_ended_is_refused():
+    truth = lake({"a/": 6_000, "b/": 6_000, "c/": 6_000})
+    starts: list[str] = []
+
+    def body(asked: dict[str, str]) -> bytes:
+        starts.append(asked.get("start-after", ""))
+        left_out = starts[-1] if len(starts) > 2 and starts[-1] in truth.keys[99::100] else None
+        later = {"start-after": truth.keys[truth.keys.index(left_out) + 1_000]} if left_out else {}
+        return truth.body({**asked, **later})
+
+    with pytest.raises(LakeError, match="was listed behind one share of the lake, but not in the next"):
+        listing.take(PageSource(body).store(), workers=3, hints=truth.keys[99::100])
 
 
 def test_a_failure_of_one_worker_fails_all():

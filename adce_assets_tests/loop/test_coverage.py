@@ -297,9 +297,7 @@ def test_the_inventory_of_another_contract_is_not_judged_by_this_one(workshop: "
         workshop.cover(changed)
 
 
-def test_keys_where_nobody_has_looked_are_unknown_and_those_beside_them_are_not(
-    workshop: "Workshop", project: Project
-):
+def test_keys_where_nobody_has_looked_are_unknown_and_those_beside_them_are_not(workshop: "Workshop", project: Project):
     events = [event("g0001"), event("g0002")]
     known = [Known(below("box/"), AS_OF), Known(below("tracking/"), AS_OF)]
     workshop.lay_out(project, [held("box/g0001.json")], events=events, known=known)
@@ -307,7 +305,9 @@ def test_keys_where_nobody_has_looked_are_unknown_and_those_beside_them_are_not(
     found = {row["entity"]: row["state"] for row in rows if row["data_type"] == "box" and row["key"]}
     assert (found, present(rows)) == ({"g0002": "missing"}, 1)
     assert states(rows, "pbp") == {"g0001": "unknown", "g0002": "unknown"}
-    assert {row["reason"] for row in rows if row["data_type"] == "pbp"} == {"nobody has looked in this part of the lake"}
+    assert {row["reason"] for row in rows if row["data_type"] == "pbp"} == {
+        "nobody has looked in this part of the lake"
+    }
     assert {row["state"] for row in rows if row["data_type"] == "totals"} == {"unknown"}
     assert {row["season"]: row["state"] for row in rows if row["data_type"] == "tracking"} == {
         "2021-22": "unavailable",
@@ -335,7 +335,9 @@ def test_each_key_is_judged_by_the_last_look_at_its_own_part_of_the_lake(worksho
 
 
 @pytest.mark.parametrize(
-    ("older_place", "state"), [(None, "unknown"), (AS_OF, "unknown"), (NOW, "missing")], ids=["never", "before", "since"]
+    ("older_place", "state"),
+    [(None, "unknown"), (AS_OF, "unknown"), (NOW, "missing")],
+    ids=["never", "before", "since"],
 )
 def test_a_key_is_missing_only_when_all_of_its_places_were_looked_at_since_it_was_due(
     workshop: "Workshop", project: Project, older_place: datetime | None, state: str

@@ -61,7 +61,7 @@ def _move(world: World, found: StoredObject, key: str) -> None:
 
 
 def _corrupt(world: World, found: StoredObject) -> None:
-    later = found.last_modified + timedelta(seconds=1)
+    later = max(found.last_modified + timedelta(seconds=1), world.as_of - timedelta(hours=1))
     world.objects[found.key] = replace(found, etag=f"{found.etag}-html", last_modified=later)
     world.bad[found.key, f"{found.etag}-html"] = "HTML where JSON was due"
 

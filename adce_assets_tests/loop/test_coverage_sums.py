@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adce_assets.loop.coverage import STATES
+from adce_assets.loop.coverage_sums import STATES
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE, INVENTORY, OTHER_OBJECTS
 from adce_assets_tests.loop.hoops import AS_OF, CONTRACT, GRACE, NOW, TICK, event, everything, held, present, season
@@ -109,7 +109,9 @@ def test_a_row_without_a_key_stands_for_as_many_as_it_says_and_any_other_for_one
     assert set(cells.values()) == {1}
     told = {name for row in plain for name, value in row.items() if value not in {None, ""}}
     assert told == {"source", "data_type", "season", "basis", "state", "copies", "keys"}
-    nameless = {(row["data_type"], row["season_type"], row["state"], row["keys"]) for row in gathered if row not in plain}
+    nameless = {
+        (row["data_type"], row["season_type"], row["state"], row["keys"]) for row in gathered if row not in plain
+    }
     assert nameless == {
         ("pbp", "regular", "unknown", 40),
         ("pbp", "playoffs", "unknown", 40),
@@ -150,9 +152,7 @@ def lay_out_something(workshop: "Workshop", project: Project, seed: int, *, shuf
     objects += [held(key) for key in ("ml/a", "junk/a", "players/smith01.json", "totals/1999-00.json")]
     kept = {found.key: found for found in chance.sample(objects, len(objects) * 2 // 3)}
     events = [*season(), event("g0009", event_at=AS_OF - GRACE + TICK), event("g0010", event_at=NOW)]
-    events += [
-        event(None, "2021-22", season_type=kind, basis="estimate", count=40) for kind in ("regular", "playoffs")
-    ]
+    events += [event(None, "2021-22", season_type=kind, basis="estimate", count=40) for kind in ("regular", "playoffs")]
     mixed = random.Random(shuffle)
     workshop.lay_out(
         project,

@@ -10,10 +10,19 @@ import pytest
 
 from adce_assets.demo.report_writer import write_report
 from adce_assets.errors import LakeError
-from adce_assets.lake.store import StoredObject
+from adce_assets.lake.store import Part, StoredObject
 from adce_assets.loop import inventory
 from adce_assets.loop.project import Project
-from adce_assets.loop.state import INVENTORY, SCHEDULE, SCHEDULE_DOCUMENTS, VERDICTS
+from adce_assets.loop.state import (
+    ESTIMATES,
+    INVENTORY,
+    MATCHED,
+    NEWER,
+    SCHEDULE,
+    SCHEDULE_DOCUMENTS,
+    UNMATCHED,
+    VERDICTS,
+)
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -75,13 +84,30 @@ def put(project: Project, objects: Mapping[str, str], *, written: datetime = NOW
     return project
 
 
-def table(project: Project) -> dict[str, dict[str, Any]]:
-    return {row["key"]: row for row in project.state.read_table(INVENTORY).to_pylist()}
+WRITTEN = [f"{INVENTORY}.json"]
+TABLES = (INVENTORY, NEWER, SCHEDULE, SCHEDULE_DOCUMENTS, ESTIMATES, VERDICTS, MATCHED, UNMATCHED)
+WRITTEN += [f"{name}.parquet" for name in TABLES]
 
 
-def events(project: Project, schedule: str, season: str) -> list[tuple[str | None, str]]:
-    rows = project.state.read_table(SCHEDULE).to_pylist()
-    return [(row["game_id"], row["basis"]) for row in rows if (row["schedule"], row["season"]) == (schedule, season)]
+def others(project: Project) -> dict[str, dict[str, Any]]:
+    """Return what is said of the objects that nobody expects, by key."""
+    return {row["key"]: row for row in project.state.read_table(UNMATCHED).to_pylist()}
+
+
+def expected(project: Project) -> dict[tuple[str, str, str], int]:
+    """Count the objects that plainly are what is expected, by cell."""
+    rows = project.state.read_table(MATCHED).to_pylist()
+    assert all(row["place"] is None for row in rows if row["is_here"])
+    return {(row["source"], row["data_type"], row["season"]): row["keys"] for row in rows if row["is_here"]}
+
+
+def events(project: Project, schedule: str, season: str) -> list[tuple[str | None, str, int]]:
+    rows = [row for name in (SCHEDULE, ESTIMATES) for row in project.state.read_table(name).to_pylist()]
+    return [
+        (row["game_id"], row["basis"], row["count"])
+        for row in rows
+        if (row["schedule"], row["season"]) == (schedule, season)
+    ]
 
 
 def test_every_object_is_said_to_be_what_its_key_says(project: Project):
@@ -89,27 +115,33 @@ def test_every_object_is_said_to_be_what_its_key_says(project: Project):
         project,
         {
             "pbp/g1.json": "{}",
+            "pbp/g8.json": "{}",
             "box/2021-22/g7.json": "[1]",
+            "box/2023-24/g8.json": "[1]",
             "ml/model.bin": "x",
             "junk": "",
             "schedule/2023-24.csv": SCHEDULED,
         },
     )
     document = inventory.take(project).document
-    rows = table(project)
+    rows = others(project)
     assert list(rows) == sorted(rows)
     told = {
         key: (row["kind"], row["source"], row["data_type"], row["season"], row["entity"]) for key, row in rows.items()
     }
     assert told == {
-        "box/2021-22/g7.json": ("data", "official", "box", "2021-22", "g7"),
+        "box/2023-24/g8.json": ("data", "official", "box", "2023-24", "g8"),
         "junk": ("unclassified", None, None, None, ""),
         "ml/model.bin": ("non_data", None, None, None, ""),
-        "pbp/g1.json": ("data", "official", "pbp", "2023-24", "g1"),
-        "schedule/2023-24.csv": ("data", "official", "schedule", "2023-24", ""),
+        "pbp/g8.json": ("data", "official", "pbp", None, "g8"),
     }
-    assert (document["objects"], document["non_data"], document["unclassified"]) == (5, 1, 1)
-    assert document["bytes"] == sum(row["size"] for row in rows.values())
+    assert expected(project) == {
+        ("official", "pbp", "2023-24"): 1,
+        ("official", "box", "2021-22"): 1,
+        ("official", "schedule", "2023-24"): 1,
+    }
+    assert (document["objects"], document["non_data"], document["unclassified"]) == (7, 1, 1)
+    assert document["bytes"] == sum(found.size for found in project.lake.list() if found.key[0] != "_")
 
 
 def test_the_summary_counts_by_source_season_and_type(project: Project):
@@ -118,6 +150,10 @@ def test_the_summary_counts_by_source_season_and_type(project: Project):
     assert document["by_source"] == {"archive": {"objects": 1, "bytes": 2}, "official": {"objects": 2, "bytes": 5}}
     assert document["by_season"] == {"2021-22": {"objects": 1, "bytes": 2}, "unknown": {"objects": 2, "bytes": 5}}
     assert document["by_type"] == {"pbp": {"objects": 3, "bytes": 7}}
+    assert document["by_prefix"] == [
+        {"source": "archive", "prefix": "archive/", "objects": 1, "bytes": 2},
+        {"source": "official", "prefix": "pbp/", "objects": 2, "bytes": 5},
+    ]
 
 
 def test_a_listing_is_true_as_of_the_moment_it_began(workshop: "Workshop"):
@@ -151,22 +187,27 @@ def test_hostile_keys_are_counted_and_named(project: Project):
     ]
     document = inventory.take(put(project, dict.fromkeys(keys, "x"))).document
     assert document["unclassified_keys"] == sorted(keys)
-    assert [row["season"] for row in table(project).values()] == [None] * len(keys)
+    assert {key: row["season"] for key, row in others(project).items()} == dict.fromkeys(sorted(keys))
 
 
 @dataclass(frozen=True)
 class FailingLake:
-    """A lake whose listing breaks off, or whose objects cannot be read."""
+    """A lake whose listing breaks off after so many objects, or whose objects cannot be read."""
 
     lake: Any
     listed: int | None = None
     url: str = "file:///failing"
 
-    def list(self, *args: Any, **options: Any) -> Iterator[StoredObject]:
-        for number, found in enumerate(self.lake.list(*args, **options)):
-            if number == self.listed:
-                raise LakeError("the page could not be read", where=found.key)
-            yield found
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.lake, name)
+
+    def parts(self, *args: Any, **options: Any) -> Iterator[Part]:
+        if self.listed is None:
+            yield from self.lake.parts(*args, **options)
+            return
+        first = next(self.lake.parts(*args, **options))
+        yield replace(first, objects=first.objects.slice(0, self.listed), last=False)
+        raise LakeError("the page could not be read", where="page 2")
 
     def get(self, key: str, **part: Any) -> bytes:
         if self.listed is None:
@@ -178,13 +219,12 @@ class FailingLake:
 def test_a_failed_listing_is_not_an_empty_lake(project: Project, listed: int | None):
     put(project, {"pbp/g1.json": "{}", "pbp/g2.json": "{}", "schedule/2023-24.csv": SCHEDULED})
     inventory.take(project)
-    names = [f"{INVENTORY}.json", *(f"{name}.parquet" for name in (INVENTORY, SCHEDULE, SCHEDULE_DOCUMENTS, VERDICTS))]
-    before = {name: project.state.store.get(name) for name in names}
+    before = {name: project.state.store.get(name) for name in WRITTEN}
     put(project, {"pbp/g3.json": "{}"})
     failing: Any = FailingLake(project.lake, listed)
     with pytest.raises(LakeError, match="could not be read"):
         inventory.take(replace(project, lake=failing))
-    assert {name: project.state.store.get(name) for name in names} == before
+    assert {name: project.state.store.get(name) for name in WRITTEN} == before
 
 
 def test_a_lake_that_is_not_there_is_no_empty_lake(project: Project):
@@ -198,11 +238,10 @@ def test_taking_the_inventory_twice_writes_the_same_bytes(project: Project):
         project,
         {"pbp/g1.json": "{}", "pbp/g2.json": "<html>", "schedule/2023-24.csv": SCHEDULED, "schedule/2022-23.csv": "x"},
     )
-    names = [f"{INVENTORY}.json", *(f"{name}.parquet" for name in (INVENTORY, SCHEDULE, SCHEDULE_DOCUMENTS, VERDICTS))]
     written = []
     for _ in range(2):
         inventory.take(project)
-        written.append({name: project.state.store.get(name) for name in names})
+        written.append({name: project.state.store.get(name) for name in WRITTEN})
     assert written[0] == written[1]
 
 
@@ -223,7 +262,7 @@ def test_a_report_is_true_as_of_the_moment_aws_began_to_look(project: Project):
     document = inventory.take(project, mode="aws").document
     assert (document["mode"], document["as_of"]) == ("aws", REPORTED.isoformat())
     assert document["generated_at"] == NOW.isoformat()
-    assert {key: row["size"] for key, row in table(project).items()} == {"pbp/g1.json": 2, "pbp/gone.json": 9}
+    assert {key: row["size"] for key, row in others(project).items()} == {"pbp/g1.json": 2, "pbp/gone.json": 9}
 
 
 def test_the_configuration_chooses_the_mode_and_the_caller_overrides_it(workshop: "Workshop"):
@@ -272,9 +311,10 @@ def test_the_ids_that_the_lake_holds_are_those_of_the_season_their_keys_tell(pro
         },
     )
     document = inventory.take(project).document
-    assert events(project, "games", "2021-22") == [("g4", "estimate"), ("g5", "estimate")]
-    assert events(project, "games", "2022-23") == [("g9", "estimate"), (None, "estimate")]
-    assert events(project, "numbered", "2021-22") == [("002107", "estimate"), (None, "estimate")]
+    assert events(project, "games", "2021-22") == [("g4", "estimate", 1), ("g5", "estimate", 1)]
+    assert events(project, "games", "2022-23") == [("g9", "estimate", 1), (None, "estimate", 1)]
+    assert events(project, "numbered", "2021-22") == [("002107", "estimate", 1), (None, "estimate", 1)]
+    assert events(project, "numbered", "2022-23") == [(None, "estimate", 2)]
     assert document["schedules"]["games"] == {"documents": 0, "events": 4, "estimated": 4}
 
 
@@ -282,7 +322,7 @@ def test_a_schedule_takes_the_place_of_the_estimate(project: Project):
     past = HEADER + "g5,2021,regular,2022-01-05,,final,BOS,LAL\ng6,2021,regular,2022-01-06,,final,BOS,LAL\n"
     put(project, {"schedule/2021-22.csv": past, "box/2021-22/g5.json": "{}", "box/2021-22/g4.json": "{}"})
     document = inventory.take(project).document
-    assert events(project, "games", "2021-22") == [("g5", "schedule"), ("g6", "schedule")]
+    assert events(project, "games", "2021-22") == [("g5", "schedule", 1), ("g6", "schedule", 1)]
     assert document["schedules"]["games"] == {"documents": 1, "events": 4, "estimated": 2}
 
 
@@ -290,18 +330,22 @@ def test_an_object_in_the_wrong_season_stops_nothing(workshop: "Workshop", proje
     put(project, {f"archive/{label}/002101.json": "{}" for label in ("2020-21", "2021-22", "2022-23")})
     inventory.take(put(project, {f"box/{label}/g1.json": "{}" for label in ("2021-22", "2022-23")}))
     _, rows = workshop.cover(project)
-    found = {(row["source"], row["data_type"]): row["key"] for row in rows if row["state"] == "present"}
-    assert found == {("archive", "pbp"): "archive/2021-22/002101.json", ("official", "box"): "box/2022-23/g1.json"}
+    named = ("source", "data_type", "season", "keys", "key")
+    found = [tuple(row[name] for name in named) for row in rows if row["state"] == "present"]
+    assert found == [("archive", "pbp", "2021-22", 1, None), ("official", "box", "2022-23", 1, None)]
+    assert set(others(project)) == {
+        "archive/2020-21/002101.json",
+        "archive/2022-23/002101.json",
+        "box/2021-22/g1.json",
+    }
 
 
 def test_an_event_known_under_two_ids_gives_its_season_to_both(project: Project):
     twice = HEADER + "g1,2023,regular,2024-01-05,,final,BOS,LAL\ng2,2023,regular,2024-01-05,,scheduled,BOS,LAL\n"
     put(project, {"schedule/2023-24.csv": twice, "pbp/g1.json": "{}", "pbp/g2.json": "{}"})
     inventory.take(project)
-    assert {key: row["season"] for key, row in table(project).items() if key.startswith("pbp")} == {
-        "pbp/g1.json": "2023-24",
-        "pbp/g2.json": "2023-24",
-    }
+    assert {key: row["season"] for key, row in others(project).items()} == {"pbp/g2.json": "2023-24"}
+    assert expected(project)["official", "pbp", "2023-24"] == 1
 
 
 def test_a_schedule_that_cannot_be_read_is_a_damaged_object(workshop: "Workshop", project: Project):
@@ -310,7 +354,7 @@ def test_a_schedule_that_cannot_be_read_is_a_damaged_object(workshop: "Workshop"
     _, rows = workshop.cover(project)
     (row,) = [row for row in rows if row["found_key"] == "schedule/2023-24.csv"]
     assert (row["state"], row["reason"].partition(":")[0]) == ("damaged", "not readable as games_table")
-    assert (document["audited"], document["damaged"]) == (1, 1)
+    assert document["damaged"] == 1
 
 
 def test_objects_that_are_not_what_their_keys_say_are_damaged(workshop: "Workshop", project: Project):
@@ -320,9 +364,7 @@ def test_objects_that_are_not_what_their_keys_say_are_damaged(workshop: "Worksho
     )
     document = inventory.take(project).document
     _, rows = workshop.cover(project)
-    assert {row["found_key"]: row["state"] for row in rows if row["found_key"]} == {
-        "schedule/2023-24.csv": "present",
-        "pbp/g1.json": "damaged",
-        "box/2023-24/g1.json": "present",
-    }
-    assert (document["audited"], document["damaged"]) == (3, 1)
+    assert {row["found_key"]: row["state"] for row in rows if row["found_key"]} == {"pbp/g1.json": "damaged"}
+    present = {row["data_type"]: row["keys"] for row in rows if row["state"] == "present"}
+    assert present == {"schedule": 1, "box": 1}
+    assert document["damaged"] == 1

@@ -12,7 +12,9 @@ from adce_assets.loop.checks import (
     critical_gaps_are_young,
     gaps_are_accounted_for,
     inventory_is_recent,
+    inventory_is_whole,
     nothing_is_unclassified,
+    objects_have_not_vanished,
     open_cells,
     open_season_is_fresh,
     states_sum_up,
@@ -35,7 +37,16 @@ def cell(**changes: Any) -> dict[str, Any]:
 
 def coverage(*cells: dict[str, Any], **totals: int) -> dict[str, Any]:
     summed = {name: sum(one[name] for one in cells) for name in (*STATES, "expected")}
-    return {"cells": list(cells), "totals": {**summed, "unclassified": 0, **totals}, "unclassified": ["odd.bin"]}
+    return {"cells": list(cells), "totals": {**summed, **totals}}
+
+
+def inventory(*vanished: dict[str, Any], mode: str = "list", unclassified: int = 0) -> dict[str, Any]:
+    keys = ["odd.bin", "odder.bin"][:unclassified]
+    return {"mode": mode, "vanished": list(vanished), "unclassified": unclassified, "unclassified_keys": keys}
+
+
+SAMPLE = {"mode": "sample", "as_of": NOW.isoformat(), "objects": 7}
+"""What a sample says has no word of classes, sources or losses."""
 
 
 def gap(keys: int = 3, *, hours: float = 1, **changes: Any) -> dict[str, Any]:
@@ -70,10 +81,33 @@ def test_totals_that_are_not_the_sum_of_the_cells_are_found() -> None:
 
 
 def test_an_unclassified_object_is_named() -> None:
-    assert nothing_is_unclassified(facts(coverage(cell()))).passed
-    verdict = nothing_is_unclassified(facts(coverage(cell(), unclassified=2)))
-    assert not verdict.passed
+    assert nothing_is_unclassified(facts(inventory())).passed
+    verdict = nothing_is_unclassified(facts(inventory(unclassified=2)))
+    assert (verdict.passed, verdict.numbers) == (False, {"unclassified": 2})
     assert "`odd.bin`" in verdict.description
+
+
+def test_of_a_sample_only_its_being_one_is_a_fault() -> None:
+    assert nothing_is_unclassified(facts(SAMPLE)).passed
+    assert objects_have_not_vanished(facts(SAMPLE)).passed
+    verdict = inventory_is_whole(facts(SAMPLE))
+    assert not verdict.passed
+    assert "sample" in verdict.description
+    assert "--mode" in verdict.description
+
+
+@pytest.mark.parametrize("mode", ["aws", "list", "cache"])
+def test_an_inventory_of_every_other_mode_is_whole(mode: str) -> None:
+    assert inventory_is_whole(facts(inventory(mode=mode))).passed
+
+
+def test_what_has_vanished_is_named_with_how_much_is_left() -> None:
+    assert objects_have_not_vanished(facts(inventory())).passed
+    lost = [{"source": "", "before": 20_000, "now": 3_000}, {"source": "espn", "before": 17_000, "now": 0}]
+    verdict = objects_have_not_vanished(facts(inventory(*lost)))
+    assert (verdict.passed, verdict.numbers) == (False, {"vanished": 17_000})
+    assert "the lake: 20,000 -> 3,000; espn: 17,000 -> 0" in verdict.description
+    assert "--accept-loss" in verdict.description
 
 
 def test_a_critical_gap_older_than_its_limit_is_named_and_others_may_be_old() -> None:
@@ -120,5 +154,19 @@ def test_only_seasons_that_are_open_and_expect_something_are_asked() -> None:
 
 
 def test_what_may_not_be_relied_on_stops_the_loop_and_what_is_merely_incomplete_does_not() -> None:
-    assert {check.name for check in CHECKS if check.stops} == {"states_sum_up", "gaps_are_accounted_for"}
-    assert {check.name for check in CHECKS if not check.is_fault} == {"nothing_is_unclassified"}
+    assert {check.name for check in CHECKS if check.stops} == {
+        "inventory_is_whole",
+        "objects_have_not_vanished",
+        "states_sum_up",
+        "gaps_are_accounted_for",
+    }
+
+
+def test_what_the_inventory_is_asked_is_a_fault_where_it_fails() -> None:
+    asked = {check.name for check in CHECKS if check.step == "lake_inventory" and check.is_fault}
+    assert asked == {
+        "inventory_is_recent",
+        "inventory_is_whole",
+        "objects_have_not_vanished",
+        "nothing_is_unclassified",
+    }

@@ -6,11 +6,13 @@ import pytest
 
 from adce_assets.loop import coverage, gaps, inventory
 from adce_assets.loop.project import Project
-from adce_assets.loop.state import GAP_KEYS, SCHEDULE_DOCUMENTS, VERDICTS
+from adce_assets.loop.state import GAP_KEYS, SCHEDULE, SCHEDULE_DOCUMENTS, SCHEDULE_IDS, VERDICTS
 from adce_assets_tests.loop.hoops import CONTRACT, NOW
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
+
+REMEMBERED = (VERDICTS, SCHEDULE, SCHEDULE_DOCUMENTS, SCHEDULE_IDS, GAP_KEYS)
 
 
 def test_a_damaged_memory_heals_with_the_next_reconciliation(
@@ -19,7 +21,7 @@ def test_a_damaged_memory_heals_with_the_next_reconciliation(
     project = workshop.project(CONTRACT, now=NOW)
     project.lake.put("awards/mvp.json", b"{" + b" " * 200 + b"}")
     reconcile(project)
-    good = {name: project.state.read_table(name) for name in (VERDICTS, SCHEDULE_DOCUMENTS, GAP_KEYS)}
+    good = {name: project.state.read_table(name) for name in REMEMBERED}
     for name in good:
         project.state.store.put(f"{name}.parquet", b"junk")
     reconcile(project)

@@ -89,7 +89,7 @@ def test_a_folder_of_the_state_below_that_of_the_lake_is_no_part_of_it(tmp_path:
     project = opened(small, lake=lake.as_uri(), state=(lake / "own ü" / "state").as_uri())
     project.state.write_json(INVENTORY, {})
     listed = listing.take(project.lake, exclude=project.outside_the_lake)
-    assert listed["key"].to_pylist() == ["schedule/2023-24.json"]
+    assert listed.objects["key"].to_pylist() == ["schedule/2023-24.json"]
 
 
 def test_a_state_on_another_kind_of_store_is_nowhere_in_the_lake(tmp_path: Path, small: Contract):

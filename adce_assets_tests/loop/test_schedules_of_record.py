@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adce_assets.errors import LakeError
 from adce_assets.lake import listing
 from adce_assets.loop import schedules
 from adce_assets.loop.project import Project
-from adce_assets.loop.schedules import MAX_DOCUMENT_BYTES, Schedules
+from adce_assets.loop.schedule_documents import MAX_DOCUMENT_BYTES
+from adce_assets.loop.schedules import Schedules
 from adce_assets.loop.state import SCHEDULE, SCHEDULE_DOCUMENTS, SCHEDULE_IDS
 from adce_assets.progress import silent
 
@@ -291,3 +294,34 @@ def test_a_contract_that_judges_events_otherwise_has_them_made_again(workshop: "
     seen, watch = watched(replace(project, contract=longer.contract))
     assert game(refresh(seen))["event_at"] == datetime(2024, 1, 6, 1, tzinfo=UTC)
     assert watch.read == {}
+
+
+SEEN = st.tuples(
+    st.sampled_from(["g1", "g2", "g3", "g4", "g5"]),
+    st.sampled_from(["final", "scheduled", "postponed", "cancelled"]),
+    st.sampled_from(["2024-01-05", "2024-01-06"]),
+    st.sampled_from(["BOS", "SEA", ""]),
+)
+GAMES = st.lists(SEEN, max_size=3, unique_by=lambda one: one[0])
+LAKES = st.dictionaries(st.sampled_from(["schedule/2023-24.csv", "old/2023.csv", "cups/2023-24.csv"]), GAMES)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(LAKES, min_size=2, max_size=4))
+def test_what_is_made_from_what_changed_is_what_is_made_from_all(
+    workshop: "Workshop", lakes: list[dict[str, list[tuple[str, str, str, str]]]]
+):
+    project = workshop.project(CONTRACT, now=NOW)
+    for hour, documents in enumerate(lakes):
+        for key in ("schedule/2023-24.csv", "old/2023.csv", "cups/2023-24.csv"):
+            project.lake.delete(key)
+        bodies = {
+            key: "".join(line(name, status, on=on, home=home) for name, status, on, home in games)
+            for key, games in documents.items()
+        }
+        put(project, bodies, written=NOW + timedelta(hours=hour))
+        found = refresh(project)
+        anew = workshop.project(CONTRACT, now=NOW)
+        assert refresh(replace(anew, lake=project.lake)) == found
+        for name in (SCHEDULE, SCHEDULE_IDS):
+            assert anew.state.store.get(f"{name}.parquet") == project.state.store.get(f"{name}.parquet")

@@ -394,16 +394,6 @@ def test_a_run_of_a_cell_collects_its_open_keys_newest_first(loop: "Loop") -> No
     ]
 
 
-def test_a_cell_collected_anew_collects_everything_that_is_due(loop: "Loop") -> None:
-    states = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
-    rows = [loop.row(entity=state, state=state) for state in states]
-    rows.append(loop.row(entity="counted", state="unknown", key=None, event_at=None))
-    rows.append(loop.row(entity="undated", state="unknown", event_at=None))
-    state = loop.state(rows)
-    found = tasks.open_keys(state, "espn", "play_by_play", "2024-25", everything=True)
-    assert [row.entity for row in found] == ["damaged", "missing", "present", "stale", "unknown", "undated"]
-
-
 def test_the_version_to_replace_goes_with_the_key(loop: "Loop") -> None:
     row = loop.row(state="stale", key="pbp/1.json", found_key="espn_play_by_play/1.json", etag="v1")
     state, queue = planned(loop, [row])

@@ -126,7 +126,7 @@ TYPES = ("play_by_play", "box_scores", "team_stats")
 
 def test_every_object_has_a_receipt_and_every_cell_a_marker(session: Collecting) -> None:
     session.run(*(session.want("play_by_play", f"pbp/{game.game_id}.json") for game in GAMES))
-    receipts_key = "_adce/receipts/espn/play_by_play/2024-25/run1-task1.json"
+    receipts_key = f"_adce/receipts/{NOW:%Y-%m-%d}/espn.play_by_play.2024-25.run1-task1.json"
     receipts = read_receipts(receipts_key, session.lake.get(receipts_key))
     assert [(receipt.key, receipt.bytes) for receipt in receipts] == [
         (found.key, found.size) for found in session.lake.list("pbp/")
