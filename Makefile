@@ -25,8 +25,12 @@ check: $(INSTALLED) ## run only the checks that need no test: style, types, laye
 	$(BIN)/pyrefly check
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED) ## measure what Dagster costs; with FOLDER=... of real schedules and games, try those too
+bench: $(INSTALLED) ## measure at a small size what is promised; with FOLDER=... of real schedules and games, try those too
 	$(BIN)/python benchmarks/job_overhead.py
+	$(BIN)/python benchmarks/scale.py --small
+	$(BIN)/python benchmarks/scale.py --small --format CSV
+	$(BIN)/python benchmarks/scale.py --small --format ORC
+	$(BIN)/python benchmarks/listing.py --small
 	$(if $(FOLDER),$(BIN)/python benchmarks/real_games.py $(FOLDER)/schedule)
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_schedules.py $(FOLDER)/recorded)
 

@@ -84,7 +84,7 @@ def start(memory_limit: str, master: str, **options: str) -> SparkSession:
     """
     place = LOCAL if master.startswith(WITHIN) else {}
     builder = SparkSession.builder.appName("adce").master(master)
-    java = {f"spark.{part}.extraJavaOptions": UTC for part in ("driver", "executor")}
+    java = {f"spark.{part}.defaultJavaOptions": UTC for part in ("driver", "executor")}
     for name, value in {"spark.driver.memory": _heap(memory_limit), **java, **place, **options}.items():
         builder = builder.config(name, value)
     try:

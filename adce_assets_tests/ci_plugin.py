@@ -1,8 +1,28 @@
-"""In CI a skipped test is a failure: a check that did not run has shown nothing. Loaded by `make test` with ``-p``."""
+"""What `make test` asks of pytest beyond its own, loaded with ``-p``.
+
+In CI a skipped test is a failure: a check that did not run has shown nothing. And tests of a group run in one process.
+"""
 
 import os
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadGroupScheduling
+
+TOGETHER = ("test_on_spark.py",)
+"""Files whose tests share what is slow to start. (``xdist_group`` has no effect from pytest 9.2 to xdist 3.8.)"""
+
+
+class _ByFile(LoadGroupScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.endswith(TOGETHER) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadGroupScheduling:
+    """Deal tests out one by one, those of some files together."""
+    return _ByFile(config, log)
 
 
 @pytest.hookimpl(trylast=True)

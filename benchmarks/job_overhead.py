@@ -4,7 +4,8 @@
 
 Runs each of the three as a command in a process of its own, on the demo's lake under the shipped contract, and prints
 one JSON object with the medians in CPU seconds. Exits 1 if the job costs more than `PROMISED` times the other two
-together, or adds more than `MOST_ADDED` seconds to the steps: at any size, for no asset hands rows to another. This file is also what Dagster loads for the empty job.
+together, or adds more than `MOST_ADDED` seconds to the steps: at any size, for no asset hands rows to another. This
+file is also what Dagster loads for the empty job.
 """
 
 import json

@@ -26,10 +26,10 @@ CONFIGURE = "Set in config/reconciliation_config.yaml:"
 
 SAMPLE_COLUMNS = (
     Column("prefix", "prefix"),
-    Column("what", "of"),
-    Column("value", "estimate", numeric=True),
-    Column("low", "at least", numeric=True),
-    Column("high", "at most", numeric=True),
+    Column("of", "what"),
+    Column("estimate", "value", numeric=True),
+    Column("at least", "low", numeric=True),
+    Column("at most", "high", numeric=True),
 )
 
 

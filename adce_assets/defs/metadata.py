@@ -20,12 +20,15 @@ Metadata = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
 
 
+NUMBERS = ("objects", "bytes", "requests", "non_data", "unclassified", "audited", "damaged")
+
+
 def of_inventory(document: Mapping[str, Any]) -> Metadata:
     """Describe `current_inventory.json`, or `inventory_sample.json`."""
     if document["mode"] == "sample":
         return _of_sample(document)
     age = datetime.fromisoformat(document["generated_at"]) - datetime.fromisoformat(document["as_of"])
-    numbers = {name: document[name] for name in ("objects", "bytes", "requests", "non_data", "unclassified", "damaged")}
+    numbers = {name: document[name] for name in NUMBERS}
     ranges = sorted(document["ranges"], key=lambda row: row["as_of"])
     return {
         "dagster/row_count": document["objects"],

@@ -215,7 +215,8 @@ def _advanced(memory: Memory, objects: "ir.Table", met: "pa.Table", looks: "pa.T
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not met.num_rows and (not is_all or (_reaches_back(memory) and len(memory.stretches) == 1)):
+    nothing_left = is_all and _reaches_back(memory) and len(memory.stretches) == 1
+    if (nothing_left and not looks.num_rows) or (not is_all and not met.num_rows):
         return memory
     moments = objects.select("as_of").limit(1).to_pyarrow()["as_of"].to_pylist()
     if not moments:

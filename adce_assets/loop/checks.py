@@ -161,6 +161,7 @@ CHECKS = (
         "lake_inventory",
         "Does the contract know every object?",
         nothing_is_unclassified,
+        is_fault=False,
     ),
     Check("states_sum_up", "coverage_analysis", "Is every expected key in one state?", states_sum_up, stops=True),
     Check("critical_gaps_are_young", "detected_gaps", "Are critical gaps closed in time?", critical_gaps_are_young),

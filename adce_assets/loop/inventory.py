@@ -165,6 +165,7 @@ def _compared(look: Look, backend: "Backend", holdings: Holdings) -> tuple[dict[
     return {
         **_counts(project, _held(compared.rows), compared.placed, held.count),
         "schedules": _told(found, compared.estimated),
+        "audited": audits.looks_taken(verdicts),
         "damaged": verdicts.num_rows,
     }, has_changed
 

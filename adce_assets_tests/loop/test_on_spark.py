@@ -1,4 +1,7 @@
-"""The loop on Spark writes what it writes on DuckDB, file by file and row by row."""
+"""The loop on Spark writes what it writes on DuckDB, file by file and row by row.
+
+Spark takes seconds to start: `ci_plugin` sees to it that one process runs all of these.
+"""
 
 import json
 import os
@@ -40,8 +43,6 @@ from adce_assets_tests.loop.worlds import draw_world
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
 
-pytestmark = pytest.mark.xdist_group("spark")  # Spark takes seconds to start: one process runs all of these
-
 ENGINES = ("duckdb", "spark")
 COLLECTED = CONTRACT.replace("{description: d,", "{scraper: any, description: d,")
 """The oracle's contract, with a scraper for what is written in one line, so that there is something to queue."""
@@ -53,7 +54,7 @@ def spark() -> Iterator[None]:
     from adce_assets import tables_spark
 
     quick = {
-        "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC {tables_spark.UTC}",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.shuffle.partitions": "1",
