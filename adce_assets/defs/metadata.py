@@ -29,7 +29,10 @@ def of_inventory(document: Mapping[str, Any]) -> Metadata:
         return _of_sample(document)
     age = datetime.fromisoformat(document["generated_at"]) - datetime.fromisoformat(document["as_of"])
     numbers = {name: document[name] for name in NUMBERS}
-    ranges = sorted(document["ranges"], key=lambda row: row["as_of"])
+    ranges = [
+        {"after": row["after"] or "(start)", "until": row["until"] or "(end)", "as_of": row["as_of"]}
+        for row in sorted(document["ranges"], key=lambda row: row["as_of"])
+    ]
     return {
         "dagster/row_count": document["objects"],
         **numbers,

@@ -1,4 +1,4 @@
-"""Every damaged report is refused whole with its own words, and the inventory before it stays in force, byte for byte."""
+"""Every damaged report is refused whole with its own words; the inventory before it stays in force, byte for byte."""
 
 import re
 from collections.abc import Mapping
