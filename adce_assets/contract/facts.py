@@ -5,6 +5,7 @@ A table is read whole or refused, with file and line. What the rows mean for key
 
 import csv
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +28,14 @@ class DimensionRow:
 def dimension_rows(folder: Path, name: str, dimension: Dimension) -> tuple[DimensionRow, ...]:
     """List the values of a dimension; a value may come back later, but is never valid twice in one season."""
     rows: list[DimensionRow] = []
+    known: defaultdict[str, list[SeasonRange]] = defaultdict(list)
     for where, value, seasons in _values(folder, name, dimension):
         if re.fullmatch(dimension.pattern, value, re.ASCII) is None:
             raise ContractError(f"`{value}` is no {name}", where=where, valid=dimension.pattern)
-        if any(row.value == value and _overlap(row.seasons, seasons) for row in rows):
+        if any(_overlap(other, seasons) for other in known[value]):
             raise ContractError(f"`{value}` of {name} stands here twice", where=where, valid="each value once a season")
         rows.append(DimensionRow(value, seasons))
+        known[value].append(seasons)
     return tuple(rows)
 
 

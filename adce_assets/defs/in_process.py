@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 
@@ -41,14 +42,25 @@ class Runner:
 
         Raises:
             AdceError: a step failed, with the error of that step.
-            VerifyError: a check failed without which the loop must not go on.
+            VerifyError: a check failed without which the loop must not go on, in its own words.
         """
+        run_id = str(uuid4())
         config = InventoryConfig(mode=Mode(mode) if mode else Mode.configured, accept_loss=accept_loss)
         job = self.definitions.resolve_job_def(RECONCILIATION)
         try:
-            job.execute_in_process(instance=self.instance, run_config=self._config(INVENTORY, config), tags=RUN_TAGS)
+            job.execute_in_process(
+                instance=self.instance, run_config=self._config(INVENTORY, config), tags=RUN_TAGS, run_id=run_id
+            )
         except dg.DagsterError as error:
-            raise VerifyError(str(error), hint="`adce coverage` and the asset's checks in the UI show more") from error
+            said = "; ".join(self._stopped_by(run_id)) or str(error)
+            raise VerifyError(said, hint="`adce coverage` and the asset's checks in the UI show more") from error
+
+    def _stopped_by(self, run_id: str) -> Iterator[str]:
+        """Yield what the failed checks of a run have said that ended it."""
+        for entry in self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+            told = entry.get_dagster_event().event_specific_data
+            if isinstance(told, dg.AssetCheckEvaluation) and told.blocking and not told.passed:
+                yield f"{told.asset_key.path[-1]}: {told.description}"
 
     def collect(self, batch: Batch, queued_at: str) -> dict[str, dict[str, Any]]:
         """Run one batch of the queue of ``queued_at``; return the metadata of each data set's materialisation.

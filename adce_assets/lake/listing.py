@@ -137,7 +137,7 @@ def _shares_by_hints(rests: Sequence[Rest], hints: Sequence[str], workers: int) 
     per_page = (in_first + 0.5) / _FIRST_PAGES if in_first else 0.0
     known = [_between(hints, rest) for _, rest in rests]
     total = sum(map(len, known))
-    pages = int(total / (per_page or 1))
+    pages = max(1, int(total / (per_page or 1)))
     folders = len({hint[: hint.find("/") + 1] for hint in chain.from_iterable(known)})
     fine = per_page >= _FINE_HINTS
     affordable = int((folders + EXTRA_REQUESTS * pages) * (1.5 if fine else 1))

@@ -7,7 +7,7 @@ comparison itself is one pass in `matching`, and what it means is decided in `co
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from adce_assets.contract.events import SeenId, estimates, events_table
 from adce_assets.contract.ids import season_type_of_id
 from adce_assets.contract.loading import Contract
+from adce_assets.errors import AdceError, LakeError
 from adce_assets.lake.classify import Classifier
 from adce_assets.loop import audits, memory, modes, schedules
 from adce_assets.loop.holdings import Holdings
@@ -23,7 +24,17 @@ from adce_assets.loop.matching import Held, Matcher
 from adce_assets.loop.modes import Look, Mode
 from adce_assets.loop.project import Project
 from adce_assets.loop.schedules import Schedules
-from adce_assets.loop.state import ESTIMATES, INVENTORY, MATCHED, UNMATCHED
+from adce_assets.loop.state import (
+    ESTIMATES,
+    INVENTORY,
+    MATCHED,
+    SCHEDULE,
+    SCHEDULE_DOCUMENTS,
+    SCHEDULE_IDS,
+    UNMATCHED,
+    VERDICTS,
+    State,
+)
 from adce_assets.progress import Progress, silent
 from adce_assets.tables import engine
 
@@ -63,7 +74,7 @@ def take(
         if holdings is None:
             return InventorySummary(modes.sample(look))
         limits = project.settings.reconciliation.engine
-        with engine(**limits.model_dump()) as backend, _at_hand(project, holdings) as known:
+        with engine(**limits.model_dump()) as backend, _at_hand(project, holdings) as known, _all_or_nothing(project):
             told, has_changed = _compared(look, backend, known)
             known_since, has_moved = memory.remember(project, known)
             document = {"mode": chosen, "generated_at": look.now.isoformat(), **known_since, **told}
@@ -73,6 +84,31 @@ def take(
     volatile = () if has_changed or has_moved else ("generated_at", *memory.VOLATILE)
     project.state.write_json(INVENTORY, document, volatile=volatile, keep_for=keep_for)
     return InventorySummary({"schema": 1, **document})
+
+
+@contextmanager
+def _all_or_nothing(project: Project) -> Iterator[None]:
+    """Put back what was written of schedules and verdicts when the comparison then refuses what it is given.
+
+    The tables of the last inventory tell of events by their numbers in the schedule that it was compared with.
+    """
+    state = project.state
+    with ExitStack() as lent:
+        names = (SCHEDULE_DOCUMENTS, SCHEDULE_IDS, SCHEDULE, VERDICTS)
+        before = {name: path for name in names if (path := _lent(state, name, lent))}
+        try:
+            yield
+        except AdceError:
+            for name, path in before.items():
+                state.write_file(name, path)
+            raise
+
+
+def _lent(state: State, name: str, lent: ExitStack) -> Path | None:
+    try:
+        return lent.enter_context(state.local(name))
+    except LakeError:  # there is none, or it is damaged and made anew
+        return None
 
 
 @contextmanager

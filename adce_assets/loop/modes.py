@@ -242,18 +242,21 @@ def _with_questions(look: Look, holdings: Holdings) -> Holdings:
     """List the stretches that matter, as far as the budget of requests reaches."""
     import pyarrow as pa
 
-    project = look.project
-    budget = project.settings.reconciliation.s3.delta_requests
-    open_keys = _open_keys(project, look.now) if budget and look.last else None
+    project, scanning = look.project, look.project.settings.reconciliation.s3
+    open_keys = _open_keys(project, look.now) if scanning.delta_requests else None
     if look.last is None or open_keys is None:
         return holdings
-    is_looked_at = [ranges.as_of(holdings.looked, key) is not None for key in open_keys["key"].to_pylist()]
-    open_keys = open_keys.filter(pa.array(is_looked_at, pa.bool_()))
+    if scanning.prefixes:
+        is_looked_at = [ranges.as_of(holdings.looked, key) is not None for key in open_keys["key"].to_pylist()]
+        open_keys = open_keys.filter(pa.array(is_looked_at, pa.bool_()))
+    if not open_keys.num_rows:
+        return holdings
     hints = memory.hints(project, holdings)
     if not hints and isinstance(holdings.base, Report):
         hints = _sampled_hints(look, holdings)
     density = questions.Density.of(hints, look.last.document["objects"])
-    stretches = ranges.clipped(questions.ranges(project.contract, open_keys, density, budget), holdings.looked)
+    chosen = questions.ranges(project.contract, open_keys, density, scanning.delta_requests)
+    stretches = ranges.clipped(chosen, holdings.looked)
     if not stretches:
         return holdings
     listed = listing.take(project.lake, ranges=stretches, exclude=project.outside_the_lake)
@@ -285,18 +288,13 @@ def _open_keys(project: Project, now: datetime) -> "pa.Table | None":
     is_open = pc.is_in(table["state"], pa.array([*OPEN_STATES, *NOT_KNOWN]))
     due = pc.less_equal(table["due_at"], pa.scalar(now, table["due_at"].type))
     table = table.filter(pc.and_(pc.and_(is_open, pc.is_valid(table["key"])), due))
-    known = [name in project.contract.data_sets for name in _names(table)]
-    table = table.filter(pa.array(known, pa.bool_()))
+    names = pc.binary_join_element_wise(table["source"], table["data_type"], "/")
+    table = table.filter(pc.is_in(names, pa.array([*project.contract.data_sets])))
     return table.append_column("is_unknown", pc.is_in(table["state"], pa.array(NOT_KNOWN)))
 
 
 NOT_KNOWN = ("unknown", "not_due")
 """States of keys of which nobody could say, once they were due, that they are missing."""
-
-
-def _names(table: "pa.Table") -> list[str]:
-    pairs = zip(table["source"].to_pylist(), table["data_type"].to_pylist(), strict=True)
-    return [f"{source}/{data_type}" for source, data_type in pairs]
 
 
 def _within(rows: "pa.Table", stretch: KeyRange) -> "pa.Table":

@@ -55,7 +55,7 @@ def test_a_great_loss_stops_the_job_until_it_is_accepted(small: Any, instance: d
         assert "espn: 28 -> 20" in (said.description or "")
         assert "--accept-loss" in (said.description or "")
     accepted = cycle(3, accepted=True)
-    assert (accepted.success, small.metadata(accepted, "detected_gaps")["keys"]) == (True, 8)
+    assert (accepted.success, small.metadata(accepted, "detected_gaps")["keys"]) == (True, 6)
     assert cycle(4).success
 
 

@@ -11,7 +11,7 @@ import pytest
 from adce_assets.errors import ConditionFailedError, LakeError, VerifyError
 from adce_assets.fetch.audit import AuditResult
 from adce_assets.fetch.staging import Outcome, Promotion, promote
-from adce_assets.lake.store import KeyRange, LakeStore, Level, Part, StoredObject, open_store
+from adce_assets.lake.store import EVERYTHING, KeyRange, LakeStore, Level, Part, StoredObject, open_store
 
 KEY = "pbp/401584783.json"
 GOOD, NEWER, BAD = b'{"good":1}', b'{"good":2}', b"<html>"
@@ -184,10 +184,10 @@ class Dying:
     def delete(self, key: str) -> None:
         self._step(lambda: self.inner.delete(key))
 
-    def parts(self, within: KeyRange) -> Iterator[Part]:
+    def parts(self, within: KeyRange = EVERYTHING) -> Iterator[Part]:
         return self.inner.parts(within)
 
-    def level(self, folder: str) -> Level:
+    def level(self, folder: str = "") -> Level:
         return self.inner.level(folder)
 
     def _step(self, write: Callable[[], Any]) -> Any:

@@ -1,6 +1,6 @@
 """The same inventory over folders and servers of different make: listed, and from reports of every format."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -62,12 +62,12 @@ EXPECTED = {"new/a.json": "present", "new/b.json": "present", "new/c.json": "pre
 
 
 @pytest.fixture
-def project(workshop: "Workshop", store: LakeStore) -> Iterator[Project]:
+def project(workshop: "Workshop", store: LakeStore) -> Project:
     """An installation over each kind of store, with keys of every kind and some documents."""
     made = workshop.project(CONTRACT, now=NOW, inventory_id="daily")
     for key in (*HERE, *ODD):
         store.put(key, b"{}")
-    yield over(made, store)
+    return over(made, store)
 
 
 def over(project: Project, store: LakeStore) -> Project:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +13,7 @@ from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE, INVENTORY
 from adce_assets_tests.lake.conftest import CURRENT_COLUMNS, Delivery
 from adce_assets_tests.lake.damages import DAMAGES, Damage, current
+from adce_assets_tests.loop.test_interleavings import begin
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -85,6 +86,18 @@ def test_a_report_that_names_an_object_twice_is_refused_as_well(workshop: "Works
     with pytest.raises(ReportError, match=r"`pages/b\.json` twice(?s:.*)31 h old, stays in force"):
         inventory.take(project, mode="aws")
     assert files(project) == before
+
+
+def test_a_refused_comparison_leaves_no_newer_schedule_beside_the_inventory_in_force(workshop: "Workshop"):
+    world = begin(workshop, delta_requests=0)
+    inventory.take(world.project, mode="aws")
+    before = files(world.project)
+    world.clock.now += timedelta(hours=1)
+    world.write("schedule/2023-24.csv", "others")
+    world.deliver(timedelta(), "CSV", doubled="pbp/g8.json")
+    with pytest.raises(ReportError, match="twice"):
+        inventory.take(world.project, mode="aws")
+    assert files(world.project) == before
 
 
 def test_a_lake_that_cannot_be_listed_says_so_too(workshop: "Workshop"):
