@@ -132,7 +132,7 @@ class Scanning(Configured):
     delta_requests: Annotated[int, Field(ge=0, le=100_000)] = 6
     max_vanished_share: Share = 0.1
     inventory_prefix: Annotated[str, AfterValidator(check_prefix)] = "inventory-reports/"
-    inventory_id: str | None = None
+    inventory_id: Annotated[str, Field(pattern=r"^\.*[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=64)] | None = None
     max_age_hours: Hours = 50.0
     audit_objects_per_run: Count = 1_000
     read_workers: Annotated[int, Field(ge=1, le=64)] = 8

@@ -19,7 +19,7 @@ from adce_assets.contract.events import Event, events_table
 from adce_assets.contract.loading import load_contract
 from adce_assets.lake.classify import Classifier
 from adce_assets.lake.store import OBJECT_SCHEMA, StoredObject, open_store
-from adce_assets.loop import coverage, inventory
+from adce_assets.loop import coverage, inventory, memory
 from adce_assets.loop.matching import Held, Matcher
 from adce_assets.loop.project import Project
 from adce_assets.loop.ranges import WHOLE, Known
@@ -103,6 +103,7 @@ class Workshop:
         project.state.write_table(SCHEDULE, scheduled)
         project.state.write_table(VERDICTS, pa.table(judged))
         told = {"objects": len(held), "bytes": sum(found.size for found in held), "contract": project.contract.digest}
+        told |= {"of": memory.identity(project), "tables": memory.seals(project.state), "vanished": []}
         project.state.write_json(INVENTORY, {"as_of": (as_of or now).isoformat(), **told}, volatile=())
 
     def cover(self, project: Project) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -146,7 +146,8 @@ def setup(
     owner = account or configurations.account()
     policy = wanted.policy(owner or UNKNOWN_ACCOUNT, configurations.partition)
     if as_json:
-        told = {"changed": changed, "dry_run": dry_run, "account": owner}
+        needed = _greatest_age_hours(wanted)
+        told = {"changed": changed, "dry_run": dry_run, "account": owner, "max_age_hours_needed": needed}
         write_json({"schema": 1, **told, "configuration": document, "policy": policy})
         return
     talk(f"the inventory configuration `{wanted.config_id}` {_outcome(changed=changed, dry_run=dry_run)}:")
@@ -228,6 +229,19 @@ def _next_steps(wanted: "Wanted", owner: str | None, scanning: "Scanning") -> It
     if scanning.inventory_id not in {None, wanted.config_id}:
         yield f"{CONFIGURE} `s3.inventory_id: {wanted.config_id}`; without it no report is found."
 
+    needed = _greatest_age_hours(wanted)
+    if scanning.max_age_hours < needed:
+        yield (
+            f"{CONFIGURE} `s3.max_age_hours: {needed:g}`, now {scanning.max_age_hours:g}; a {wanted.frequency.lower()} "
+            "report may become that old before the next is there, and `inventory_is_recent` would fail."
+        )
+
+
+def _greatest_age_hours(wanted: "Wanted") -> float:
+    from adce_assets.lake.report_schedule import greatest_age
+
+    return greatest_age("weekly" if wanted.frequency == "Weekly" else "daily").total_seconds() / 3600
+
 
 def _rows(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Draw up the table: the inventory in force, the newest report, the next one."""
@@ -236,9 +250,8 @@ def _rows(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
         detail = f"mode {inventory['mode']}, {inventory['objects'] or 0:,} objects"
         yield {"what": "inventory", "as_of": inventory["as_of"], "age_hours": inventory["age_hours"], "detail": detail}
     if report:
-        use = "in force" if report["in_force"] else "would be read with `--mode aws`"
         size = f"{report['files']:,} files of {report['bytes']:,} bytes"
-        detail = f"{report['id']}, {report['format']}, {size}, {use}"
+        detail = f"{report['id']}, {report['format']}, {size}, {_use(report)}"
         yield {"what": "report", "as_of": report["created_at"], "age_hours": report["age_hours"], "detail": detail}
     if upcoming:
         schedule = told["schedule"]
@@ -249,10 +262,19 @@ def _rows(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"what": "next report", "as_of": upcoming["begins_at"], "age_hours": None, "detail": detail}
 
 
+def _use(report: dict[str, Any]) -> str:
+    if report["in_force"]:
+        return "in force"
+    return "older than the last listing" if report["older_than_listing"] else "would be read with `--mode aws`"
+
+
 def _remarks(told: dict[str, Any]) -> Iterator[str]:
     """Say what is not as it should be."""
     if told["inventory_fault"]:
         yield f"no inventory is in force: {told['inventory_fault']}"
+    for row in (told["inventory"] or {}).get("vanished", ()):
+        lost = f"{row['source'] or 'the lake'}: {row['before']:,} objects before, {row['now']:,} now"
+        yield f"objects have vanished from {lost}; if they are gone for good: `adce reconcile --accept-loss`"
     if told["report_fault"]:
         yield f"no report can be read: {told['report_fault']}"
     if told["report"] and not told["next_report"]:

@@ -21,9 +21,10 @@ COLUMNS = (
 @click.command(epilog="Example: `adce reconcile --mode list --exit-code` exits with 2 while the lake has gaps.")
 @click.option(
     "--mode",
-    type=click.Choice(["auto", "aws", "list", "cache"]),
+    type=click.Choice(["auto", "aws", "list", "cache", "sample"]),
     help="How to look at the lake: the newest AWS Inventory report and what is newer; a live listing; the last "
-    "inventory; or the cheapest of these that is young enough (default: as configured).",
+    "inventory; or the cheapest of these that is young enough (default: as configured). A sample only estimates how "
+    "much there is, and ends with an error, for no gap is made from it.",
 )
 @click.option("--accept-loss", is_flag=True, help="Take objects that have vanished for gone, so that they become gaps.")
 @click.option("--exit-code", is_flag=True, help="Exit with 2 when there are gaps.")

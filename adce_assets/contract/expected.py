@@ -93,10 +93,14 @@ def _cells_of(data_set: DataSet, now: datetime, current: Season) -> Iterator[dic
     if not data_set.has_seasons:
         since = datetime.combine(calendar.starts_on(calendar.first), time(), UTC)
         texts = [template.text for template in data_set.templates]
-        yield shared | {"season": WHOLE_HISTORY, "is_open": True, "cell_event_at": since} | {
-            "age_class": "whole",
-            "templates": texts,
-        }
+        yield (
+            shared
+            | {"season": WHOLE_HISTORY, "is_open": True, "cell_event_at": since}
+            | {
+                "age_class": "whole",
+                "templates": texts,
+            }
+        )
     for season in data_set.seasons(now):
         starts = season.next if declared.due == "season_end" else season
         yield shared | {

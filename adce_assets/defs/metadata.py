@@ -31,19 +31,25 @@ def of_inventory(document: Mapping[str, Any]) -> Metadata:
     numbers = {name: document[name] for name in NUMBERS}
     ranges = [
         {"after": row["after"] or "(start)", "until": row["until"] or "(end)", "as_of": row["as_of"]}
-        for row in sorted(document["ranges"], key=lambda row: row["as_of"])
+        for row in sorted(document["ranges"], key=lambda row: datetime.fromisoformat(row["as_of"]), reverse=True)
     ]
     return {
         "dagster/row_count": document["objects"],
         **numbers,
+        "ranges": len(ranges),
         "age_hours": round(age / timedelta(hours=1), 2),
         "mode": document["mode"],
         "as_of": _moment(document["as_of"]),
-        **table("as_of_by_range", ranges, ("after", "until", "as_of")),
+        **table("as_of_by_range", _with_last(ranges), ("after", "until", "as_of"), of=len(ranges)),
         **table("by_prefix", _largest(document["by_prefix"]), ("source", "prefix", "objects", "bytes")),
         **table("vanished", document["vanished"], ("source", "before", "now")),
         **_listed("unclassified_keys", document["unclassified_keys"], document["unclassified"]),
     }
+
+
+def _with_last(rows: Rows) -> Rows:
+    """Keep the first rows that can be shown and, as the last of them, the last of all: the base is the oldest range."""
+    return rows if len(rows) <= SHOWN else [*rows[: SHOWN - 1], rows[-1]]
 
 
 def _of_sample(document: Mapping[str, Any]) -> Metadata:

@@ -108,12 +108,12 @@ class Sensors:
     def _look_for_a_report(
         self, context: dg.SensorEvaluationContext, project: Project
     ) -> dg.SensorResult | dg.SkipReason:
-        from adce_assets.lake.report import newest
+        from adce_assets.loop.modes import newest_report
 
-        scanning = project.settings.reconciliation.s3
-        manifest = newest(project.lake, prefix=scanning.inventory_prefix, config_id=scanning.inventory_id)
+        manifest = newest_report(project)
         if manifest is None:
-            return dg.SkipReason(f"no complete report under {project.lake.url}/{scanning.inventory_prefix}")
+            prefix = project.settings.reconciliation.s3.inventory_prefix
+            return dg.SkipReason(f"no complete report under {project.lake.url}/{prefix}")
         if manifest.checksum == context.cursor:
             return dg.SkipReason(f"the newest report is still that of {manifest.created_at.isoformat()}")
         recorded = dg.AssetMaterialization(

@@ -75,6 +75,10 @@ class FileStore:
         self._root = os.path.realpath(root)
         self.url = Path(self._root).as_uri()
 
+    def server(self) -> str:
+        """Name none: a folder is on this machine."""
+        return ""
+
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[StoredObject]:
         """Walk the keys in order, holding one folder's names at a time and opening no folder that cannot matter."""
         for key, found in self._walk(prefix, KeyRange(start_after)):

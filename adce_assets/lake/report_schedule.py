@@ -47,6 +47,14 @@ def is_late(created_at: datetime, now: datetime, frequency: Frequency | None) ->
     return now - created_at > 2 * interval + GRACE
 
 
+def greatest_age(frequency: Frequency) -> timedelta:
+    """Say how old a report may become before the next is there: the time between two, two days, and a day's grace.
+
+    An inventory that is allowed to be less old than that is called too old though AWS does what it has promised.
+    """
+    return INTERVALS[frequency] + DELIVERY + GRACE
+
+
 def frequency_of(starts: Iterable[datetime]) -> Frequency | None:
     """Tell from the last two reports how often AWS writes one; None where they are neither a day nor a week apart."""
     for earlier, later in pairwise(sorted(starts)[-2:]):

@@ -64,6 +64,10 @@ class S3Store:
         self._pause = pause
         self._bucket_seen = False
 
+    def server(self) -> str:
+        """Name the endpoint, as boto3 chooses it."""
+        return self._client.meta.endpoint_url
+
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[StoredObject]:
         """Walk the pages of the bucket, each of which is held whole or refused whole."""
         for page, _ in self._pages(prefix, start_after=start_after):

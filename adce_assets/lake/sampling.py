@@ -10,6 +10,10 @@ wherever the cuts lie. Good cuts make the interval narrow; they do not make it t
   is cut evenly in the order of keys. `key_steps` says how. A prefix of one page is known
   exactly.
 
+However small the share, a sample may make `FEWEST_REQUESTS`, but no more than a full listing makes as far as that can be
+told. A lake that costs no more than that to list whole is listed whole: with hints, when they say so; without, when it
+ends within `_HEAD` pages. What was read for nothing then counts as read.
+
 Its limits: the interval covers the truth about 95 times in 100 when cells are alike or the sample is not tiny. Where
 most of a prefix lies in a few of its cells, a sample that drew none of them cannot know. Where a cell has more than the
 requests left can read, nothing is guessed: the upper end is None. Without hints and with few requests the interval is
@@ -19,7 +23,7 @@ honest, and wide. A sample says how much there is, never what is there.
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from math import ceil, sqrt
 from operator import itemgetter
@@ -32,9 +36,13 @@ from adce_assets.lake.listing import NOT_DATA
 from adce_assets.lake.store import EVERYTHING, KeyRange, LakeStore, Part
 
 FEWEST_REQUESTS = 40
-"""A sample may make so many requests however small its share is; a lake of fewer pages is read whole."""
+"""A sample may make so many requests however small its share is, or as many as a full listing where that is fewer."""
 
 _PAGE_KEYS = 1_000
+_HEAD = 10
+"""So many pages are read in order, without hints, before anything is probed: most small lakes end there."""
+_GROWN = 1.25
+"""A lake may have grown by this factor since its hints, and is listed whole all the same."""
 _RESERVE = 2
 """So many requests must be left for another cell, since some cells have more than a page."""
 _SHARE_OF_PAGE = 0.7
@@ -135,16 +143,27 @@ def estimate(
         raise ConfigurationError(f"{rate} is no share of requests", valid="above 0 and up to 1")
     look = _Look(store, tuple(exclude))
     first = look.page(EVERYTHING)
-    if first.last:
-        return _summed([_Stratum([EVERYTHING], [look.tally(first)])], look.requests)
-    strata = _cut_at_hints(first, hints) if hints else _cut_by_probing(look)
+    per_page = bisect_right(hints, _keys(first)[-1]) if first.objects.num_rows else 0
+    head = look.head(first, ceil(_GROWN * len(hints) / max(1, per_page)) if hints else _HEAD)
+    if head.open is None:
+        return _summed([_Stratum([EVERYTHING], [head])], look.requests)
+    rest = KeyRange(head.open)
+    known = _Stratum([KeyRange(until=head.open)], [replace(head, open=None)])
+    strata = [known, *(_cut_at_hints(rest, hints, per_page) if hints else _cut_by_probing(look, rest))]
     order = _in_random_order(strata, Random(seed))  # noqa: S311 - draws a sample, guards nothing
     for stratum, cell in order:
-        look.left = max(FEWEST_REQUESTS, int(rate * _pages(strata))) - look.requests
+        look.left = _allowed(strata, rate) - look.requests
         if look.left < _RESERVE:
             break
         stratum.read.append(look.read(cell))
     return _summed(strata, look.requests)
+
+
+def _allowed(strata: Sequence[_Stratum], rate: float) -> int:
+    """Tell how many requests may be made in all; a lake of which a part is quite unknown is not taken for small."""
+    pages = _pages(strata)
+    is_seen = all(stratum.read and not any(tally.open for tally in stratum.read) for stratum in strata)
+    return max(min(FEWEST_REQUESTS, pages) if is_seen else FEWEST_REQUESTS, int(rate * pages))
 
 
 class _Look:
@@ -165,9 +184,23 @@ class _Look:
         self._count(level.requests)
         return level.folders
 
+    def head(self, first: Part, pages: int) -> _Tally:
+        """Read on behind the first page, up to so many pages in all; not at all where they are too many for that."""
+        tally = self.tally(first)
+        if first.last:
+            return tally
+        tally.open = _keys(first)[-1] if first.objects.num_rows else ""
+        if not 1 < pages <= FEWEST_REQUESTS:
+            return tally
+        return self._read_on(KeyRange(tally.open), tally, self.left - pages + 1)
+
     def read(self, cell: KeyRange) -> _Tally:
         """Read a cell to its end, or as far as half of the requests left go: the others are for other cells."""
-        tally, kept = _Tally(), min(self.left // 2, self.left - _RESERVE)
+        return self._read_on(cell, _Tally(), min(self.left // 2, self.left - _RESERVE))
+
+    def _read_on(self, cell: KeyRange, tally: _Tally, kept: int) -> _Tally:
+        """Add what a cell holds, until its end or until no more requests are left than are to be kept."""
+        tally.open = None
         for part in self.store.parts(cell):
             self._count(part.requests)
             self.tally(part, tally)
@@ -199,10 +232,10 @@ def _keys(part: Part) -> list[str]:
     return part.objects["key"].to_pylist()
 
 
-def _cut_at_hints(first: Part, hints: Sequence[str]) -> list[_Stratum]:
+def _cut_at_hints(rest: KeyRange, hints: Sequence[str], per_page: int) -> list[_Stratum]:
     """Cut at every so many hints as a page has; cells within one prefix, or a few small ones, are a stratum."""
-    every = max(1, int(_SHARE_OF_PAGE * bisect_right(hints, _keys(first)[-1])))
-    cells = _cells(EVERYTHING, list(dict.fromkeys(hints[every - 1 :: every])))
+    every = max(1, int(_SHARE_OF_PAGE * per_page))
+    cells = _cells(rest, list(dict.fromkeys(hints[every - 1 :: every])))
     across = [cell for cell in cells if cell.until is None or _prefix(cell.after) != _prefix(cell.until)]
     of_prefix: dict[str, list[KeyRange]] = {}
     for cell in cells:
@@ -230,9 +263,9 @@ def _cells(within: KeyRange, cuts: Sequence[str]) -> list[KeyRange]:
     return list(map(KeyRange, [within.after, *inside], [*inside, within.until]))
 
 
-def _cut_by_probing(look: _Look) -> list[_Stratum]:
+def _cut_by_probing(look: _Look, rest: KeyRange) -> list[_Stratum]:
     """Read the first page of each prefix and cut the rest; of very many prefixes each is a cell."""
-    ranges = _cells(EVERYTHING, look.folders())
+    ranges = _cells(rest, look.folders())
     if len(ranges) > FEWEST_REQUESTS // 3:
         return [_Stratum(ranges, unlike=_UNLIKE_UNKNOWN)]
     strata = []

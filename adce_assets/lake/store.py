@@ -103,6 +103,10 @@ class LakeStore(Protocol):
         """Look into a folder, which is empty or ends in ``/``, with one request and its repeats."""
         ...
 
+    def server(self) -> str:
+        """Say which of the servers that may have a bucket of this name is meant; empty for a folder."""
+        ...
+
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[StoredObject]:
         """Walk the objects whose key starts with `prefix` and is greater than `start_after`, in UTF-8 byte order."""
         ...

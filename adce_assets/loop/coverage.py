@@ -6,7 +6,7 @@ the best one found satisfies the key. What it means to be damaged, stale or abse
 not decided here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from adce_assets.contract.expected import MOMENT, cells
 from adce_assets.contract.loading import Contract
 from adce_assets.errors import LakeError
+from adce_assets.loop import memory
 from adce_assets.loop.coverage_sums import STATES, Parts, summed_up
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL
@@ -92,15 +93,11 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
     `other_objects.parquet` holds the objects that satisfy no expected key: ``key``, ``size`` and ``standing``.
 
     Raises:
-        LakeError: no inventory has been taken yet, or the contract has changed since.
+        LakeError: no inventory has been taken yet, or that which was is of another contract or lake, or torn, or has
+            lost so much that a person must look first.
     """
     inventory, now = project.state.read_json(INVENTORY), project.clock()
-    if inventory["contract"] != project.contract.digest:
-        raise LakeError(
-            "was taken for another contract",
-            where=f"{project.state.store.url}/{INVENTORY}.json",
-            hint="the contract has changed since: run `adce reconcile`",
-        )
+    _refuse(project, inventory)
     limits = project.settings.reconciliation.engine
     progress("coverage", 0, None)
     with (
@@ -137,6 +134,21 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
     project.state.write_json(COVERAGE, document, keep_for=keep_for)
     progress("coverage", document["totals"]["expected"], document["totals"]["expected"])
     return CoverageSummary(document)
+
+
+def _refuse(project: Project, inventory: Mapping[str, Any]) -> None:
+    """Raise LakeError for an inventory from which nothing may be concluded."""
+    wrong = None
+    if inventory["contract"] != project.contract.digest:
+        wrong = "was taken for another contract", "the contract has changed since: run `adce reconcile`"
+    elif inventory["of"] != memory.identity(project):
+        wrong = "is of another lake", "run `adce reconcile`"
+    elif inventory["tables"] != memory.seals(project.state):
+        wrong = "and its tables are not of one run", "run `adce reconcile`"
+    elif inventory["vanished"]:
+        wrong = "has lost objects that nobody has accepted", "look first, then `adce reconcile --accept-loss`"
+    if wrong is not None:
+        raise LakeError(wrong[0], where=f"{project.state.store.url}/{INVENTORY}.json", hint=wrong[1])
 
 
 def _cell_rows(contract: Contract, now: datetime) -> list[dict[str, Any]]:

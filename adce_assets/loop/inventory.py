@@ -5,6 +5,7 @@ not be read to its end is not a smaller lake. What it is compared with comes fro
 comparison itself is one pass in `matching`, and what it means is decided in `coverage`.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,7 @@ from adce_assets.loop.modes import Look, Mode
 from adce_assets.loop.project import Project
 from adce_assets.loop.schedules import Schedules
 from adce_assets.loop.state import (
+    ACCEPTED,
     ESTIMATES,
     INVENTORY,
     MATCHED,
@@ -78,8 +80,8 @@ def take(
             told, has_changed = _compared(look, backend, known)
             known_since, has_moved = memory.remember(project, known)
             document = {"mode": chosen, "generated_at": look.now.isoformat(), **known_since, **told}
-    before = None if look.last is None else look.last.document
-    document["accepted"], document["vanished"] = _loss(project, told, before, accept=accept_loss)
+    document["vanished"] = _loss(project, told, accept=accept_loss)
+    document["tables"] = memory.seals(project.state)
     keep_for = timedelta(hours=project.settings.autonomous.intervals.fresh_within_hours)
     volatile = () if has_changed or has_moved else ("generated_at", *memory.VOLATILE)
     project.state.write_json(INVENTORY, document, volatile=volatile, keep_for=keep_for)
@@ -331,19 +333,27 @@ def _by(rows: list[dict[str, Any]], name: Callable[[dict[str, Any]], Any]) -> di
     return {key: dict(groups[key]) for key in sorted(groups)}
 
 
-def _loss(
-    project: Project, told: Mapping[str, Any], before: Mapping[str, Any] | None, *, accept: bool
-) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    """Hold the lake and its sources against what was last accepted; return what is accepted now, and what vanished.
+def _loss(project: Project, told: Mapping[str, Any], *, accept: bool) -> list[dict[str, Any]]:
+    """Hold the lake and its sources against what was last accepted; return what vanished.
 
     What has vanished stays so in the next inventories, until it is back or a person accepts the loss.
+
+    Raises:
+        LakeError: nobody can read what was accepted.
     """
+    state, which = project.state, json.dumps(memory.identity(project))
     now = {"": told["objects"], **{name: counted["objects"] for name, counted in told["by_source"].items()}}
-    accepted = {} if before is None or accept else before["accepted"]
+    is_there = state.store.head(f"{ACCEPTED}.json") is not None and not accept
+    lakes: dict[str, dict[str, int]] = state.read_json(ACCEPTED, hint=ACCEPT)["lakes"] if is_there else {}
     share = project.settings.reconciliation.s3.max_vanished_share
     lost = [
         {"source": name, "before": count, "now": now.get(name, 0)}
-        for name, count in accepted.items()
+        for name, count in lakes.get(which, {}).items()
         if count - now.get(name, 0) > share * count
     ]
-    return (dict(accepted) if lost else now), lost
+    if not lost:
+        state.write_json(ACCEPTED, {"lakes": lakes | {which: now}})
+    return lost
+
+
+ACCEPT = "see whether objects have vanished, then run `adce reconcile --accept-loss`, which makes it anew"

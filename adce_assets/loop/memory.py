@@ -5,6 +5,7 @@ damaged or does not go together is forgotten, as far as it is newer than the rep
 """
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,14 +19,17 @@ from adce_assets.lake.store import OBJECT_SCHEMA
 from adce_assets.loop import ranges
 from adce_assets.loop.holdings import Holdings, Report
 from adce_assets.loop.project import Project
-from adce_assets.loop.state import INVENTORY, KEY_HINTS, NEWER
+from adce_assets.loop.state import ESTIMATES, INVENTORY, KEY_HINTS, MATCHED, NEWER, SCHEDULE, UNMATCHED, State
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+logger = logging.getLogger(__name__)
+
 MOST_HINTS = 10_000
 """Keys that are remembered to say where the others are."""
 HINT_COLUMNS = ("key", "of")
+SEALED = (INVENTORY, SCHEDULE, ESTIMATES, UNMATCHED, MATCHED)
 VOLATILE = ("as_of", "ranges", "requests", "looked", "relisted")
 """What is new in every look, even if nothing else is."""
 
@@ -44,10 +48,29 @@ def last(project: Project) -> Last | None:
         document = project.state.read_json(INVENTORY)
     except LakeError:
         return None
-    if document.get("lake") != project.lake.url or document.get("prefixes") != _prefixes(project):
+    if document.get("of") != identity(project):
         return None
     newer = project.state.recall(NEWER, OBJECT_SCHEMA.names)
-    return Last(document, _recalled(document, newer))
+    try:
+        known = _recalled(document, newer)
+        if isinstance(known.base, Report) or document["tables"][INVENTORY] == seals(project.state)[INVENTORY]:
+            return Last(document, known)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        logger.warning("forgotten, and made anew: %s/%s.json: %r", project.state.store.url, INVENTORY, error)
+        return None
+    logger.warning("forgotten, and made anew: %s/%s.parquet: of another look", project.state.store.url, INVENTORY)
+    return None
+
+
+def identity(project: Project) -> dict[str, Any]:
+    """Say of which lake an inventory is: its URL, the server that has it, and the prefixes that are looked at."""
+    return {"lake": project.lake.url, "server": project.lake.server(), "prefixes": _prefixes(project)}
+
+
+def seals(state: State) -> dict[str, str]:
+    """Name the versions of the tables that are only true together with the summary of the inventory."""
+    found = {name: state.store.head(f"{name}.parquet") for name in SEALED}
+    return {name: table.etag for name, table in found.items() if table is not None}
 
 
 def remember(project: Project, holdings: Holdings) -> tuple[dict[str, Any], bool]:
@@ -69,8 +92,8 @@ def remember(project: Project, holdings: Holdings) -> tuple[dict[str, Any], bool
         "ranges": ranges.written(holdings.known),
         "requests": holdings.requests,
         "lake": project.lake.url,
+        "of": identity(project),
         "contract": project.contract.digest,
-        "prefixes": _prefixes(project),
         "base": told,
         "looked": ranges.written(holdings.looked),
         "relisted": ranges.written(holdings.relisted),

@@ -5,14 +5,16 @@ is young enough; ``auto`` the cheapest of these that is. A new way is one more e
 how much there is: no gap is ever made from it.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
-from adce_assets.errors import LakeError
+from adce_assets.errors import LakeError, ReportError
 from adce_assets.lake import listing, report
 from adce_assets.lake.report_manifest import ReportManifest
 from adce_assets.lake.store import KeyRange
@@ -29,9 +31,9 @@ from adce_assets.tables import engine
 if TYPE_CHECKING:
     import pyarrow as pa
 
+logger = logging.getLogger(__name__)
+
 Mode = Literal["auto", "aws", "list", "cache", "sample"]
-REPORT_REQUESTS = 3
-"""LIST requests that finding the newest report takes, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def know(look: Look, mode: Mode | None) -> tuple[str, Holdings | None]:
         wanted = "cache"
     if wanted not in {"aws", "auto"}:
         return wanted, MODES[wanted](look, None)
-    manifest, asked = _newest(look.project)
+    manifest, asked = _looked_up(look, must=wanted == "aws")
     if wanted == "auto":
         wanted = _cheapest(look, manifest)
     if wanted == "aws" and manifest is None and scanning.fallback_to_sample:
@@ -168,9 +170,21 @@ def _listed_since(look: Look, manifest: ReportManifest) -> Holdings | None:
 
 
 def _stretches(project: Project) -> list[KeyRange]:
-    """Return the stretches that are the lake: all of it, unless only some prefixes are looked at."""
-    prefixes = sorted(project.settings.reconciliation.s3.prefixes)
-    return [ranges.below(prefix) for prefix in prefixes] or [ranges.WHOLE]
+    """Return the stretches that are the lake: all of it, unless only some prefixes are looked at.
+
+    Schedules are looked at all the same: without them nobody knows what to expect below the others.
+    """
+    wanted = project.settings.reconciliation.s3.prefixes
+    contract = project.contract
+    of_schedules = {
+        template.prefix
+        for schedule in contract.schedules.values()
+        for document in schedule.documents
+        for template in contract.data_sets[document.data_set].templates
+    }
+    prefixes = sorted({*wanted, *of_schedules}) if wanted else []
+    apart = [one for one in prefixes if not any(one != other and one.startswith(other) for other in prefixes)]
+    return [ranges.below(prefix) for prefix in apart] or [ranges.WHOLE]
 
 
 def _cached(look: Look, _manifest: ReportManifest | None) -> Holdings:
@@ -203,12 +217,35 @@ MODES: Mapping[str, Callable[[Look, ReportManifest | None], Holdings]] = {
 """The ways to know a lake whole."""
 
 
-def _newest(project: Project) -> tuple[ReportManifest | None, int]:
-    """Find the newest report; return the LIST requests too that it took: one a level of folders without names."""
-    scanning = project.settings.reconciliation.s3
-    found = report.newest(project.lake, prefix=scanning.inventory_prefix, config_id=scanning.inventory_id)
-    levels = REPORT_REQUESTS - (scanning.inventory_id is not None)
-    return found, levels if project.lake.keys_per_request else 0
+def newest_report(project: Project) -> ReportManifest | None:
+    """Find the newest complete report of this lake's own bucket; other buckets' may lie beside it.
+
+    Raises:
+        ReportError: It is damaged, or there are several configurations and none is named.
+    """
+    scanning, url = project.settings.reconciliation.s3, urlsplit(project.lake.url)
+    bucket = url.netloc if url.scheme == "s3" else None
+    return report.newest(
+        project.lake, prefix=scanning.inventory_prefix, source_bucket=bucket, config_id=scanning.inventory_id
+    )
+
+
+def _looked_up(look: Look, *, must: bool) -> tuple[ReportManifest | None, int]:
+    """Find the newest report, and count the LIST requests: one a level of folders whose name nobody knows.
+
+    Without ``must``, a report that cannot be used is none.
+    """
+    project = look.project
+    asked = 1 if project.settings.reconciliation.s3.inventory_id else 2
+    if not project.lake.keys_per_request:
+        asked = 0
+    try:
+        return newest_report(project), asked
+    except ReportError as error:
+        if must:
+            raise
+        logger.warning("no report can be used: %s", error)
+        return None, asked
 
 
 def _fetched(look: Look, manifest: ReportManifest) -> Report:

@@ -6,6 +6,7 @@ still in force, never instead of it.
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from adce_assets.errors import LakeError, ReportError
 from adce_assets.lake import report, report_schedule
@@ -29,7 +30,7 @@ def look(lake: LakeStore, state: State, scanning: Scanning, now: datetime) -> di
         LakeError: the lake cannot be listed.
     """
     manifest, report_fault = _newest(lake, scanning)
-    inventory, inventory_fault = _inventory(state, now)
+    inventory, inventory_fault = _inventory(lake, state, now)
     schedule = _schedule(lake, scanning, manifest)
     frequency = schedule["frequency"]
     return {
@@ -48,10 +49,21 @@ def look(lake: LakeStore, state: State, scanning: Scanning, now: datetime) -> di
 
 def _newest(lake: LakeStore, scanning: Scanning) -> tuple[ReportManifest | None, str | None]:
     try:
-        manifest = report.newest(lake, prefix=scanning.inventory_prefix, config_id=scanning.inventory_id)
+        manifest = report.newest(
+            lake,
+            prefix=scanning.inventory_prefix,
+            source_bucket=_bucket(lake),
+            config_id=scanning.inventory_id,
+        )
     except ReportError as error:
         return None, str(error)
     return manifest, None if manifest else f"there is no complete report below {lake.url}/{scanning.inventory_prefix}"
+
+
+def _bucket(lake: LakeStore) -> str | None:
+    """Name the lake's own bucket, None for a folder: the report of another bucket says nothing of this lake."""
+    parts = urlsplit(lake.url)
+    return parts.netloc if parts.scheme == "s3" else None
 
 
 def _described(manifest: ReportManifest, inventory: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
@@ -65,22 +77,40 @@ def _described(manifest: ReportManifest, inventory: dict[str, Any] | None, now: 
         "files": len(manifest.files),
         "bytes": sum(file.size for file in manifest.files),
         "prefix": manifest.prefix,
-        "in_force": inventory is not None and (inventory["mode"], inventory["as_of"]) == ("aws", created),
+        "in_force": inventory is not None and inventory["report"] == manifest.checksum,
+        "older_than_listing": inventory is not None and _is_listed_since(inventory, manifest),
     }
 
 
-def _inventory(state: State, now: datetime) -> tuple[dict[str, Any] | None, str | None]:
-    """Read what the last inventory says of itself; that there is none yet, or a damaged one, is part of the answer."""
+def _is_listed_since(inventory: dict[str, Any], manifest: ReportManifest) -> bool:
+    """Say whether the last inventory is a listing that is newer than the report, for then the report is not read."""
+    return inventory["base"] == "listing" and datetime.fromisoformat(inventory["as_of"]) > manifest.created_at
+
+
+def _inventory(lake: LakeStore, state: State, now: datetime) -> tuple[dict[str, Any] | None, str | None]:
+    """Read what the last inventory says of itself.
+
+    That there is none yet, that it is damaged or of another lake is part of the answer.
+    """
+    where = f"{state.store.url}/{INVENTORY}.json"
     try:
         document = state.read_json(INVENTORY)
-        return {
-            "mode": document.get("mode"),
-            "as_of": document.get("as_of"),
-            "age_hours": _hours(now, _moment(document.get("as_of"), f"{state.store.url}/{INVENTORY}.json")),
-            "objects": document.get("objects"),
-        }, None
+        if document.get("lake") != lake.url:
+            of = f"the last one is of `{document.get('lake')}`"
+            raise LakeError(f"there is none of `{lake.url}`; {of}", where=where, hint=HINT)
+        as_of = _moment(document.get("as_of"), where)
     except LakeError as error:
         return None, str(error)
+    base = document.get("base") or {}
+    return {
+        "mode": document.get("mode"),
+        "as_of": as_of.isoformat(),
+        "age_hours": _hours(now, as_of),
+        "objects": document.get("objects"),
+        "base": base.get("kind"),
+        "report": base.get("checksum"),
+        "vanished": document.get("vanished") or [],
+    }, None
 
 
 def _moment(text: object, where: str) -> datetime:

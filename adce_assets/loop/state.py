@@ -32,6 +32,7 @@ NEWER = "cache/newer_objects"
 RECEIPTS = "cache/receipts"
 KEY_HINTS = "cache/key_hints"
 MATCHED = "cache/matched_keys"
+ACCEPTED = "cache/accepted_objects"
 SAMPLE = "cache/inventory_sample"
 ESTIMATES = "cache/estimated_events"
 UNMATCHED = "cache/unmatched_objects"
@@ -101,8 +102,8 @@ class State:
             return None
         return before if isinstance(before, dict) else None
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Read ``name.json``; LakeError, with the command that makes it, when it is not there or of another form."""
+    def read_json(self, name: str, *, hint: str = HINT) -> dict[str, Any]:
+        """Read ``name.json``; LakeError, with what makes it anew, when it is not there or of another form."""
         key = f"{name}.json"
         where = f"{self.store.url}/{key}"
         try:
@@ -110,11 +111,11 @@ class State:
         except ObjectNotFoundError as error:
             raise _not_made(where) from error
         except ValueError as error:
-            raise LakeError("is not JSON", where=where, hint=HINT) from error
+            raise LakeError("is not JSON", where=where, hint=hint) from error
         if not isinstance(data, dict):
-            raise LakeError("is not a JSON object", where=where, hint=HINT)
+            raise LakeError("is not a JSON object", where=where, hint=hint)
         if data.get("schema") != SCHEMA:
-            raise LakeError("is of another form", where=where, valid=f'`"schema": {SCHEMA}`', hint=HINT)
+            raise LakeError("is of another form", where=where, valid=f'`"schema": {SCHEMA}`', hint=hint)
         return data
 
     def write_table(self, name: str, table: "pa.Table") -> bool:

@@ -160,6 +160,9 @@ class Dying:
     url: str = ""
     keys_per_request: int = 0
 
+    def server(self) -> str:
+        return self.inner.server()
+
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[StoredObject]:
         return self.inner.list(prefix, start_after=start_after)
 

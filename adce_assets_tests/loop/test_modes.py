@@ -110,7 +110,7 @@ MakeLake = Callable[..., Lake]
 def lake_with(workshop: "Workshop") -> MakeLake:
     def make(*keys: str, **scanning: Any) -> Lake:
         clock = Clock()
-        made = Lake(workshop.project(CONTRACT, now=clock, **scanning), clock)
+        made = Lake(workshop.project(CONTRACT, now=clock, **{"max_vanished_share": 1.0, **scanning}), clock)
         made.put(*keys)
         return made
 
