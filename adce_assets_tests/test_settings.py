@@ -162,3 +162,14 @@ def test_a_faulty_value_is_told_with_file_line_and_field(tmp_path: Path):
     (tmp_path / "config" / "autonomous_config.yaml").write_text("")
     with pytest.raises(ConfigurationError, match=r"reconciliation_config\.yaml:2: `gap_detection\.critical_threshold"):
         load_settings({"ADCE_HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize("config_id", ["adce", "Entire.Bucket-daily_1", "_x", "x" * 64])
+def test_an_id_of_an_inventory_configuration_is_what_aws_allows(config_id: str):
+    assert ReconciliationConfig.model_validate({"s3": {"inventory_id": config_id}}).s3.inventory_id == config_id
+
+
+@pytest.mark.parametrize("config_id", ["", "a/b", "..", "a b", "x" * 65, "x\n", "ü", 5])
+def test_an_id_that_no_inventory_configuration_can_have_is_refused(config_id: Any):
+    with pytest.raises(ValidationError, match=r"s3\.inventory_id"):
+        ReconciliationConfig.model_validate({"s3": {"inventory_id": config_id}})

@@ -50,10 +50,5 @@ def command(priority: str | None, source: str | None, season: str | None, *, as_
 def _with_cells(gaps: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Add to each gap how many keys of its whole cell are in which state; None where coverage has no such cell."""
     by_cell = {tuple(cell[name] for name in CELL): cell for cell in cells}
-    return [
-        {
-            **gap,
-            **{f"cell_{name}": by_cell.get(tuple(gap[part] for part in CELL), {}).get(name) for name in CELL_STATES},
-        }
-        for gap in gaps
-    ]
+    found = [(gap, by_cell.get(tuple(gap[name] for name in CELL), {})) for gap in gaps]
+    return [{**gap, **{f"cell_{name}": cell.get(name) for name in CELL_STATES}} for gap, cell in found]

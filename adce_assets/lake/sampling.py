@@ -10,9 +10,9 @@ wherever the cuts lie. Good cuts make the interval narrow; they do not make it t
   is cut evenly in the order of keys. `key_steps` says how. A prefix of one page is known
   exactly.
 
-However small the share, a sample may make `FEWEST_REQUESTS`, but no more than a full listing makes as far as that can be
-told. A lake that costs no more than that to list whole is listed whole: with hints, when they say so; without, when it
-ends within `_HEAD` pages. What was read for nothing then counts as read.
+However small the share, a sample may make `FEWEST_REQUESTS`, and a lake that costs no more than that to list is listed
+whole. With hints it is known which lake that is. Without, so many pages are read in order; where the lake does not end
+there they are known, and the rest is sampled with requests of its own.
 
 Its limits: the interval covers the truth about 95 times in 100 when cells are alike or the sample is not tiny. Where
 most of a prefix lies in a few of its cells, a sample that drew none of them cannot know. Where a cell has more than the
@@ -39,10 +39,8 @@ FEWEST_REQUESTS = 40
 """A sample may make so many requests however small its share is, or as many as a full listing where that is fewer."""
 
 _PAGE_KEYS = 1_000
-_HEAD = 10
-"""So many pages are read in order, without hints, before anything is probed: most small lakes end there."""
 _GROWN = 1.25
-"""A lake may have grown by this factor since its hints, and is listed whole all the same."""
+"""A lake that was small enough to be listed whole may have grown by this factor since its hints."""
 _RESERVE = 2
 """So many requests must be left for another cell, since some cells have more than a page."""
 _SHARE_OF_PAGE = 0.7
@@ -143,23 +141,29 @@ def estimate(
         raise ConfigurationError(f"{rate} is no share of requests", valid="above 0 and up to 1")
     look = _Look(store, tuple(exclude))
     first = look.page(EVERYTHING)
+    spent = look.requests
     per_page = bisect_right(hints, _keys(first)[-1]) if first.objects.num_rows else 0
-    head = look.head(first, ceil(_GROWN * len(hints) / max(1, per_page)) if hints else _HEAD)
+    head = look.head(first, len(hints) / max(1, per_page) if hints else FEWEST_REQUESTS)
     if head.open is None:
         return _summed([_Stratum([EVERYTHING], [head])], look.requests)
-    rest = KeyRange(head.open)
-    known = _Stratum([KeyRange(until=head.open)], [replace(head, open=None)])
-    strata = [known, *(_cut_at_hints(rest, hints, per_page) if hints else _cut_by_probing(look, rest))]
+    extra = 0 if hints else look.requests
+    look.left += extra
+    if hints and look.requests == spent:  # even cells are worth more than one page that is known
+        strata = _cut_at_hints(EVERYTHING, hints, per_page)
+    else:
+        rest = KeyRange(head.open)
+        known = _Stratum([KeyRange(until=head.open)], [replace(head, open=None)])
+        strata = [known, *(_cut_at_hints(rest, hints, per_page) if hints else _cut_by_probing(look, rest))]
     order = _in_random_order(strata, Random(seed))  # noqa: S311 - draws a sample, guards nothing
     for stratum, cell in order:
-        look.left = _allowed(strata, rate) - look.requests
+        look.left = extra + _allowed(strata, rate) - look.requests
         if look.left < _RESERVE:
             break
         stratum.read.append(look.read(cell))
     return _summed(strata, look.requests)
 
 
-def _allowed(strata: Sequence[_Stratum], rate: float) -> int:
+def _allowed(strata: list[_Stratum], rate: float) -> int:
     """Tell how many requests may be made in all; a lake of which a part is quite unknown is not taken for small."""
     pages = _pages(strata)
     is_seen = all(stratum.read and not any(tally.open for tally in stratum.read) for stratum in strata)
@@ -184,15 +188,15 @@ class _Look:
         self._count(level.requests)
         return level.folders
 
-    def head(self, first: Part, pages: int) -> _Tally:
-        """Read on behind the first page, up to so many pages in all; not at all where they are too many for that."""
+    def head(self, first: Part, pages: float) -> _Tally:
+        """Read on behind the first page, to the end of a lake of about so many pages; not at all if they are many."""
         tally = self.tally(first)
         if first.last:
             return tally
         tally.open = _keys(first)[-1] if first.objects.num_rows else ""
         if not 1 < pages <= FEWEST_REQUESTS:
             return tally
-        return self._read_on(KeyRange(tally.open), tally, self.left - pages + 1)
+        return self._read_on(KeyRange(tally.open), tally, FEWEST_REQUESTS - min(FEWEST_REQUESTS, ceil(_GROWN * pages)))
 
     def read(self, cell: KeyRange) -> _Tally:
         """Read a cell to its end, or as far as half of the requests left go: the others are for other cells."""

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 
 MAY_MISS = timedelta(hours=1)
-"""What was written so shortly before a report began, the report may not have: it is eventually consistent (S3 User
-Guide, storage-inventory), and the clock of a run is not AWS's."""
+"""What anybody wrote so shortly before a report began, the report may not have: it is eventually consistent (S3 User
+Guide, storage-inventory). The as-of of what a report covers is stated that much earlier than its beginning."""
+CLOCKS_DIFFER = timedelta(seconds=60)
+"""The clock of a run that writes receipts and that of a look may differ by so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Holdings:
 
     Attributes:
         base: A report; the rows of a listing; or the file that keeps the rows of an earlier listing.
-        looked: The stretches that the base covers, each with its as-of.
+        looked: The stretches that the base covers, each with its as-of: for a report `MAY_MISS` before it began.
         relisted: The stretches that were listed since.
         newer: The objects of ``relisted``, and those that receipts tell of, as in `OBJECT_SCHEMA`.
         written: The keys among ``newer`` that are known from receipts alone.
@@ -70,10 +72,8 @@ class Holdings:
 
     def sees_all_until(self, key: str) -> datetime | None:
         """Return the moment before which nothing was written under a key unseen; None where nobody wants to look."""
-        listed, in_base = as_of(self.relisted, key), as_of(self.looked, key)
-        if listed is None and in_base is not None and isinstance(self.base, Report):
-            return in_base - MAY_MISS
-        return listed or in_base
+        looked = as_of(self.relisted, key) or as_of(self.looked, key)
+        return None if looked is None else looked - CLOCKS_DIFFER
 
     def objects(self, project: Project, backend: "Backend") -> "ir.Table":
         """Express the objects of the lake as a relation with the columns of `OBJECT_SCHEMA`."""
@@ -136,16 +136,17 @@ def with_listing(holdings: Holdings, ranges: Sequence[KeyRange], listed: "pa.Tab
 def with_receipts(holdings: Holdings, receipts: "pa.Table") -> Holdings:
     """Add what the loop wrote since the last look at each key: the newest receipt of a key counts.
 
-    What was written in the very moment in which a look began, the look need not have seen; nor a report of AWS what was
-    written shortly before.
+    What was written shortly before a look began, by clocks that differ, the look need not have seen; a newer object
+    that it did see under the same key stays.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    there = dict(zip(*(holdings.newer[name].to_pylist() for name in ("key", "last_modified")), strict=True))
     newest: dict[str, Mapping[str, Any]] = {}
     for row in receipts.select(["key", "size", "last_modified"]).sort_by("last_modified").to_pylist():
         seen = holdings.sees_all_until(row["key"])
-        if seen is not None and row["last_modified"] >= seen:
+        if seen is not None and row["last_modified"] >= max(seen, there.get(row["key"], seen)):
             newest[row["key"]] = row
     if not newest:
         return holdings

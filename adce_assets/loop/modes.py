@@ -140,7 +140,7 @@ def _listed(look: Look, _manifest: ReportManifest | None) -> Holdings:
 
 
 def _reported(look: Look, manifest: ReportManifest | None) -> Holdings:
-    """Take the newest complete report, whose as-of is the start of AWS's own scan, and list what matters since."""
+    """Take the newest complete report, true as of shortly before AWS began to look, and list what matters since."""
     project = look.project
     scanning = project.settings.reconciliation.s3
     if manifest is None:
@@ -151,7 +151,7 @@ def _reported(look: Look, manifest: ReportManifest | None) -> Holdings:
         )
     base = _listed_since(look, manifest)
     if base is None:
-        looked = tuple(Known(stretch, manifest.created_at) for stretch in _stretches(project))
+        looked = tuple(Known(stretch, manifest.created_at - MAY_MISS) for stretch in _stretches(project))
         base = Holdings(_fetched(look, manifest), looked)
     return _with_questions(look, _with_own_writes(look, _still_newer(look, base)))
 

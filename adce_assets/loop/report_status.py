@@ -95,12 +95,12 @@ def _inventory(lake: LakeStore, state: State, now: datetime) -> tuple[dict[str, 
     where = f"{state.store.url}/{INVENTORY}.json"
     try:
         document = state.read_json(INVENTORY)
-        if document.get("lake") != lake.url:
-            of = f"the last one is of `{document.get('lake')}`"
-            raise LakeError(f"there is none of `{lake.url}`; {of}", where=where, hint=HINT)
         as_of = _moment(document.get("as_of"), where)
     except LakeError as error:
         return None, str(error)
+    if document.get("lake") != lake.url:
+        told = LakeError(f"it is of {document.get('lake')}, there is none of {lake.url}", where=where, hint=HINT)
+        return None, str(told)
     base = document.get("base") or {}
     return {
         "mode": document.get("mode"),

@@ -125,6 +125,16 @@ def test_setup_says_which_settings_have_to_follow(bucket: Bucket):
     assert bucket.json("setup", "--dry-run")["configuration"]["Id"] == "nightly"
 
 
+@pytest.mark.parametrize(("frequency", "needed"), [("daily", 96), ("weekly", 240)])
+def test_setup_says_how_old_an_inventory_has_to_be_allowed_to_be(bucket: Bucket, frequency: str, needed: int):
+    asked = ("setup", "--dry-run", "--frequency", frequency)
+    assert f"`s3.max_age_hours: {needed}`" in bucket.adce(*asked).stderr
+    assert bucket.json(*asked)["max_age_hours_needed"] == needed
+    config = bucket._installation.home / "config" / "reconciliation_config.yaml"
+    config.write_text(f"s3: {{max_age_hours: {needed}}}\n")
+    assert "max_age_hours" not in bucket.adce(*asked).stderr
+
+
 def test_reports_are_not_put_where_the_contract_has_data(bucket: Bucket):
     result = bucket.adce("setup", "--prefix", "pbp")
     assert result.exit_code == 1
@@ -198,17 +208,48 @@ def test_status_tells_age_and_size_of_the_report_that_would_be_read(installation
 
 def test_status_knows_that_the_last_inventory_is_of_the_report(installation: Installation):
     deliver(installation, YESTERDAY)
-    as_of = {"schema": 1, "mode": "aws", "as_of": YESTERDAY.isoformat(), "objects": 21}
-    write_inventory(installation, as_of)
+    checksum = next(installation.lake.rglob("manifest.checksum")).read_text().strip()
+    of_report = {"mode": "cache", "as_of": YESTERDAY.isoformat(), "base": {"kind": "report", "checksum": checksum}}
+    write_inventory(installation, {"schema": 1, "objects": 21, **of_report})
     told = installation.json("inventory", "status")
     assert told["report"]["in_force"] is True
-    assert told["inventory"] == {"mode": "aws", "as_of": YESTERDAY.isoformat(), "age_hours": 30, "objects": 21}
+    inventory = {name: told["inventory"][name] for name in ("mode", "as_of", "age_hours", "objects")}
+    assert inventory == {"mode": "cache", "as_of": YESTERDAY.isoformat(), "age_hours": 30, "objects": 21}
     text = installation.adce("inventory", "status").stdout
-    assert "mode aws, 21 objects" in text
+    assert "mode cache, 21 objects" in text
     assert "in force" in text
 
 
-def write_inventory(installation: Installation, document: dict[str, Any]) -> None:
+def test_a_report_that_was_delivered_again_is_another_than_that_in_force(installation: Installation):
+    deliver(installation, YESTERDAY)
+    base = {"kind": "report", "checksum": "0" * 32}
+    write_inventory(installation, {"schema": 1, "mode": "aws", "as_of": YESTERDAY.isoformat(), "base": base})
+    assert installation.json("inventory", "status")["report"]["in_force"] is False
+    assert "would be read with `--mode aws`" in installation.adce("inventory", "status").stdout
+
+
+def test_status_shows_no_inventory_of_another_lake(installation: Installation):
+    assert installation.adce("reconcile").exit_code == 0
+    other = installation.home / "other"
+    other.mkdir()
+    told = installation.json("inventory", "status", ADCE_LAKE=other.as_uri())
+    assert told["inventory"] is None
+    assert f"there is none of {other.as_uri()}" in told["inventory_fault"]
+    assert installation.lake.as_uri() in told["inventory_fault"]
+
+
+def test_status_tells_that_objects_have_vanished(installation: Installation):
+    lost = [{"source": "espn", "before": 30, "now": 3}, {"source": "", "before": 1_030, "now": 3}]
+    write_inventory(installation, {"schema": 1, "mode": "list", "as_of": NOW.isoformat(), "vanished": lost})
+    assert installation.json("inventory", "status")["inventory"]["vanished"] == lost
+    said = installation.adce("inventory", "status").stderr
+    assert "vanished from espn: 30 objects before, 3 now" in said
+    assert "vanished from the lake: 1,030 objects before, 3 now" in said
+
+
+def write_inventory(installation: Installation, document: Any) -> None:
+    if isinstance(document, dict):
+        document = {"lake": installation.lake.as_uri(), **document}
     path = installation.home / "inventory" / "cache" / "current_inventory.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(document))
@@ -221,6 +262,16 @@ def test_status_follows_a_real_reconciliation(installation: Installation):
     assert told["inventory"]["mode"] == "list"
     assert told["inventory"]["age_hours"] == 0
     assert told["report"]["in_force"] is False
+    assert told["report"]["older_than_listing"] is True
+    assert "older than the last listing" in installation.adce("inventory", "status").stdout
+
+
+def test_a_report_is_in_force_while_the_cache_builds_on_it(installation: Installation):
+    deliver(installation, NOW - timedelta(minutes=30))
+    for mode in ("aws", "cache"):
+        assert installation.adce("reconcile", "--mode", mode).exit_code == 0
+        told = installation.json("inventory", "status")
+        assert (told["inventory"]["mode"], told["report"]["in_force"]) == (mode, True)
 
 
 def test_a_damaged_report_is_named_beside_the_inventory_that_is_in_force(installation: Installation):
@@ -284,6 +335,18 @@ def test_the_bucket_s_own_configuration_tells_how_often_there_is_a_report(bucket
     assert told["late"] is False
     assert told["next_report"]["begins_at"] == "2024-12-01T12:00:00+00:00"
     assert "weekly (known from the configuration)" in bucket.adce("status").stdout
+
+
+def test_a_report_of_another_bucket_is_not_shown(bucket: Bucket):
+    folder = bucket._installation.home / "delivered"
+    folder.mkdir()
+    store, of = FileStore(folder), {"bucket": "another-bucket", "config_id": "everything"}
+    write_report(store, [], prefix="inventory-reports", created_at=YESTERDAY, **of)
+    for found in store.list():
+        bucket.client.put_object(Bucket=bucket.name, Key=found.key, Body=store.get(found.key))
+    told = bucket.json("status")
+    assert told["report"] is None
+    assert "no complete report below" in told["report_fault"]
 
 
 def test_a_configuration_without_a_report_yet_tells_how_often_there_will_be_one(bucket: Bucket):

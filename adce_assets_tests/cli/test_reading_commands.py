@@ -72,6 +72,21 @@ def test_gaps_come_the_most_urgent_first_with_their_reason(reconciled: "Installa
     assert document["total_gaps"] == 4
 
 
+def test_gaps_tell_missing_unknown_and_not_due_of_their_cells_apart(reconciled: "Installation"):
+    coverage = reconciled.json("coverage", "--season", "2024-25", "--source", "espn")
+    cells = {cell["data_type"]: cell for cell in coverage["cells"]}
+    gaps = reconciled.json("gaps", "--season", "2024-25", "--source", "espn")["gaps"]
+    assert gaps
+    for gap in gaps:
+        cell = cells[gap["data_type"]]
+        assert [gap[f"cell_{name}"] for name in CELL_STATES] == [cell[name] for name in CELL_STATES]
+    heading = reconciled.adce("gaps").stdout.splitlines()[0]
+    assert all(name in heading for name in ("cell: missing", "unknown", "not due"))
+
+
+CELL_STATES = ("missing", "unknown", "not_due")
+
+
 @pytest.mark.parametrize(
     ("chosen", "data_types"),
     [

@@ -50,6 +50,14 @@ def test_a_report_that_is_not_there_is_an_error_with_a_way_out(installation: "In
     assert "--mode list" in result.stderr
 
 
+def test_a_sample_ends_with_the_error_that_no_gap_is_made_from_it(installation: "Installation"):
+    result = installation.adce("reconcile", "--mode", "sample", "--exit-code")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "this is a sample: no gap can be made from it" in result.stderr
+    assert installation.state_of("cache/inventory_sample.json")["total"]["objects"]["value"] > 0
+    assert not (installation.home / "inventory" / "gaps.json").exists()
+
+
 def test_a_reconciliation_is_a_run_of_the_job_that_the_ui_shows(installation: "Installation", tmp_path: Path):
     (tmp_path / "dagster").mkdir()
     result = installation.adce("reconcile", DAGSTER_HOME=str(tmp_path / "dagster"))
@@ -183,6 +191,6 @@ def test_a_check_that_must_hold_stops_the_reconciliation(installation: "Installa
     monkeypatch.setattr("adce_assets.defs.checks.CHECKS", failing)
     result = installation.adce("reconcile")
     assert result.exit_code == 1
-    assert "states_sum_up" in result.stderr
+    assert "coverage_analysis: 3 of 4 do not add up" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (installation.home / "inventory" / "gaps.json").exists()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adce_assets.lake.file_store import FileStore
-from adce_assets.lake.report_schedule import Frequency, due, frequency_of, is_late, starts_beside
+from adce_assets.lake.report_schedule import Frequency, due, frequency_of, greatest_age, is_late, starts_beside
 
 SUNDAY = datetime(2025, 11, 2, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -91,3 +91,9 @@ def test_only_folders_that_are_named_by_a_time_are_reports(tmp_path: Path):
     store.put("reports/lake/other/2025-11-10T01-00Z/manifest.json", b"{}")
     found = starts_beside(store, "reports/lake/adce/2025-11-09T01-00Z/")
     assert found == [SUNDAY, SUNDAY + 7 * DAY]
+
+
+@pytest.mark.parametrize(("frequency", "hours"), [("daily", 96), ("weekly", 240)])
+def test_a_report_may_become_as_old_as_the_next_one_takes_to_come(frequency: Frequency, hours: int):
+    assert greatest_age(frequency) == hours * HOUR
+    assert due(SUNDAY, frequency).delivered_by - SUNDAY < greatest_age(frequency)

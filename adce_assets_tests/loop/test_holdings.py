@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adce_assets.lake.store import OBJECT_SCHEMA, KeyRange
-from adce_assets.loop.holdings import MAY_MISS, Holdings, Report, with_listing, with_receipts
+from adce_assets.loop.holdings import CLOCKS_DIFFER, MAY_MISS, Holdings, Report, with_listing, with_receipts
 from adce_assets.loop.ranges import WHOLE, Known, as_of, below
 from adce_assets.tables import engine
 
@@ -181,19 +181,38 @@ def test_of_several_receipts_of_a_key_the_newest_counts_in_whatever_order_they_c
 TICK = timedelta(microseconds=1)
 
 
-def test_a_receipt_of_the_very_moment_of_the_look_counts_and_one_before_it_does_not(backend: "Backend"):
+def test_a_receipt_counts_if_by_clocks_that_differ_a_little_it_may_be_later_than_the_look(backend: "Backend"):
     empty = Holdings(rows_of({}), (Known(WHOLE, BEGAN),))
-    same = with_receipts(empty, receipts_of(("a/1", 1, BEGAN - TICK), ("a/2", 1, BEGAN), ("a/3", 1, BEGAN + TICK)))
-    assert set(told(same, backend)) == {"a/2", "a/3"}
-    assert with_receipts(empty, receipts_of(("a/1", 1, BEGAN - TICK))) is empty
+    ages = (CLOCKS_DIFFER + TICK, CLOCKS_DIFFER, TICK, timedelta(), -TICK)
+    same = with_receipts(empty, receipts_of(*((f"a/{at}", 1, BEGAN - age) for at, age in enumerate(ages))))
+    assert set(told(same, backend)) == {"a/1", "a/2", "a/3", "a/4"}
+    assert with_receipts(empty, receipts_of(("a/1", 1, BEGAN - CLOCKS_DIFFER - TICK))) is empty
 
 
-def test_a_report_may_miss_what_was_written_shortly_before_it_and_a_listing_does_not():
-    reported = Holdings(Report(NOBODY, ()), (Known(WHOLE, BEGAN),))
+def test_the_as_of_of_a_report_is_stated_with_its_margin_and_none_is_added():
+    reported = Holdings(Report(NOBODY, ()), (Known(WHOLE, BEGAN - MAY_MISS),))
     mixed = with_listing(reported, [below("b/")], rows_of({}), BEGAN)
-    ages = {"1": MAY_MISS + TICK, "2": MAY_MISS, "3": TICK, "4": timedelta()}
+    ages = {"1": MAY_MISS + CLOCKS_DIFFER + TICK, "2": MAY_MISS, "3": CLOCKS_DIFFER, "4": timedelta()}
     receipts = receipts_of(*((f"{folder}/{name}", 1, BEGAN - age) for folder in "ab" for name, age in ages.items()))
-    assert with_receipts(mixed, receipts).written == {"a/2", "a/3", "a/4", "b/4"}
+    assert with_receipts(mixed, receipts).written == {"a/2", "a/3", "a/4", "b/3", "b/4"}
+
+
+def test_what_was_deleted_after_the_loop_wrote_it_is_present_no_longer_than_clocks_differ(backend: "Backend"):
+    receipts = receipts_of(("a/1", 1, BEGAN))
+    holdings = Holdings(rows_of({}), (Known(below("a/"), BEGAN),))
+    for late, wanted in ((CLOCKS_DIFFER, {"a/1"}), (CLOCKS_DIFFER + TICK, set())):
+        holdings = with_receipts(with_listing(holdings, [below("a/")], rows_of({}), BEGAN + late), receipts)
+        assert set(told(with_receipts(holdings, receipts), backend)) == wanted
+        whole = Holdings(rows_of({}), (Known(WHOLE, BEGAN + late),))
+        assert set(told(with_receipts(whole, receipts), backend)) == wanted
+
+
+def test_what_others_wrote_over_it_before_the_look_is_not_undone_by_a_receipt_of_the_same_minute(backend: "Backend"):
+    seen = {"b/1": (9, BEGAN - TICK), "b/2": (9, BEGAN - HOUR)}
+    holdings = with_listing(Holdings(rows_of({}), (Known(WHOLE, BEGAN),)), [below("b/")], rows_of(seen), BEGAN)
+    receipts = receipts_of(("b/1", 1, BEGAN - 2 * TICK), ("b/2", 1, BEGAN - 2 * TICK))
+    for found in (with_receipts(holdings, receipts), with_receipts(with_receipts(holdings, receipts), receipts)):
+        assert told(found, backend) == {"b/1": (9, BEGAN - TICK), "b/2": (1, BEGAN - 2 * TICK)}
 
 
 def test_a_receipt_counts_only_where_somebody_looks(backend: "Backend"):

@@ -109,8 +109,8 @@ MakeLake = Callable[..., Lake]
 @pytest.fixture
 def lake_with(workshop: "Workshop") -> MakeLake:
     def make(*keys: str, **scanning: Any) -> Lake:
-        clock = Clock()
-        made = Lake(workshop.project(CONTRACT, now=clock, **{"max_vanished_share": 1.0, **scanning}), clock)
+        clock, wanted = Clock(), dict[str, Any]({"max_vanished_share": 1.0} | scanning)
+        made = Lake(workshop.project(CONTRACT, now=clock, **wanted), clock)
         made.put(*keys)
         return made
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adce_assets.errors import LakeError
+from adce_assets.errors import LakeError, ObjectNotFoundError
 from adce_assets.ledger.receipts import Receipt, write_receipts
 from adce_assets.loop import own_writes
 from adce_assets.loop.project import Project
@@ -28,6 +28,7 @@ class CountingLake:
     lake: Any
     read: Counter[str] = field(default_factory=Counter)
     lost: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.lake, name)
@@ -36,6 +37,8 @@ class CountingLake:
         self.read[key] += 1
         if key in self.lost:
             raise LakeError("the object could not be read", where=key)
+        if key in self.gone:
+            raise ObjectNotFoundError("there is no such object", where=key)
         return self.lake.get(key, **part)
 
 
@@ -147,7 +150,7 @@ def test_receipts_that_have_gone_tell_nothing_more(project: Project):
         ("2024-01-15/notes.txt", b"hello"),
         ("2024-01-15/deeper/official.pbp.all.r9.json", None),
         ("9999-99-99", b"\xff"),
-        ("zzz/é", b"{}"),
+        ("2024-01-15/é", b"{}"),
     ],
 )
 def test_receipts_that_cannot_be_believed_are_passed_over_with_a_warning(
@@ -155,10 +158,36 @@ def test_receipts_that_cannot_be_believed_are_passed_over_with_a_warning(
 ):
     good = write(project, "r1", receipt("a", NOW))
     project.lake.put(f"_adce/receipts/{name}", project.lake.get(good) if body is None else body)
+    watched, lake = counting(project)
     with caplog.at_level(logging.WARNING):
-        assert told(project, NOW - HOUR) == [("a", 7, NOW)]
+        assert [told(watched, NOW - HOUR) for _ in range(3)] == [[("a", 7, NOW)]] * 3
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert name in caplog.text
+    assert lake.read == {good: 1, f"_adce/receipts/{name}": 1}
+
+
+@pytest.mark.parametrize("name", ["official/pbp/all/r1.json", "zzz/é", ":/r1.json", "2024-01-14/r1.json"])
+def test_receipts_of_another_layout_or_an_earlier_day_are_not_even_listed(
+    project: Project, caplog: pytest.LogCaptureFixture, name: str
+):
+    project.lake.put(f"_adce/receipts/{name}", b"{}")
+    watched, lake = counting(project)
+    with caplog.at_level(logging.WARNING):
+        assert told(watched, NOW) == []
+    assert (lake.read, caplog.records) == ({}, [])
+
+
+def test_a_file_that_had_gone_when_it_was_to_be_read_is_looked_for_again(
+    project: Project, caplog: pytest.LogCaptureFixture
+):
+    file = write(project, "r1", receipt("a", NOW))
+    watched, lake = counting(project)
+    lake.gone = frozenset({file})
+    with caplog.at_level(logging.WARNING):
+        assert told(watched, NOW - HOUR) == []
+    assert file in caplog.text
+    lake.gone = frozenset()
+    assert told(watched, NOW - HOUR) == [("a", 7, NOW)]
 
 
 def test_what_could_not_be_believed_is_read_again_when_it_is_mended(project: Project):

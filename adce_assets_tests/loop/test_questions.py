@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from adce_assets.contract.loading import Contract
 from adce_assets.lake.store import KeyRange
 from adce_assets.loop.questions import Density, ranges
-from adce_assets.loop.ranges import contains
+from adce_assets.loop.ranges import contains, just_before
 from adce_assets_tests.loop.hoops import NOW
 
 if TYPE_CHECKING:
@@ -88,10 +88,45 @@ def test_without_requests_nothing_is_asked(contract: Contract):
     assert ranges(contract, table(games("box")), lake("box"), 0) == []
 
 
-def test_what_is_too_dear_is_left_out_and_what_is_less_urgent_and_cheap_is_not(contract: Contract):
+def test_two_keys_at_the_ends_of_a_large_cell_take_two_small_looks(contract: Contract):
+    found = ranges(contract, table(games("box", [0, 9_999])), lake("box"), 6)
+    assert len(found) == 2
+    assert asked(found, "box/g0000.json", "box/g5000.json", "box/g9999.json") == [True, False, True]
+
+
+def test_what_is_too_dear_as_a_whole_is_asked_for_in_part_the_newest_first(contract: Contract):
+    numbers = [*range(0, 3_000, 5), 5_000, *range(7_000, 7_300), 9_999]
+    box = [games("box", [number], event_at=NOW - DAY * abs(number - 7_100))[0] for number in numbers]
+    keys = [row["key"] for row in sorted(box, key=lambda row: row["event_at"], reverse=True)]
+    shares = []
+    for budget in range(1, 12):
+        found = ranges(contract, table(box), lake("box"), budget)
+        assert sum(lake("box").requests(stretch) for stretch in found) <= budget
+        assert asked(found, keys[0]) == [True]
+        shares.append(sum(asked(found, *keys)))
+    assert shares == sorted(shares)
+    assert (shares[0] < 400, shares[-1]) == (True, len(keys))
+
+
+def test_the_pieces_of_an_urgent_cell_come_before_a_less_urgent_cell(contract: Contract):
     dear = games("box", [0, 9_999], is_unknown=True)
-    found = ranges(contract, table(dear, games("odds", [3, 4])), lake("box", "odds"), 3)
-    assert asked(found, "box/g0000.json", "odds/g0003.json", "odds/g0004.json") == [False, True, True]
+    keys = table(dear, games("odds", [5_003, 5_004]))
+    places = ["box/g0000.json", "box/g9999.json", "odds/g5003.json", "odds/g5004.json"]
+    for budget, wanted in {2: [True, True, False, False], 3: [True] * 4}.items():
+        assert asked(ranges(contract, keys, lake("box", "odds"), budget), *places) == wanted
+
+
+def test_a_piece_is_asked_for_at_its_older_places_too_or_not_at_all(contract: Contract):
+    keys = table(games("pbp", [2_000, 7_000]), games("odds", [3]))
+    density = lake("pbp", "old/2024", "odds")
+    places = ["pbp/g2000.json", "old/2024/g2000.json", "pbp/g7000.json", "old/2024/g7000.json", "odds/g0003.json"]
+    assert asked(ranges(contract, keys, density, 3), *places) == [False, False, True, True, True]
+    assert asked(ranges(contract, keys, density, 5), *places) == [True] * 5
+
+
+def test_a_key_without_an_event_comes_after_all_others_of_its_cell(contract: Contract):
+    box = games("box", [9_999], event_at=None) + games("box", [0], event_at=NOW - 99 * DAY)
+    assert asked(ranges(contract, table(box), lake("box"), 1), "box/g0000.json", "box/g9999.json") == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +217,7 @@ def test_no_stretch_takes_more_requests_than_are_estimated(keys: list[int], ever
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), budget=st.integers(0, 30))
-def test_what_is_asked_is_disjoint_in_order_within_the_budget_and_of_whole_cells(
+def test_what_is_asked_is_disjoint_in_order_within_the_budget_and_as_much_as_that_allows(
     contract: Contract, seed: int, budget: int
 ):
     chance = random.Random(seed)
@@ -206,23 +241,13 @@ def test_what_is_asked_is_disjoint_in_order_within_the_budget_and_of_whole_cells
     for one, other in pairwise(found):
         assert one.until is not None
         assert one.after < one.until <= other.after
-    groups: dict[tuple[Any, ...], list[str]] = {}
+    left = budget - sum(density.requests(stretch) for stretch in found)
     for row in keys.to_pylist():
-        groups.setdefault((row["data_type"], row["season"], row["is_unknown"]), []).append(row["key"])
-    assert all(
-        len(set(asked(found, min(names), *names, max(names)))) == 1
-        for names in groups.values()
-        if _apart(groups, names)
-    )
+        if row["data_type"] in {"box", "odds"} and asked(found, row["key"]) == [False]:
+            assert density.requests(KeyRange(just_before(row["key"]), row["key"])) > left
     assert found == ranges(
         contract, keys.take(pa.array(chance.sample(range(keys.num_rows), keys.num_rows))), density, budget
     )
-
-
-def _apart(groups: dict[tuple[Any, ...], list[str]], names: list[str]) -> bool:
-    """Tell whether the keys of a cell lie in no stretch of another: then all of them are asked for, or none."""
-    others = [other for other in groups.values() if other is not names]
-    return all(max(other) < min(names) or min(other) > max(names) for other in others)
 
 
 def test_the_moment_of_the_newest_event_is_all_that_ranks_known_gaps(contract: Contract):
