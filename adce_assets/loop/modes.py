@@ -116,7 +116,7 @@ def _is_young(look: Look) -> bool:
 def _cheapest(look: Look, manifest: ReportManifest | None) -> str:
     """Choose between a report that is young enough, with what is newer, and a listing: what costs fewer requests."""
     scanning = look.project.settings.reconciliation.s3
-    young = manifest is not None and look.now - manifest.created_at <= timedelta(hours=scanning.max_age_hours)
+    young = manifest is not None and look.now - _as_of(manifest) <= timedelta(hours=scanning.max_age_hours)
     pages = look.last.document["objects"] // questions.PAGE + 1 if look.last else None
     cheap = pages is not None and pages <= scanning.delta_requests
     return "aws" if young and not cheap else "list"
@@ -151,16 +151,21 @@ def _reported(look: Look, manifest: ReportManifest | None) -> Holdings:
         )
     base = _listed_since(look, manifest)
     if base is None:
-        looked = tuple(Known(stretch, manifest.created_at - MAY_MISS) for stretch in _stretches(project))
+        looked = tuple(Known(stretch, _as_of(manifest)) for stretch in _stretches(project))
         base = Holdings(_fetched(look, manifest), looked)
     return _with_questions(look, _with_own_writes(look, _still_newer(look, base)))
+
+
+def _as_of(manifest: ReportManifest) -> datetime:
+    """Return the moment up to which a report speaks: what was written just before AWS began may be missing in it."""
+    return manifest.created_at - MAY_MISS
 
 
 def _listed_since(look: Look, manifest: ReportManifest) -> Holdings | None:
     """Recall the last full listing, if that was later than the report: what is known already is not forgotten."""
     if look.last is None or not isinstance(look.last.holdings.base, Path):
         return None
-    if look.last.holdings.as_of <= manifest.created_at:
+    if look.last.holdings.as_of <= _as_of(manifest):
         return None
     try:
         with look.project.state.local(INVENTORY):

@@ -256,11 +256,11 @@ def report(project: Project, *objects: StoredObject) -> None:
     )
 
 
-def test_a_report_is_true_as_of_the_moment_aws_began_to_look(project: Project):
+def test_a_report_is_true_as_of_an_hour_before_aws_began_to_look(project: Project):
     put(project, {"pbp/g1.json": "{}", "pbp/g2.json": "{}"})
     report(project, StoredObject("pbp/g1.json", 2, "e1", REPORTED), StoredObject("pbp/gone.json", 9, "e2", REPORTED))
     document = inventory.take(project, mode="aws").document
-    assert (document["mode"], document["as_of"]) == ("aws", REPORTED.isoformat())
+    assert (document["mode"], document["as_of"]) == ("aws", (REPORTED - timedelta(hours=1)).isoformat())
     assert document["generated_at"] == NOW.isoformat()
     assert {key: row["size"] for key, row in others(project).items()} == {"pbp/g1.json": 2, "pbp/gone.json": 9}
 

@@ -168,5 +168,4 @@ def test_what_the_inventory_is_asked_is_a_fault_where_it_fails() -> None:
         "inventory_is_recent",
         "inventory_is_whole",
         "objects_have_not_vanished",
-        "nothing_is_unclassified",
     }

@@ -144,6 +144,8 @@ def test_the_whole_loop_writes_the_same_files_on_both_engines(workshop: "Worksho
         reconcile(on(name, project, tmp_path))
 
     on_duckdb, on_spark = (written(tmp_path / name) for name in ENGINES)
+    for files in (on_duckdb, on_spark):
+        assert files["cache/current_inventory.json"].pop("tables")  # seals of files, which may differ in their bytes
 
     assert len(on_duckdb["cache/task_keys.parquet"])
     assert [name for name in on_duckdb.keys() | on_spark.keys() if on_duckdb.get(name) != on_spark.get(name)] == []

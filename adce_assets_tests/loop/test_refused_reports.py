@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
 
 GOOD, BAD = "2025-11-05T01-00Z", "2025-11-06T01-00Z"
-AS_OF = "2025-11-05T01:00:00+00:00"
+AS_OF = "2025-11-05T00:00:00+00:00"
 NOW = datetime(2025, 11, 6, 8, tzinfo=UTC)
 CONTRACT = """
 version: 1
@@ -61,7 +61,7 @@ def test_a_damaged_report_is_refused_whole_and_the_last_inventory_stays_in_force
         for key in {found.key for found in project.lake.list()} - there:
             project.lake.delete(key)
     assert re.search(damage.text, str(refused.value))
-    assert str(refused.value).endswith("the inventory of 2025-11-05T01:00Z, 31 h old, stays in force")
+    assert str(refused.value).endswith("the inventory of 2025-11-05T00:00Z, 32 h old, stays in force")
     assert files(project) == before
 
 
@@ -83,7 +83,7 @@ def test_a_report_that_names_an_object_twice_is_refused_as_well(workshop: "Works
     inventory.take(project, mode="aws")
     before = files(project)
     Delivery([current("pages/b.json") * 2], CURRENT_COLUMNS, folder=BAD).put(project.lake)
-    with pytest.raises(ReportError, match=r"`pages/b\.json` twice(?s:.*)31 h old, stays in force"):
+    with pytest.raises(ReportError, match=r"`pages/b\.json` twice(?s:.*)32 h old, stays in force"):
         inventory.take(project, mode="aws")
     assert files(project) == before
 
