@@ -31,6 +31,9 @@ bench: $(INSTALLED) ## measure at a small size what is promised; with FOLDER=...
 	$(BIN)/python benchmarks/scale.py --small --format CSV
 	$(BIN)/python benchmarks/scale.py --small --format ORC
 	$(BIN)/python benchmarks/listing.py --small
+	$(BIN)/python benchmarks/politeness.py
+	$(BIN)/python benchmarks/collecting.py --small
+	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_answers.py $(FOLDER)/recorded)
 	$(if $(FOLDER),$(BIN)/python benchmarks/real_games.py $(FOLDER)/schedule)
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_schedules.py $(FOLDER)/recorded)
 

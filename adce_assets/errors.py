@@ -5,6 +5,7 @@ An error takes values and builds its own text, so that callers never format mess
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 class AdceError(Exception):
@@ -77,7 +78,14 @@ class ReportError(LakeError):
 
 
 class FetchError(AdceError):
-    """A source did not give what was asked for."""
+    """A source did not give what was asked for. ``status`` is the HTTP status it answered with, if it answered."""
+
+    def __init__(
+        self, what: str, *, where: str = "", valid: str = "", hint: str = "", status: int | None = None
+    ) -> None:
+        """Take the status beside the parts of the text."""
+        self.status = status
+        super().__init__(what, where=where, valid=valid, hint=hint)
 
 
 class TransientFetchError(FetchError):
@@ -88,5 +96,96 @@ class PermanentFetchError(FetchError):
     """The source will not give it however often it is asked: no run should try the same again soon."""
 
 
+class BusyError(TransientFetchError):
+    """The source answered that it cannot just now (429, 5xx and their like)."""
+
+
+class DamagedError(TransientFetchError):
+    """The answer broke off, or what arrived cannot be unfolded."""
+
+
+class HostClosedError(TransientFetchError):
+    """Nobody asks this host before ``until``: it said so, has jailed us, or fails too often. None: nobody knows."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        valid: str = "",
+        hint: str = "",
+        status: int | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        """Take the end of the closure (aware, UTC) beside the parts of the text."""
+        self.until = until
+        super().__init__(what, where=where, valid=valid, hint=hint, status=status)
+
+
+class EgressBlockedError(HostClosedError):
+    """The host accepts connections and never answers: something on the way blocks us. It is no slow host."""
+
+
+class RefusedError(PermanentFetchError):
+    """The source answered with a ``status`` that the same request will meet again (401, 403, 404, 410, ...)."""
+
+
+class TooLargeError(PermanentFetchError):
+    """The body is larger than the host's entry allows, or unfolds like a bomb."""
+
+
+class UnsafeError(PermanentFetchError):
+    """The way leads where no document can be: a private address, another host, out of its folder."""
+
+
+class ForbiddenByRobotsError(PermanentFetchError):
+    """The host's robots.txt asks not to fetch this."""
+
+
+class GoneError(PermanentFetchError):
+    """The source does not have it (any more), as its scraper's entry says: nothing is asked."""
+
+
+class LostError(PermanentFetchError):
+    """Only the present could be had, and it is over: nothing is asked."""
+
+
+class ProgramError(TransientFetchError):
+    """A program that ADCE started failed, took too long, or ended without writing what it was asked for."""
+
+
 class VerifyError(AdceError):
     """A document is not what was asked for; it is kept aside and never becomes data."""
+
+
+class EmptyAnswerError(VerifyError):
+    """A well-formed answer without a record; ``confirmed`` says that this is the source's way to say: there is none."""
+
+    def __init__(self, what: str, *, where: str = "", valid: str = "", hint: str = "", confirmed: bool = False) -> None:
+        """Take beside the usual values whether the entry trusts an empty answer."""
+        self.confirmed = confirmed
+        super().__init__(what, where=where, valid=valid, hint=hint)
+
+
+class NotDataError(VerifyError):
+    """Something else stands where data were due: a notice, a login page, HTML for JSON, another kind of file."""
+
+
+class BlockedPageError(NotDataError):
+    """A page that says that the source does not want to be asked: access denied, a captcha, too many requests."""
+
+
+class DamagedDocumentError(VerifyError):
+    """A document that is cut off, does not parse, or fails its own checksum."""
+
+
+class OversizedDocumentError(VerifyError):
+    """A document that unfolds into more than anybody would send: a bomb, or a limit that is too low."""
+
+
+class WrongEntityError(VerifyError):
+    """A good document about another game, day or season, or of yesterday."""
+
+
+class DriftError(VerifyError):
+    """The structure is no longer the declared one: a required member, table or column is gone, or a cap is silent."""

@@ -7,12 +7,12 @@ from typing import Protocol
 class Progress(Protocol):
     """Told now and then how far a stage has come; ``total`` is None when nobody knows it."""
 
-    def __call__(self, stage: str, done: int, total: int | None) -> None:
-        """Take note of ``done`` of ``total`` units of ``stage``."""
+    def __call__(self, stage: str, done: int, total: int | None, note: str = "") -> None:
+        """Take note of ``done`` of ``total`` units of ``stage``, and of what is to be shown beside them."""
         ...
 
 
-def silent(stage: str, done: int, total: int | None) -> None:
+def silent(stage: str, done: int, total: int | None, note: str = "") -> None:
     """Take no note."""
 
 

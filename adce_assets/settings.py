@@ -8,6 +8,7 @@
 | ``ADCE_STATE`` | where the loop writes its files (default: ``inventory/`` under the home) |
 | ``ADCE_AS_OF`` | an ISO time that stands for now, for reproducible runs |
 | ``ADCE_HOST_<NAME>`` | another base URL for a host of the scraper configuration, such as a local stand-in |
+| ``ADCE_LIMITS`` | a PostgreSQL URL, for budgets of hosts that all machines share (default: a file of this one) |
 | ``ADCE_DAGSTER_URL`` | the PostgreSQL that Dagster keeps its own records in (default: SQLite under ``DAGSTER_HOME``) |
 """
 
@@ -15,8 +16,9 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -250,6 +252,8 @@ class Settings:
     clock: Callable[[], datetime]
     reconciliation: ReconciliationConfig
     autonomous: AutonomousConfig
+    limits_url: str | None = None
+    secrets: Callable[[str], str | None] = field(default=lambda _: None)
 
     @property
     def lake_url(self) -> str:
@@ -277,6 +281,11 @@ class Settings:
         """A folder of this machine for what processes share here: rate limits, spilled tables."""
         return self.home / ".adce"
 
+    @property
+    def limits_place(self) -> str | Path:
+        """Where the budgets of the hosts are kept, for every process that asks them: a PostgreSQL URL, or a file."""
+        return self.limits_url or self.work_folder / "limits.sqlite"
+
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the environment (default: the process's own) and the configuration files of the home it names."""
@@ -295,6 +304,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         clock=_clock(environ.get("ADCE_AS_OF")),
         reconciliation=load(ReconciliationConfig, home / "config" / "reconciliation_config.yaml"),
         autonomous=load(AutonomousConfig, home / "config" / "autonomous_config.yaml"),
+        limits_url=environ.get("ADCE_LIMITS") or None,
+        secrets=partial(kept, environment=environ),
     )
 
 
@@ -308,6 +319,12 @@ def dagster_home(environment: Mapping[str, str] | None = None) -> Path | None:
     """Return the folder that Dagster calls its home, or None where nobody has named one."""
     environ = os.environ if environment is None else environment
     return Path(environ["DAGSTER_HOME"]).absolute() if environ.get("DAGSTER_HOME") else None
+
+
+def kept(name: str, environment: Mapping[str, str] | None = None) -> str | None:
+    """Return the secret or other value that the environment keeps under a name; None where there is none."""
+    environ = os.environ if environment is None else environment
+    return environ.get(name) or None
 
 
 def environment_for_child(variables: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ in this module alone, what is special to Spark in `tables_spark`.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -79,6 +79,22 @@ def _spark(memory_limit: str, master: str) -> "AbstractContextManager[Backend]":
 def sees_local_files(backend: "Backend") -> bool:
     """Say whether all of an engine can read the files of this machine; a cluster cannot."""
     return getattr(backend, "sees_local_files", True)
+
+
+def is_embedded(backend: "Backend") -> bool:
+    """Say whether an engine computes within this process, and so cheaply what is asked of it a piece at a time."""
+    import ibis
+
+    return backend.name == ibis.duckdb.name
+
+
+def gather(backend: "Backend", name: str, parts: "Iterable[ir.Table]") -> "ir.Table":
+    """Compute relations with the same columns, one after the other, into one table, kept as long as the engine is."""
+    others = iter(parts)
+    table = backend.create_table(name, next(others), temp=True)
+    for other in others:
+        backend.insert(name, other)
+    return table
 
 
 def read_orc(backend: "Backend", paths: Sequence[Path | str]) -> "ir.Table":

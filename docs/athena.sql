@@ -10,7 +10,8 @@ SELECT
   "t8"."event",
   "t8"."event_at",
   "t8"."size",
-  "t8"."last_modified"
+  "t8"."last_modified",
+  "t8"."etag"
 FROM (
   SELECT
     "t7"."cell",
@@ -25,7 +26,8 @@ FROM (
     "t7"."row"."event" AS "event",
     "t7"."row"."event_at" AS "event_at",
     "t7"."row"."size" AS "size",
-    "t7"."row"."last_modified" AS "last_modified"
+    "t7"."row"."last_modified" AS "last_modified",
+    "t7"."row"."etag" AS "etag"
   FROM (
     SELECT
       "t6"."cell",
@@ -43,7 +45,8 @@ FROM (
             "event" INTEGER,
             "event_at" TIMESTAMP(6) WITH TIME ZONE,
             "size" BIGINT,
-            "last_modified" TIMESTAMP(6) WITH TIME ZONE
+            "last_modified" TIMESTAMP(6) WITH TIME ZONE,
+            "etag" VARCHAR
           )),
           TRY_CAST(ROW(
             "t6"."rank",
@@ -52,7 +55,8 @@ FROM (
             "t6"."event",
             "t6"."event_at",
             "t6"."size",
-            "t6"."last_modified"
+            "t6"."last_modified",
+            "t6"."etag"
           ) AS ROW(
             "rank" TINYINT,
             "key" VARCHAR,
@@ -60,7 +64,8 @@ FROM (
             "event" INTEGER,
             "event_at" TIMESTAMP(6) WITH TIME ZONE,
             "size" BIGINT,
-            "last_modified" TIMESTAMP(6) WITH TIME ZONE
+            "last_modified" TIMESTAMP(6) WITH TIME ZONE,
+            "etag" VARCHAR
           ))
         )
       ) AS "row"
@@ -77,6 +82,7 @@ FROM (
         "t5"."suspect_before",
         "t5"."size",
         "t5"."last_modified",
+        "t5"."etag",
         "t5"."held",
         COALESCE(
           (
@@ -112,12 +118,14 @@ FROM (
           "t2"."suspect_before",
           "t4"."size",
           "t4"."last_modified",
+          "t4"."etag",
           "t4"."held"
         FROM "wanted" AS "t2"
         FULL OUTER JOIN (
           SELECT
             "t1"."size",
             "t1"."last_modified",
+            "t1"."etag",
             "t1"."key" AS "held"
           FROM "objects" AS "t1"
         ) AS "t4"

@@ -149,8 +149,8 @@ def _counted_from(before: int, total_of_all: int) -> Iterator[None]:
     """Let the progress of a run count on from the runs before it."""
     outer = current_progress.get()
 
-    def counted(stage: str, done: int, total: int | None) -> None:  # noqa: ARG001 - as `Progress` has it
-        outer(stage, before + done, total_of_all)
+    def counted(stage: str, done: int, total: int | None, note: str = "") -> None:  # noqa: ARG001 - as `Progress` has it
+        outer(stage, before + done, total_of_all, note)
 
     token = current_progress.set(counted)
     try:
@@ -170,12 +170,13 @@ def _reconcile(*, verbose: bool) -> dict[str, Any]:
 
 def _statistics(outcomes: Iterable["Outcome"]) -> dict[str, Any]:
     """Sum up what came of the runs, in all and by priority, source and scraper."""
-    runs, failures = [], []
+    runs, failures, failing = [], [], {}
     sums: dict[str, defaultdict[str, dict[str, int]]] = {name: defaultdict(_nothing) for name in (*GROUPS, "all")}
     for outcome in outcomes:
         runs.append(_described(outcome.batch) | {"error": outcome.error})
         for name, told in _by_data_set(outcome).items():
             failures += told.get("worst_failures", [])
+            failing |= {name: told["failing"]} if "failing" in told else {}
             groups = (outcome.batch.priority, name.partition("/")[0], outcome.batch.scraper, "all")
             for group, value in zip(sums, groups, strict=True):
                 for number in NUMBERS:
@@ -186,6 +187,7 @@ def _statistics(outcomes: Iterable["Outcome"]) -> dict[str, Any]:
         "totals": sums["all"]["all"],
         **{f"by_{group}": dict(sums[group]) for group in GROUPS},
         "worst_failures": failures[:MOST_NAMED],
+        "failing": failing,
     }
 
 
@@ -208,6 +210,8 @@ def _write_statistics(told: Mapping[str, Any]) -> None:
     write_table(STATISTICS_COLUMNS, [*rows, {"by": "all", "name": "", **told["totals"]}])
     for failure in told["worst_failures"]:
         talk(f"not collected: {failure['key']}: {failure['fault']}")
+    for name, since in told["failing"].items():
+        talk(f"{name}: {since}")
     for run in told["runs"]:
         if run["error"]:
             talk(f"failed: {run['scraper']} {run['season']} {run['priority']}: {run['error']}")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+TENS, MINUTES = 10, 120
+"""From when on a rate needs no fraction, and a time is told in minutes."""
 QUIET_SECONDS = 5.0
 """How long a stage may go on before a plain line says how far it is."""
 
@@ -49,14 +51,23 @@ class PlainLines:
     began: float = 0.0
     said: float = field(default=0.0)
 
-    def __call__(self, stage: str, done: int, total: int | None) -> None:
+    def __call__(self, stage: str, done: int, total: int | None, note: str = "") -> None:
         """Take note, and speak if it is time."""
         now = self.clock()
         if stage != self.stage:
             self.stage, self.began, self.said = stage, now, now
         if now - self.said >= QUIET_SECONDS:
             self.said = now
-            self.say(f"{stage}: {done:,}{f' of {total:,}' if total else ''}, {done / (now - self.began):,.0f}/s")
+            rate = done / (now - self.began)
+            left = f", {_lasting((total - done) / rate)} left" if total and rate else ""
+            shown = f"{rate:,.0f}" if rate >= TENS else f"{rate:.2g}"
+            beside = f"; {note}" if note else ""
+            self.say(f"{stage}: {done:,}{f' of {total:,}' if total else ''}, {shown}/s{left}{beside}")
+
+
+def _lasting(seconds: float) -> str:
+    """Write a time as a person says it."""
+    return f"{seconds:.0f} s" if seconds < MINUTES else f"{seconds / 60:,.0f} min"
 
 
 @contextmanager
@@ -70,9 +81,10 @@ def _bars() -> Iterator[Progress]:
         """Units per second, once there are some."""
 
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+            return Text(f"{task.speed:,.{0 if task.speed >= TENS else 1}f}/s" if task.speed else "")
 
-    columns = (TextColumn("{task.description:<12}"), BarColumn(30), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    named, note = TextColumn("{task.description:<12}"), TextColumn("{task.fields[note]}")
+    columns = (named, BarColumn(30), MofNCompleteColumn(), Rate(), TimeRemainingColumn(), note)
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         yield _Bars(bars)
 
@@ -84,8 +96,8 @@ class _Bars:
     bars: "Bars"
     stages: dict[str, "TaskID"] = field(default_factory=dict)
 
-    def __call__(self, stage: str, done: int, total: int | None) -> None:
+    def __call__(self, stage: str, done: int, total: int | None, note: str = "") -> None:
         """Move the bar of the stage, which is drawn when it is first heard of."""
         if stage not in self.stages:
-            self.stages[stage] = self.bars.add_task(stage, total=total)
-        self.bars.update(self.stages[stage], completed=done, total=total)
+            self.stages[stage] = self.bars.add_task(stage, total=total, note=note)
+        self.bars.update(self.stages[stage], completed=done, total=total, note=note)

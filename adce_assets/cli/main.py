@@ -14,7 +14,7 @@ import click
 
 from adce_assets.errors import AdceError
 
-COMMANDS = ("reconcile", "inventory", "coverage", "gaps", "tasks", "collect", "demo")
+COMMANDS = ("reconcile", "inventory", "coverage", "gaps", "tasks", "collect", "hosts", "demo")
 """The commands, in the order in which a person meets them; each is a module of this folder."""
 
 DONE, ERROR, GAPS, LATE = 0, 1, 2, 2

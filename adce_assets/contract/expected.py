@@ -6,7 +6,7 @@ expected when a data set ranges over something new is one more join here.
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from string import Formatter
@@ -38,15 +38,33 @@ def cells(contract: Contract, now: datetime) -> list[dict[str, Any]]:
     return [cell for data_set in enumerable for cell in _cells_of(data_set, now, current[data_set.league])]
 
 
-def places(contract: Contract, rows: Mapping[int, dict[str, Any]], events: "ir.Table", now: datetime) -> "ir.Table":
+def beginnings(rows: Mapping[int, dict[str, Any]]) -> dict[tuple[int, int], str]:
+    """Say with what the places of each numbered cell begin, by the number of the cell and the ``rank`` of the place."""
+    return {
+        (number, rank): _pieces(text, {})[0][0]
+        for number, row in rows.items()
+        for rank, text in enumerate(row["templates"])
+    }
+
+
+def places(
+    contract: Contract,
+    rows: Mapping[int, dict[str, Any]],
+    events: "ir.Table",
+    now: datetime,
+    *,
+    only: Container[tuple[int, int]] | None = None,
+) -> "ir.Table":
     """Build the relation of the places where the objects of ``rows``, numbered cells of the contract, may lie.
 
-    Events without an id have no place. Times are UTC. Columns:
+    Where ``only`` is given, of a cell's places those alone of which it has the cell's number and the ``rank``. Events
+    without an id have no place. Times are UTC. Columns:
 
     - ``place``: a key; ``rank``: 0 where ADCE writes it, else the number of an older template (int8)
     - ``key``: the key that an object at an older place satisfies too, null at rank 0
     - ``cell``: the number of the cell; ``entity``; ``event``: the number of the event, null if it ranges over none
-    - ``event_at``: when what it describes is over, null while nobody can say
+    - ``event_at``: when what it describes is over, null while nobody can say; where only the present can be had, when
+      its day begins
     - ``min_bytes``, and ``suspect_before``: an object written earlier may be stale, a later one is not (null: none is)
     """
     import ibis
@@ -54,7 +72,8 @@ def places(contract: Contract, rows: Mapping[int, dict[str, Any]], events: "ir.T
     groups: dict[_Shape, list[dict[str, Any]]] = {}
     for number, row in rows.items():
         for shape, member in _members(number, row, contract, now):
-            groups.setdefault(shape, []).append(member)
+            if only is None or (number, member["rank"]) in only:
+                groups.setdefault(shape, []).append(member)
     ranged = _Ranged(contract, events, now)
     parts = [_filled(ranged.over(shape, _table(shape, members)), shape) for shape, members in groups.items()]
     if not parts:
@@ -82,7 +101,9 @@ def _cells_of(data_set: DataSet, now: datetime, current: Season) -> Iterator[dic
         "schedule": data_set.schedule,
         "changes": declared.changes,
         "freshness_seconds": int(declared.freshness_days * 86_400),
-        "grace_seconds": int(declared.grace_hours * 3_600),
+        "grace_seconds": 0 if declared.only_present else int(declared.grace_hours * 3_600),
+        "only_present": declared.only_present,
+        "lost_seconds": 86_400 + int(declared.grace_hours * 3_600) if declared.only_present else None,
         "min_bytes": declared.min_bytes,
         "from_date": declared.from_date,
         "season_types": list(data_set.season_types),
@@ -110,7 +131,7 @@ def _cells_of(data_set: DataSet, now: datetime, current: Season) -> Iterator[dic
             "age_class": AGE_CLASSES[min(max(current.start - season.start, 0), 2)],
             "cell_event_at": datetime.combine(calendar.starts_on(starts), time(), UTC),
             "absent_reason": data_set.absence(season),
-            "templates": [_of_season(template, season) for template in data_set.templates],
+            "templates": [_of_season(template, season) for template in data_set.placed],
         }
 
 
@@ -140,6 +161,7 @@ def _members(
         "schedule": row["schedule"],
         "season_types": row["season_types"],
         "from_date": row["from_date"],
+        "only_present": row["only_present"],
         "dimension": dimension,
         "cell_event_at": row["cell_event_at"],
         "min_bytes": row["min_bytes"],
@@ -185,6 +207,7 @@ def _table(shape: _Shape, members: list[dict[str, Any]]) -> "ir.Table":
         ("season_start", pa.int64()),
         ("min_bytes", pa.int64()),
         ("until_final", pa.bool_()),
+        ("only_present", pa.bool_()),
         ("cell_event_at", moment),
         ("fresh_since", moment),
         ("from_date", pa.date32()),
@@ -210,7 +233,9 @@ class _Ranged:
         elif "date" in shape.ranges:
             days = _written(ibis.memtable(_dates(self.contract, self.now)), shape)
             table = table.join(days, ["league", "season"])
-            table = table.filter(table.day >= table.from_date).mutate(**own)
+            begins_at = table.event_at - ibis.interval(seconds=int(DAY_IS_OVER.total_seconds()))
+            event_at = ibis.ifelse(table.only_present, begins_at, table.event_at)
+            table = table.filter(table.day >= table.from_date).mutate(**own, event_at=event_at)
         else:
             table = table.mutate(**own, event_at=table.cell_event_at)
         for name in shape.ranges:

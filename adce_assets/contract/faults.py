@@ -150,6 +150,12 @@ RULES = (
         lambda it, _: it.changes == "until_final" and not {"date", "game"} & set(it.for_each),
         "`until_final` needs `date` or `game` in `for_each`",
     ),
+    Rule("only_present", lambda it, _: it.only_present and "date" not in it.for_each, "needs `date` in `for_each`"),
+    Rule(
+        "changes",
+        lambda it, _: it.only_present and it.changes != "until_final",
+        "what is `only_present` cannot change once its day is over; valid: until_final",
+    ),
 )
 """What the fields of a data type cannot mean together."""
 
@@ -184,6 +190,7 @@ def of_fields(text: str, entities: Iterable[str], document: Document, place: Pla
 def of_template(template: Template, data_type: DataType, document: Document, place: Place) -> Iterator[Fault]:
     """Find what a key of this template would not tell: every key must name exactly one thing."""
     derived = {"season"} if {"date", "game"} & set(data_type.for_each) else set()
+    derived |= {"date"} if may_lack_date(data_type, place[-1]) else set()
     for dimension in data_type.for_each:
         if dimension not in derived and not FIELDS_OF.get(dimension, {dimension}) & set(template.fields):
             wanted = " or ".join(f"{{{name}}}" for name in sorted(FIELDS_OF.get(dimension, {dimension})))
@@ -198,6 +205,12 @@ def of_template(template: Template, data_type: DataType, document: Document, pla
         if _can_shift(template.patterns[one], between, template.patterns[other]):
             message = f"`{{{one}}}` and `{{{other}}}` cannot be told apart in a key; valid: more between them"
             yield document.fault(place, message)
+
+
+def may_lack_date(data_type: DataType, position: str | int) -> bool:
+    """Tell whether a template may lack the date: it is of what only the present has, and none behind it names one."""
+    behind = data_type.templates[int(position) :] if data_type.only_present and position else ()
+    return bool(behind) and not any(f"{{{name}}}" in text for text in behind for name in DATE_FIELDS)
 
 
 def _neighbours(template: Template) -> Iterator[tuple[str, str, str]]:

@@ -5,7 +5,7 @@ Here the parts are put together. What is wrong with them is found in `faults`; t
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -55,6 +55,19 @@ class DataSet:
         no_entity = set(SEASON_FIELDS) if "date" in self.declared.for_each else {*SEASON_FIELDS, *DATE_FIELDS}
         fields = (name for name in self.templates[0].fields if name not in no_entity)
         return tuple(dict.fromkeys("date" if name in DATE_FIELDS else name for name in fields))
+
+    @property
+    def placed(self) -> tuple[Template, ...]:
+        """The templates of places whose objects satisfy a key: all but those that lack the date they should name."""
+        named = (template for template in self.templates if set(DATE_FIELDS) & set(template.fields))
+        return tuple(named) if self.declared.only_present else self.templates
+
+    def window(self, day: date) -> tuple[datetime, datetime] | None:
+        """Return from when (UTC) until before when a day's document can be had, None where it can be had later too."""
+        if not self.declared.only_present:
+            return None
+        begins = datetime.combine(day, time(), UTC)
+        return begins, begins + timedelta(days=1, hours=self.declared.grace_hours)
 
     def seasons(self, now: datetime) -> list[Season]:
         """List the seasons of which the contract expects data, oldest first."""

@@ -177,7 +177,9 @@ class DataType(Declared):
     ``changes`` says how long the source may still alter a document: ``until_final`` (an event's document, until the
     event is over), ``within_season`` (until its season is over), ``always``. ``due`` says from when a document of a
     whole season is expected; a document of a date or an event is due ``grace_hours`` after it is over (a date is over
-    at noon UTC of the day after).
+    at noon UTC of the day after). ``only_present`` is for what a source has of now alone, one document a day: it can be
+    had from the beginning of its day (UTC) until ``grace_hours`` after the end, then the day is lost. Its older
+    templates may lack the date, behind those that name it: such objects are read, and satisfy no day.
     """
 
     description: str
@@ -188,6 +190,7 @@ class DataType(Declared):
     schedule: Name | None = None
     seasons: SeasonsOrAll | None = None
     from_date: date | None = None
+    only_present: bool = False
     season_types: tuple[Name, ...] = ()
     required: bool = True
     changes: Literal["until_final", "within_season", "always"] = "within_season"

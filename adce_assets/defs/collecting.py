@@ -5,23 +5,33 @@ of it. A failure of some keys leaves them open; only a run that could collect no
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from adce_assets.contract.loading import Contract
-from adce_assets.contract.seasons import WHOLE_HISTORY
+from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.defs.metadata import of_collection
 from adce_assets.defs.resources import ProjectResource, asking
+from adce_assets.fetch.lanes import Lane
+from adce_assets.fetch.limits import HostState
 from adce_assets.loop.project import Project
 from adce_assets.loop.refreshing import due_keys
 from adce_assets.loop.tasks import TaskKey, open_keys, task_keys
 from adce_assets.progress import Progress, current_progress, silent
 from adce_assets.scrapers.catalogue import Catalogue
-from adce_assets.scrapers.collect import CollectReport, DataSetReport
+from adce_assets.scrapers.entries import ScraperEntry
+from adce_assets.scrapers.failing import Failing, note
+from adce_assets.scrapers.reports import CollectReport
+
+if TYPE_CHECKING:
+    from adce_assets.fetch.client import Client
+    from adce_assets.scrapers.collect import Asker
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +69,28 @@ class Collector:
     data_sets: tuple[str, ...]
 
     @property
+    def entry(self) -> ScraperEntry:
+        """What the catalogue says of the scraper."""
+        return self.catalogue.scrapers[self.scraper]
+
+    @property
+    def starts_programs(self) -> bool:
+        """Whether a program is started, which asks whom it likes."""
+        return self.entry.command is not None
+
+    @property
     def pool(self) -> str:
-        """The pool of all runs that ask the same host."""
-        return f"host_{self.catalogue.scrapers[self.scraper].host}"
+        """The pool of all runs that ask the same host, or that start programs."""
+        return "programs" if self.starts_programs else f"host_{self.entry.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a run did, what fails of its scraper after it, and how the host stands; None where no host was asked."""
+
+    report: CollectReport
+    failing: Mapping[str, Failing] = field(default_factory=dict)
+    host: HostState | None = None
 
 
 def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
@@ -75,11 +104,12 @@ def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.A
         selected = ["/".join(key.path) for key in sorted(context.selected_asset_keys)]
         season = context.partition_key if context.has_partition_key else WHOLE_HISTORY
         keys = chosen_keys(opened, collector, selected, season, config)
-        report = collected(opened, collector, keys, run_id=context.run.run_id)
-        refuse_a_run_for_nothing(collector, report)
+        collection = collected(opened, collector, keys, season, context)
+        tell_what_fails(collector, collection)
+        refuse_a_run_for_nothing(collector, collection)
         for name in selected:
-            told = report.data_sets.get(name, DataSetReport())
-            yield dg.MaterializeResult(asset_key=name.split("/"), metadata=of_collection(told, report.requests))
+            told = of_collection(collection.report, name, collection.failing.get(name), collection.host)
+            yield dg.MaterializeResult(asset_key=name.split("/"), metadata=told)
 
     return collect_cells
 
@@ -102,33 +132,83 @@ def chosen_keys(
     return keys
 
 
-def collected(project: Project, collector: Collector, keys: Sequence[TaskKey], *, run_id: str) -> CollectReport:
+def collected(
+    project: Project,
+    collector: Collector,
+    keys: Sequence[TaskKey],
+    season: str,
+    context: dg.AssetExecutionContext,
+) -> Collection:
     """Collect the keys into the lake; without any, nothing is asked and nothing is written."""
-    from adce_assets.scrapers.collect import collect, wanted
+    from adce_assets.defs.commands import programs
 
     if not keys:
-        return CollectReport({}, 0)
-    asked = [wanted(collector.contract, f"{key.source}/{key.data_type}", key.season, key.key, key.etag) for key in keys]
-    with asking(project, collector.catalogue) as client:
-        return collect(
-            collector.catalogue.scrapers[collector.scraper],
-            asked,
-            client=client,
-            store=project.lake,
-            run_id=run_id,
-            clock=project.clock,
-            tasks={key.key: key.task_id for key in keys},
-            progress=_progress(),
-        )
+        return Collection(CollectReport({}, 0))
+    if collector.starts_programs:
+        folders, run_id = collector.catalogue.program_folders, context.run.run_id
+        with programs(context, project, folders, run_id=run_id) as asked:
+            return _noted(project, collector, _run(project, collector, keys, run_id, asked, progress=_progress()))
+    with asking(project, collector.catalogue, lane_of(project, collector, season)) as ask:
+        host = ask.hosts[collector.entry.host]
+        told = _with_budget(_progress(), ask.client, host.requests_per_second)
+        how = {"at_once": host.concurrency, "hurry": ask.hurry, "progress": told}
+        report = _run(project, collector, keys, context.run.run_id, ask.client, **how)
+        return _noted(project, collector, report, ask.state(collector.entry.host))
 
 
-def refuse_a_run_for_nothing(collector: Collector, report: CollectReport) -> None:
-    """Fail a run that was asked for something and could collect nothing, so that a person sees it."""
-    if report.collected or not report.asked:
+def lane_of(project: Project, collector: Collector, season: str) -> Lane:
+    """Say whose part of a host's budget a run uses: seasons before the previous one are history."""
+    if season == WHOLE_HISTORY:
+        return Lane.FRESH
+    now = project.clock()
+    current = max(collector.contract.data_sets[name].calendar.current(now) for name in collector.data_sets)
+    return Lane.HISTORY if Season.parse(season).start < current.start - 1 else Lane.FRESH
+
+
+def _run(
+    project: Project, collector: Collector, keys: Sequence[TaskKey], run_id: str, asked: "Asker", **how: Any
+) -> CollectReport:
+    from adce_assets.scrapers.collect import collect, wanted
+
+    return collect(
+        collector.entry,
+        [wanted(collector.contract, f"{key.source}/{key.data_type}", key.season, key.key, key.etag) for key in keys],
+        client=asked,
+        store=project.lake,
+        run_id=run_id,
+        clock=project.clock,
+        tasks={key.key: key.task_id for key in keys},
+        **how,
+    )
+
+
+def _noted(project: Project, collector: Collector, report: CollectReport, host: HostState | None = None) -> Collection:
+    failing = note(project.lake, collector.scraper, report, project.clock())
+    return Collection(report, failing, host)
+
+
+def tell_what_fails(collector: Collector, collection: Collection) -> None:
+    """Write into the run's log what fails for longer than this run, and why the host is not asked."""
+    for name, failing in collection.failing.items():
+        log.warning("`%s` of `%s` is %s", collector.scraper, name, failing)
+    host = collection.host
+    if host and host.closed_until:
+        log.warning("`%s` is not asked until %s: %s", host.name, host.closed_until, host.closed_why)
+    if host and host.blocked_since:
+        log.warning("`%s` accepts and never answers since %s: blocked egress", host.name, host.blocked_since)
+
+
+def refuse_a_run_for_nothing(collector: Collector, collection: Collection) -> None:
+    """Fail a run that was asked for something and found out nothing, so that a person sees it."""
+    report = collection.report
+    if report.settled or not report.asked:
         return
-    first = next(fault for told in report.data_sets.values() for _, fault in told.worst)
+    first = next(fault.what for told in report.data_sets.values() for fault in told.worst)
+    since = min((failing.since for failing in collection.failing.values()), default=None)
+    told_since = f"; so it goes since {since:%Y-%m-%d %H:%M} UTC" if since else ""
     raise dg.Failure(
-        f"`{collector.scraper}` was asked for {report.asked} key(s) and could collect none; the first: {first}",
+        f"`{collector.scraper}` was asked for {report.asked} key(s) and could collect none; the first: {first}"
+        f"{told_since}",
         metadata={name: dict(told.failed) for name, told in report.data_sets.items()},
         allow_retries=False,
     )
@@ -140,6 +220,17 @@ def _progress() -> Progress:
     return _logged if drawn is silent else drawn
 
 
-def _logged(stage: str, done: int, total: int | None) -> None:
+def _with_budget(progress: Progress, client: "Client", allowed: float) -> Progress:
+    """Show beside the progress how much of what the host allows is used."""
+    began, before = time.monotonic(), client.requests
+
+    def told(stage: str, done: int, total: int | None, note: str = "") -> None:  # noqa: ARG001 - as `Progress` has it
+        rate = (client.requests - before) / max(time.monotonic() - began, 1 / allowed)
+        progress(stage, done, total, f"{rate / allowed:.0%} of {allowed:g} requests/s")
+
+    return told
+
+
+def _logged(stage: str, done: int, total: int | None, note: str = "") -> None:
     if total and done * LINES // total != (done - 1) * LINES // total:
-        log.info("%s: %d of %d", stage, done, total)
+        log.info("%s: %d of %d%s", stage, done, total, f"; {note}" if note else "")

@@ -9,11 +9,13 @@ from typing import Any
 
 import dagster as dg
 
-from adce_assets.scrapers.collect import DataSetReport
+from adce_assets.fetch.limits import HostState
+from adce_assets.loop.records import STATES
+from adce_assets.scrapers.failing import Failing
+from adce_assets.scrapers.reports import CollectReport, DataSetReport
 from adce_assets.settings import PRIORITIES
 
 SHOWN = 20
-STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
 OBJECTS = ("doubled", "unexpected", "unlisted", "non_data", "unclassified")
 
 Metadata = dict[str, Any]
@@ -119,19 +121,52 @@ def of_queue(document: Mapping[str, Any]) -> Metadata:
     }
 
 
-def of_collection(report: DataSetReport, requests: int) -> Metadata:
-    """Describe what a run did for one data set; ``requests`` are those of the whole run."""
-    numbers = {name: getattr(report, name) for name in ("asked", "collected", "written", "already_there")}
-    worst = [{"key": key, "fault": fault} for key, fault in report.worst]
+def of_collection(
+    report: CollectReport, data_set: str, failing: Failing | None = None, host: HostState | None = None
+) -> Metadata:
+    """Describe what a run did for one data set; requests, retries and waits are those of the whole run."""
+    told = report.data_sets.get(data_set, DataSetReport())
+    outcomes = {"collected": told.collected, "confirmed_empty": told.confirmed_empty, "failed": told.failed.total()}
+    worst = [{"key": fault.key, "class": fault.failure, "fault": fault.what} for fault in told.worst]
+    warned = [{"warning": text, "documents": count} for text, count in told.warned.most_common()]
     return {
-        "dagster/partition_row_count": report.records,
-        **numbers,
-        "bytes": report.bytes,
-        "records": report.records,
-        "requests": requests,
-        "failed": report.failed.total(),
-        "failed_by_class": dict(report.failed),
-        **table("worst_failures", worst, ("key", "fault"), of=report.failed.total()),
+        "dagster/partition_row_count": told.records,
+        "asked": told.asked,
+        **outcomes,
+        "written": told.written,
+        "already_there": told.already_there,
+        "bytes": told.bytes,
+        "records": told.records,
+        "requests": report.requests,
+        "retries": report.retries,
+        "waited_s": round(report.waited_s, 3),
+        "failed_by_class": dict(told.failed),
+        **table("worst_failures", worst, ("key", "class", "fault"), of=told.failed.total()),
+        **table("warnings", warned, ("warning", "documents")),
+        **_of_failing(failing),
+        **_of_host(host),
+    }
+
+
+def _of_failing(failing: Failing | None) -> Metadata:
+    if failing is None:
+        return {}
+    return {"failing": str(failing), "failing_since": dg.MetadataValue.timestamp(failing.since)}
+
+
+def _of_host(host: HostState | None) -> Metadata:
+    """Describe how the host stands after the run, as `adce hosts` does."""
+    if host is None:
+        return {}
+    moments = {"closed_until": host.closed_until, "blocked_since": host.blocked_since, "next_probe": host.next_probe}
+    return {
+        "host": host.name,
+        "host_budget": host.budget,
+        "host_rate": host.rate,
+        "host_rate_ceiling": host.ceiling,
+        **{f"host_used_24h_{lane}": used for lane, used in host.used.items()},
+        **({"host_closed_why": host.closed_why} if host.closed_why else {}),
+        **{f"host_{name}": dg.MetadataValue.timestamp(moment) for name, moment in moments.items() if moment},
     }
 
 

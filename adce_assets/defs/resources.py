@@ -1,19 +1,24 @@
 """Configuration in, the plain objects out that the rooms work with. Nothing is opened before a run or a tick asks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
 from adce_assets.contract.loading import Contract
+from adce_assets.errors import TransientFetchError
 from adce_assets.loop.project import Project, open_project
 from adce_assets.scrapers.catalogue import Catalogue
 from adce_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from adce_assets.fetch.client import Client
+    from adce_assets.fetch.hosts import Host
+    from adce_assets.fetch.limits import HostState, Lane, Limits
 
 
 class ProjectResource(dg.ConfigurableResource):
@@ -33,17 +38,39 @@ class ProjectResource(dg.ConfigurableResource):
         return open_project(self.settings(), contract)
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A client, and the limits that it keeps to; `hurry` ends every wait of the client at once."""
+
+    client: "Client"
+    limits: "Limits"
+    hosts: Mapping[str, "Host"]
+    hurry: Callable[[], None]
+
+    def state(self, host: str) -> "HostState":
+        """Say how a host stands with us now."""
+        return self.limits.states({host: self.hosts[host]})[0]
+
+
 @contextmanager
-def asking(project: Project, catalogue: Catalogue) -> Iterator["Client"]:
-    """Lend a client that asks the catalogue's hosts, or their stand-ins, within limits shared by every process here."""
+def asking(project: Project, catalogue: Catalogue, lane: "Lane") -> Iterator[Asking]:
+    """Lend a client that asks the catalogue's hosts, or their stand-ins, within limits shared by every process."""
     from adce_assets.fetch.client import Client, user_agent
     from adce_assets.fetch.limits import Limits
 
-    settings = project.settings
+    settings, ended = project.settings, Event()
     hosts = catalogue.with_base_urls(settings.host_urls).hosts
-    limits = Limits(settings.work_folder / "limits.sqlite")
+
+    def sleep(seconds: float) -> None:
+        if ended.wait(seconds):
+            raise TransientFetchError("the run ends before the host may be asked")
+
+    limits = Limits(settings.limits_place, sleep=sleep)
+    agent = user_agent(catalogue.contact)
     try:
-        with Client(hosts, limits, agent=user_agent(catalogue.contact), now=project.clock) as client:
-            yield client
+        with Client(
+            hosts, limits, agent=agent, now=project.clock, lane=lane, secrets=settings.secrets, sleep=sleep
+        ) as client:
+            yield Asking(client, limits, hosts, ended.set)
     finally:
         limits.dispose()

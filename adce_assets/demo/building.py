@@ -107,7 +107,7 @@ def schedule_key(template: Template, day: date) -> str:
 
 def season_key(template: Template, season: Season) -> str:
     """Write the key of a season's document, in the file that new ones are written to."""
-    return template.render(field_values(season, None, {"standings_file": "standings"}))
+    return template.render(field_values(season, None, {}))
 
 
 def _written(shown: Mapping[date, list[Game]]) -> list[Game]:
@@ -143,7 +143,7 @@ def _schedule(data_set: DataSet, day: date, games: Iterable[Game]) -> Planted:
 
 def _of_seasons(data_set: DataSet) -> Iterator[Planted]:
     for season in (frame.season for frame in FRAMES if frame.season != LACKING):
-        body = _json({"season": season.label, "teams": list(TEAMS), "note": "made for the demo"})
+        body = "".join(f"{season.label},{team},made for the demo\n" for team in ("season", *TEAMS)).encode()
         yield Planted(season_key(data_set.templates[0], season), body, DAMAGED_AT)
 
 

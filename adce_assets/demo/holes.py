@@ -96,7 +96,7 @@ HOLES = (
 NO_SCHEDULE = (date(2013, 12, 3), date(2013, 1, 15), date(2012, 2, 1))
 """Days whose schedule is missing: while it is, nobody knows which games they had."""
 
-WITHOUT_SCRAPER = "basketball_reference/standings"
+WITHOUT_SCRAPER = "hoopr/draft"
 LACKING = FRAMES[1].season
 """A data set for which there is no scraper, and the season of it that is missing."""
 

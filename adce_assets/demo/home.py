@@ -21,7 +21,7 @@ from adce_assets.settings import load_settings
 
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "espn": ("play_by_play", "box_scores", "team_stats", "schedule"),
-    "basketball_reference": ("standings",),
+    "hoopr": ("draft",),
 }
 """What the demo keeps of the contract: a source with a scraper, and a data type for which there is none."""
 AUDITED_AT_ONCE = 200

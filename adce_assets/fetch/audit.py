@@ -2,176 +2,164 @@
 
 A status of 200 proves nothing: notices, login pages, empty results and other games come with it too. What a document
 must be and contain is declared beside its scraper (`Requirements`); where documents that fail are kept is the business
-of `staging`.
+of `staging`. A new kind of file is one more line of `VIEWS`.
 """
 
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Literal, NoReturn
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from adce_assets.errors import VerifyError
+from adce_assets.errors import (
+    BlockedPageError,
+    ConfigurationError,
+    DamagedDocumentError,
+    DriftError,
+    EmptyAnswerError,
+    NotDataError,
+)
+from adce_assets.fetch import audit_json, audit_tables
+from adce_assets.fetch.audit_csv import csv_view, gzip_view
+from adce_assets.fetch.audit_html import html_view, page_of, whole_page
+from adce_assets.fetch.audit_parquet import parquet_view
+from adce_assets.fetch.audit_pdf import pdf_view
+from adce_assets.fetch.audit_sqlite import sqlite_view
+from adce_assets.fetch.audit_zip import zip_view
+from adce_assets.fetch.bodies import Body, ends, markers, size, text
+from adce_assets.fetch.freshness import refuse_stale
+from adce_assets.fetch.notices import refuse_page, refuse_text
+from adce_assets.fetch.requirements import PAGE_IDS, Arrival, AuditResult, Requirements
 from adce_assets.lake.sniff import LOOK, sniff
 
-JsonPath = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$", max_length=200)]
-"""Names and indices joined by dots; ``*`` stands for every member of a list or mapping."""
+VIEWS: Mapping[str, Callable[[Body, Requirements, Mapping[str, str]], audit_tables.View]] = {
+    "html": html_view,
+    "csv": csv_view,
+    "gz": gzip_view,
+    "parquet": parquet_view,
+    "zip": zip_view,
+    "sqlite": sqlite_view,
+    "pdf": pdf_view,
+}
 
-Scalar = bool | int | float | str | None
-EMPTY: tuple[object, ...] = (None, "", [], {})
 
+def audit(
+    body: Body,
+    requirements: Requirements,
+    entity: Mapping[str, str],
+    *,
+    arrival: Arrival | None = None,
+) -> AuditResult:
+    """Check a body.
 
-class Requirements(BaseModel):
-    """What a document must be and contain, as a scraper's entry declares it.
+    Args:
+        body: The document, in memory or in a file.
+        requirements: What it must be and contain.
+        entity: The fields that the templates of the requirements may name.
+        arrival: When and with which headers it came; needed where its age is asked for.
 
-    Attributes:
-        parses: The kind of file it must be.
-        min_bytes: The smallest size that can be right.
-        forbidden: Texts that only a notice or error page holds (upper and lower case are alike).
-        must_have: Paths that must lead somewhere, and never to something empty.
-        may_be_empty: Paths that must lead somewhere, if only to something empty.
-        must_equal: Paths and the values they may have.
-        id_path: Where the document says what it is about.
-        id_is: What it must say there, as a template of the entity: ``{game_id}``.
-        id_may_lack: Whether a document that says nothing there may be right all the same.
-        records: The path whose matches are counted as records.
+    Raises:
+        VerifyError: saying what is wrong and where in the document; its class says what kind of fault it is.
+        ConfigurationError: the requirements ask for what cannot be known here.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    parses: Literal["json", "html", "csv", "parquet", "gz", "zip", "pdf", "sqlite"] = "json"
-    min_bytes: Annotated[int, Field(ge=1)] = 1
-    forbidden: tuple[Annotated[str, Field(min_length=3)], ...] = ()
-    must_have: tuple[JsonPath, ...] = ()
-    may_be_empty: tuple[JsonPath, ...] = ()
-    must_equal: dict[JsonPath, tuple[Scalar, ...]] = {}
-    id_path: JsonPath | None = None
-    id_is: str | None = None
-    id_may_lack: bool = False
-    records: JsonPath | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Requirements":
-        paths = (*self.must_have, *self.may_be_empty, *self.must_equal, self.id_path, self.records)
-        if self.parses != "json" and any(paths):
-            message = "paths can be required of JSON only"
-            raise ValueError(message)
-        if (self.id_path is None) != (self.id_is is None):
-            message = "`id_path` and `id_is` need each other"
-            raise ValueError(message)
-        return self
+    if requirements.longest_age_s is not None and arrival is None:
+        raise ConfigurationError("the age of a document is asked for, but not when it came")
+    _is_of_its_kind(body, requirements)
+    for marker in markers(body, requirements.forbidden):
+        raise NotDataError(f"a notice, not data: it holds the text `{marker}`")
+    read = _json if requirements.parses == "json" else _embedded if requirements.embedded else _tables
+    result = read(_Asked(body, requirements, entity, arrival))
+    _counts_enough(result.records, requirements, exhausted=requirements.pages is not None)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
-class AuditResult:
-    """What a document that passed holds: its records, or None where nothing is counted."""
+class _Asked:
+    """What an audit was asked."""
 
-    records: int | None
+    body: Body
+    requirements: Requirements
+    entity: Mapping[str, str]
+    arrival: Arrival | None
 
 
-def audit(body: bytes, requirements: Requirements, entity: Mapping[str, str]) -> AuditResult:
-    """Check a body; ``entity`` holds the fields that the templates of the requirements may name.
-
-    Raises:
-        VerifyError: saying what is wrong and where in the document.
-    """
-    if len(body) < requirements.min_bytes:
-        size = f"only {len(body)} bytes" if body else "empty"
-        raise VerifyError(size, valid=f"at least {requirements.min_bytes} bytes")
-    fault = sniff(body[:LOOK], body[-LOOK:], requirements.parses)
+def _is_of_its_kind(body: Body, requirements: Requirements) -> None:
+    """Look at size and ends alone, so that nothing is parsed as what it cannot be."""
+    head, tail = ends(body, LOOK)
+    fault = sniff(head, tail, requirements.parses)
     if fault:
-        raise VerifyError(fault + _title(body))
-    _refuse_markers(body, requirements.forbidden)
-    if requirements.parses != "json":
-        return AuditResult(None)
-    document = parse_json(body)
-    for rule in RULES:
-        rule(document, requirements, entity)
-    return AuditResult(None if requirements.records is None else len(found(document, requirements.records)))
+        _refuse_notice(body, head, fault)
+        kind = DamagedDocumentError if "cut off" in fault or not body else NotDataError
+        raise kind(fault)
+    if size(body) < requirements.min_bytes:
+        raise DamagedDocumentError(f"only {size(body)} bytes", valid=f"at least {requirements.min_bytes} bytes")
 
 
-def parse_json(body: bytes) -> object:
-    """Parse a JSON document strictly: UTF-8, no NaN or Infinity; VerifyError for anything else."""
-    try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise VerifyError("the JSON is nested too deeply") from error
-    except ValueError as error:
-        raise VerifyError(f"not JSON: {error}") from error
-
-
-def found(document: object, path: str) -> list[object]:
-    """List everything that a path leads to."""
-    values: list[object] = [document]
-    for part in path.split("."):
-        values = [inner for value in values for inner in _step(value, part)]
-    return values
-
-
-def _step(value: object, part: str) -> Iterable[object]:
-    if isinstance(value, dict):
-        return value.values() if part == "*" else [value[part]] if part in value else []
-    if isinstance(value, list):
-        return value if part == "*" else [value[int(part)]] if part.isdecimal() and int(part) < len(value) else []
-    return []
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    message = f"{name} is no number"
-    raise ValueError(message)
-
-
-def _refuse_markers(body: bytes, markers: Iterable[str]) -> None:
-    lower = body.lower() if markers else b""
-    for marker in markers:
-        if marker.lower().encode() in lower:
-            raise VerifyError(f"a notice, not data: it holds the text `{marker}`")
-
-
-def _title(body: bytes) -> str:
-    match = re.search(rb"<title[^>]*>([^<]{1,80})", body[:4096], re.IGNORECASE)
-    text = " ".join(match[1].decode("utf-8", "replace").split()) if match else ""
-    return f", titled {text!r}" if text else ""
-
-
-def _is_about_the_entity(document: object, requirements: Requirements, entity: Mapping[str, str]) -> None:
-    if requirements.id_path is None or requirements.id_is is None:
+def _refuse_notice(body: Body, head: bytes, fault: str) -> None:
+    """Name a notice by its words where data were due."""
+    start, _ = ends(body, 64 * LOOK)
+    if b"<" not in head:
+        refuse_text(start)
         return
-    due = requirements.id_is.format_map(entity)
-    told = sorted({str(value) for value in found(document, requirements.id_path)})
-    if told != [due] and (told or not requirements.id_may_lack):
-        about = ", ".join(f"`{value[:60]}`" for value in told[:3])
-        raise VerifyError(
-            f"it is about {about}, not `{due}`" if told else f"it does not say that it is about `{due}`",
-            where=f"`{requirements.id_path}`",
+    page = page_of(start.decode("utf-8", "replace"))
+    try:
+        refuse_page(page.title, page.words)
+    except (BlockedPageError, NotDataError) as notice:
+        raise type(notice)(f"{fault}: {notice.what}") from notice
+    if page.title:
+        raise NotDataError(f"{fault}, titled {page.title[:80]!r}")
+
+
+def _json(asked: _Asked) -> AuditResult:
+    return _in_json(audit_json.parse_json(text(asked.body, "utf-8")), asked)
+
+
+def _in_json(document: object, asked: _Asked) -> AuditResult:
+    requirements = asked.requirements
+    documents = [document] if requirements.pages is None else audit_json.pages_of(document, requirements.pages)
+    counts = []
+    for number, page in enumerate(documents, start=1):
+        try:
+            counts.append(audit_json.count(page, requirements, asked.entity))
+            refuse_stale(page, requirements, asked.arrival)
+        except EmptyAnswerError:
+            if len(documents) == 1 or number < len(documents):
+                raise
+    warnings = dict.fromkeys(word for page in documents for word in audit_json.added(page, requirements.known))
+    records = None if requirements.records is None else sum(count or 0 for count in counts)
+    return AuditResult(records, tuple(warnings)[: audit_json.MAX_WARNINGS])
+
+
+def _embedded(asked: _Asked) -> AuditResult:
+    """Read the JSON of a page; what the page says of itself is asked of the page."""
+    requirements, content = asked.requirements, whole_page(asked.body, asked.requirements)
+    page, marker = page_of(content), requirements.embedded or ""
+    refuse_page(page.title, "" if marker in content else page.words)
+    if requirements.id_path in PAGE_IDS:
+        own = Requirements(parses="html", id_path=requirements.id_path, id_is=requirements.id_is)
+        audit_tables.count(page, own.model_copy(update={"id_may_lack": requirements.id_may_lack}), asked.entity)
+        requirements = requirements.model_copy(update={"id_path": None, "id_is": None})
+    document = audit_json.embedded(content, marker)
+    return _in_json(document, replace(asked, requirements=requirements))
+
+
+def _tables(asked: _Asked) -> AuditResult:
+    requirements = asked.requirements
+    refuse_stale(None, requirements, asked.arrival)
+    view = VIEWS[requirements.parses](asked.body, requirements, asked.entity)
+    records = audit_tables.count(view, requirements, asked.entity)
+    warnings = dict.fromkeys(audit_tables.added(view, requirements, asked.entity))
+    return AuditResult(records, tuple(warnings)[: audit_json.MAX_WARNINGS])
+
+
+def _counts_enough(records: int | None, requirements: Requirements, *, exhausted: bool) -> None:
+    """Refuse too few records, and a number that smells of a cap."""
+    where = f"`{requirements.records}`"
+    if records is None:
+        return
+    if not records and requirements.least:
+        confirmed = requirements.empty == "confirm"
+        raise EmptyAnswerError("well-formed, but without a record", where=where, confirmed=confirmed)
+    if records < requirements.least:
+        raise DriftError(f"only {records} records", where=where, valid=f"at least {requirements.least}")
+    if records in requirements.distrust and not exhausted:
+        raise DriftError(
+            f"exactly {records} records: a silent cap", where=where, hint="page through the answers, or ask for less"
         )
-
-
-def _has_what_it_must(document: object, requirements: Requirements, _: Mapping[str, str]) -> None:
-    for path in (*requirements.must_have, *requirements.may_be_empty):
-        values = found(document, path)
-        if not values:
-            raise VerifyError("required, but not there", where=f"`{path}`")
-        if path in requirements.must_have and any(value in EMPTY for value in values):
-            raise VerifyError("required, but empty", where=f"`{path}`")
-
-
-def _equals_what_it_must(document: object, requirements: Requirements, _: Mapping[str, str]) -> None:
-    for path, allowed in requirements.must_equal.items():
-        values = found(document, path)
-        if not values:
-            raise VerifyError("required, but not there", where=f"`{path}`")
-        for value in values:
-            if not any(type(value) is type(choice) and value == choice for choice in allowed):
-                choices = ", ".join(json.dumps(choice) for choice in allowed)
-                raise VerifyError(f"is {json.dumps(value)[:60]}", where=f"`{path}`", valid=choices)
-
-
-RULES: tuple[Callable[[object, Requirements, Mapping[str, str]], None], ...] = (
-    _is_about_the_entity,
-    _has_what_it_must,
-    _equals_what_it_must,
-)
-"""What is asked of a JSON document, in the order in which a person would want to know."""

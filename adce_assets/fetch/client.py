@@ -1,47 +1,48 @@
-"""A host's name and a path in, the whole response out, asked for politely and received with care.
+"""A host's name and a path in, the whole answer out: in memory, or as a file.
 
-Whether a failure is permanent or transient is decided here and nowhere else (`ANSWERS`, and the errors raised below).
-What the body must contain is the audit's business; a response that arrived is returned as it is.
+How it is asked for (attempts, budgets, redirects, deadlines) is the business of `asking`. What the body must contain
+is the audit's; an answer that arrived is returned as it is.
 """
 
-import itertools
-import logging
 import random
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
+from functools import partial
 from importlib.metadata import version
-from threading import Lock
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx2
-import stamina
-from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
-from adce_assets.errors import ConfigurationError, FetchError, PermanentFetchError, TransientFetchError
-from adce_assets.fetch import body, network
+from adce_assets.fetch import answers, network, urls
+from adce_assets.fetch.asking import Asker, Clocks, Errand
+from adce_assets.fetch.download import Download, Partial
 from adce_assets.fetch.hosts import Host
-from adce_assets.fetch.limits import Limits
+from adce_assets.fetch.limits import Lane, Limits
+from adce_assets.fetch.secrets import Secrets, none_kept
 
-LOG = logging.getLogger(__name__)
-
-MAX_REDIRECTS = 5
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 30.0
 KEPT_HEADERS = ("etag", "last-modified", "date", "age")
 LONGEST_HEADER = 200
 
-OK = 200
-MAY_CHANGE = frozenset({202, 408, 425, 429})
-"""Statuses below 500 after which the same request may succeed later; all others but 200 are final."""
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long an endpoint may take, where it is slower than the rest of its host; None: as the host's entry says."""
+
+    read_timeout_s: float | None = None
+    deadline_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a host answered: ``body`` unfolded but otherwise as sent, ``url`` the last one after redirects."""
+    """What a host answered: ``body`` unfolded but otherwise as sent, ``url`` the last one after redirects.
+
+    ``status`` is 200, or 304 if the version that was named is still the present one. ``attempts``, ``waited_s`` (for
+    the limits and between attempts) and ``redirects`` say what it took.
+    """
 
     status: int
     url: str
@@ -49,6 +50,9 @@ class Response:
     body: bytes
     headers: Mapping[str, str]
     fetched_at: datetime
+    attempts: int = 1
+    waited_s: float = 0.0
+    redirects: int = 0
 
 
 def user_agent(contact: str) -> str:
@@ -64,6 +68,8 @@ class Client:
         limits: The budgets, shared with other processes.
         agent: The user agent, from `user_agent`.
         now: The clock that dates responses and reads ``Retry-After`` dates (aware, UTC).
+        lane: Whose part of the budgets is used.
+        secrets: The secret of a name, from the environment or a secrets backend.
         monotonic: The clock of deadlines, in seconds.
         sleep: Called with the seconds between two attempts.
         jitter: A random number in [0, 1), so that processes do not retry in step.
@@ -77,47 +83,85 @@ class Client:
         *,
         agent: str,
         now: Callable[[], datetime],
+        lane: Lane = Lane.FRESH,
+        secrets: Secrets = none_kept,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
         resolver: network.Resolver = network.resolve,
     ) -> None:
-        self._hosts, self._limits, self._agent, self._now = hosts, limits, agent, now
-        self._monotonic, self._sleep, self._jitter, self._resolver = monotonic, sleep, jitter, resolver
-        self._sessions: dict[str, httpx2.Client] = {}
-        self._lock = Lock()
-        set_on_retry_hooks([_log_retry])
+        clocks = Clocks(now, monotonic, sleep, jitter)
+        self.now = now
+        self._asker = Asker(hosts, limits, agent, lane, clocks, secrets, resolver)
 
-    def get(self, host_name: str, path: str, params: Mapping[str, str] | None = None) -> Response:
-        """Fetch one document; only status 200 is returned.
+    @property
+    def requests(self) -> int:
+        """Requests made so far: retries, redirects and robots.txt too."""
+        return self._asker.requests
+
+    @property
+    def retries(self) -> int:
+        """Attempts made so far beyond the first of each document."""
+        return self._asker.retries
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds waited so far for the limits and between attempts, all threads together."""
+        return self._asker.waited_s
+
+    def host(self, name: str) -> Host:
+        """Return a host's entry; ConfigurationError if there is none of this name."""
+        return self._asker.host(name)
+
+    def get(
+        self,
+        host_name: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        waits: Waits | None = None,
+        if_none_match: str | None = None,
+    ) -> Response:
+        """Fetch one document; only status 200 is returned, and 304 where ``if_none_match`` names a version.
 
         Raises:
             TransientFetchError: the host could not be reached, broke off, took too long, was busy, or has asked to be
                 left alone for longer than a run waits; every attempt was made that its entry allows.
-            PermanentFetchError: the host refused, redirected somewhere else, or sent too much.
-            ConfigurationError: no such host.
+            PermanentFetchError: the host refused, redirected somewhere else, or sent too much; or its robots.txt asks
+                not to fetch this; or the path leads elsewhere.
+            ConfigurationError: no such host, or its secret is not there.
         """
-        host = self._hosts.get(host_name)
-        if host is None:
-            raise ConfigurationError(f"no host is named `{host_name}`", valid=", ".join(sorted(self._hosts)))
-        url = _url(host, path, params)
-        attempts = itertools.count()
+        errand = self._errand(host_name, path, params, waits)
+        if if_none_match:
+            errand.headers = lambda: {"If-None-Match": if_none_match}
+            errand.accepted |= {answers.NOT_MODIFIED}
+        return self._asker.run(errand, partial(self._received, errand))
 
-        def attempt() -> Response:
-            if number := next(attempts):
-                self._sleep(self._backoff(number))
-            return self._follow(host_name, host, url)
+    def download(
+        self,
+        host_name: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        into: Path,
+        waits: Waits | None = None,
+    ) -> Download:
+        """Fetch one document into the file ``into``, whatever its size; an attempt goes on where the last broke off.
 
-        retrying = stamina.RetryingCaller(
-            attempts=host.attempts, timeout=None, wait_initial=0, wait_max=0, wait_jitter=0
-        )
-        return retrying(lambda error: self._is_worth_another(error, host_name, host), attempt)
+        Nothing is left there if it fails. Raises as `get` does.
+        """
+        errand, so_far = self._errand(host_name, path, params, waits), Partial(into)
+        errand.accepted |= {answers.PARTIAL, answers.NO_SUCH_RANGE}
+        errand.headers = so_far.wishes
+        try:
+            return self._asker.run(errand, partial(self._written, errand, so_far))
+        except BaseException:
+            so_far.abandon()
+            raise
 
     def close(self) -> None:
         """Close all connections. The limits stay open: they may be another client's too."""
-        with self._lock:
-            while self._sessions:
-                self._sessions.popitem()[1].close()
+        self._asker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -127,125 +171,49 @@ class Client:
     ) -> None:
         self.close()
 
-    def _backoff(self, number: int) -> float:
-        longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** (number - 1))
-        return longest * (1 + self._jitter()) / 2
+    def _errand(self, name: str, path: str, params: Mapping[str, str] | None, waits: Waits | None) -> Errand:
+        host, waits = self.host(name), waits or Waits()
+        return Errand(
+            name,
+            host,
+            urls.build(host, path, params),
+            read_timeout_s=waits.read_timeout_s or host.read_timeout_s,
+            deadline_s=waits.deadline_s or host.deadline_s,
+        )
 
-    def _is_worth_another(self, error: Exception, name: str, host: Host) -> bool:
-        return isinstance(error, TransientFetchError) and self._limits.closed_for(name, host) <= host.max_wait_s
-
-    def _follow(self, name: str, host: Host, url: httpx2.URL) -> Response:
-        """Ask, and ask again where the host redirects to; each hop is a request of the budget."""
-        for _ in range(MAX_REDIRECTS + 1):
-            self._limits.acquire(name, host)
-            answer = self._ask(name, host, url)
-            if isinstance(answer, Response):
-                return answer
-            url = _redirected(host, url, answer)
-        raise PermanentFetchError(f"more than {MAX_REDIRECTS} redirects in a row", where=str(url))
-
-    def _ask(self, name: str, host: Host, url: httpx2.URL) -> Response | str:
-        """Make one request: the response, or where it redirects to."""
-        try:
-            with (
-                network.deadline(host.deadline_s, self._monotonic),
-                self._session(name, host).stream("GET", url) as answer,
-            ):
-                if answer.has_redirect_location:
-                    return answer.headers["location"]
-                if answer.status_code != OK:
-                    raise self._refusal(name, host, answer)
-                return self._received(host, answer)
-        except httpx2.RequestError as error:
-            raise TransientFetchError(f"no whole answer: {type(error).__name__}: {error}", where=str(url)) from error
-
-    def _received(self, host: Host, answer: httpx2.Response) -> Response:
-        url, headers = str(answer.url), answer.headers
+    def _received(self, errand: Errand, answer: httpx2.Response) -> Response:
+        body = b"".join(self._asker.pieces(errand, answer))
+        url, content_type, headers = self._told(errand, answer)
         return Response(
             status=answer.status_code,
             url=url,
-            content_type=headers.get("content-type", "")[:LONGEST_HEADER],
-            body=body.read(answer.iter_raw(), headers.get("content-encoding", ""), host.max_bytes, url),
-            headers={name: headers[name][:LONGEST_HEADER] for name in KEPT_HEADERS if name in headers},
-            fetched_at=self._now(),
+            content_type=content_type,
+            body=body,
+            headers=headers,
+            fetched_at=self.now(),
+            attempts=errand.attempts,
+            waited_s=errand.waited_s,
+            redirects=errand.redirects,
         )
 
-    def _refusal(self, name: str, host: Host, answer: httpx2.Response) -> FetchError:
-        """Build the error of a status that is not 200, closing the host if it says for how long."""
-        status, where = answer.status_code, str(answer.url)
-        if status not in MAY_CHANGE and status < httpx2.codes.INTERNAL_SERVER_ERROR:
-            return PermanentFetchError(f"answered {status} {answer.reason_phrase}".rstrip(), where=where)
-        pause = retry_after(answer.headers.get("retry-after", ""), answer.headers.get("date", ""), self._now())
-        if pause:
-            self._limits.close_host(name, host, pause)
-        wish = f" and asked for a pause of {pause:.0f} s" if pause else ""
-        return TransientFetchError(f"answered {status}{wish}", where=where)
-
-    def _session(self, name: str, host: Host) -> httpx2.Client:
-        with self._lock:
-            if name not in self._sessions:
-                self._sessions[name] = self._open(host)
-            return self._sessions[name]
-
-    def _open(self, host: Host) -> httpx2.Client:
-        """Open a session of one host: nothing of it (connections, cookies, headers) is shared with another."""
-        return httpx2.Client(
-            transport=network.transport(allow_private=host.allow_private, resolver=self._resolver),
-            headers={**host.headers, "User-Agent": self._agent, "Accept-Encoding": body.ACCEPTED},
-            timeout=httpx2.Timeout(host.read_timeout_s, connect=host.connect_timeout_s),
-            trust_env=False,
+    def _written(self, errand: Errand, so_far: Partial, answer: httpx2.Response) -> Download:
+        url, content_type, headers = self._told(errand, answer)
+        so_far.begin(answer.status_code, answer.headers, url)
+        so_far.take(self._asker.pieces(errand, answer), errand.host.max_bytes, url)
+        return Download(
+            path=so_far.path,
+            size=so_far.size,
+            sha256=so_far.hasher.hexdigest(),
+            url=url,
+            content_type=content_type,
+            headers=headers,
+            fetched_at=self.now(),
+            attempts=errand.attempts,
+            waited_s=errand.waited_s,
         )
 
-
-def _log_retry(details: RetryDetails) -> None:
-    """Log that a request is made again; stamina's own hook may write to standard output, which is for data."""
-    LOG.info("asked again: attempt %d failed: %s", details.retry_num, details.caused_by)
-
-
-def retry_after(value: str, sent: str, now: datetime) -> float:
-    """Read a ``Retry-After`` header as seconds; 0 for none or nonsense.
-
-    A date is counted from the ``Date`` that was ``sent`` with it, so that a wrong clock on either side does no harm;
-    from ``now`` if there is none.
-    """
-    if re.fullmatch(r"\d+", value.strip(), re.ASCII):
-        return float(value)
-    moment = _http_date(value)
-    return max(0.0, (moment - (_http_date(sent) or now)).total_seconds()) if moment else 0.0
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _url(host: Host, path: str, params: Mapping[str, str] | None) -> httpx2.URL:
-    try:
-        url = httpx2.URL(host.base_url + path)
-        return url.copy_merge_params(dict(params)) if params else url
-    except httpx2.InvalidURL as error:
-        raise PermanentFetchError(f"not a URL: {error}", where=host.base_url + path) from error
-
-
-def _redirected(host: Host, url: httpx2.URL, location: str) -> httpx2.URL:
-    """Resolve a redirect, or refuse one that leaves what the host's entry allows."""
-    base = httpx2.URL(host.base_url)
-    try:
-        target = url.join(location)
-    except httpx2.InvalidURL as error:
-        raise PermanentFetchError(f"redirects to something that is no URL: {error}", where=str(url)) from error
-    upgraded = target.scheme == "https" and target.port is None
-    same = target.host == base.host and (target.port == base.port or upgraded)
-    named = target.host in host.redirect_hosts and target.port is None
-    secure = target.scheme == "https" or (target.scheme == "http" and base.scheme == "http")
-    if not secure or target.userinfo or not (same or named):
-        raise PermanentFetchError(
-            f"redirects to {target.copy_with(userinfo=b'')}",
-            where=str(url),
-            valid=", ".join([base.host, *host.redirect_hosts]),
-            hint="add the name to `redirect_hosts` of the host's entry if documents really move there",
-        )
-    return target
+    def _told(self, errand: Errand, answer: httpx2.Response) -> tuple[str, str, dict[str, str]]:
+        """Return the URL, the content type and the headers that are kept, without secrets."""
+        hide, sent = self._asker.redactor.text, answer.headers
+        kept = {name: hide(sent[name][:LONGEST_HEADER]) for name in KEPT_HEADERS if name in sent}
+        return hide(urls.told(errand.host, answer.url)), hide(sent.get("content-type", "")[:LONGEST_HEADER]), kept

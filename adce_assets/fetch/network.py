@@ -5,54 +5,68 @@ later gains nothing. The deadline binds connecting, headers and body alike, beca
 server drip for ever. This sits below the HTTP client; statuses and bodies are no business of this module.
 """
 
-import ipaddress
 import socket
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any, cast
 
 import httpcore2
 import httpx2
 
-from adce_assets.errors import PermanentFetchError
+from adce_assets.errors import UnsafeError
+from adce_assets.fetch.addresses import is_public
+
+MOST_CONNECTIONS = 64
+"""Of one host entry at once; its `concurrency` is at most this, and is what really counts."""
 
 Resolver = Callable[[str, int], Sequence[str]]
 
-DISGUISES = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "::/96",
-        "::ffff:0:0/96",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "2002::/16",
-        "2001::/23",
-        "192.0.0.0/24",
-    )
-)
-"""Networks whose addresses carry or stand for another (mapped, NAT64, 6to4, Teredo, protocol assignments): a private
-one could hide in there. Source: IANA's special-purpose address registries."""
+Put = Callable[[httpx2.Request], httpx2.Request]
+"""Puts into a request what only the wire may see."""
 
-_until: ContextVar[tuple[Callable[[], float], float] | None] = ContextVar("adce_fetch_until", default=None)
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer on the wire, as they go.
+
+    Attributes:
+        until: When every wait ends, by ``clock``.
+        clock: Seconds.
+        connected: Whether anybody took the connection.
+        received: Bytes of an answer that came back; those of TLS are nobody's answer.
+    """
+
+    until: float
+    clock: Callable[[], float]
+    connected: bool = False
+    received: int = 0
+
+    def cut(self, timeout: float | None, expired: type[httpcore2.TimeoutException]) -> float:
+        """Shorten a time-out to what is left until the deadline; raise ``expired`` when nothing is."""
+        left = self.until - self.clock()
+        if left <= 0:
+            raise expired("the whole response took too long")
+        return left if timeout is None else min(timeout, left)
+
+
+_exchange: ContextVar[Exchange | None] = ContextVar("adce_fetch_exchange", default=None)
 
 
 @contextmanager
-def deadline(seconds: float, clock: Callable[[], float] = time.monotonic) -> Generator[None]:
-    """Let every wait of this thread's guarded connections end ``seconds`` from now."""
-    token = _until.set((clock, clock() + seconds))
+def deadline(seconds: float, clock: Callable[[], float] = time.monotonic) -> Generator[Exchange]:
+    """Let every wait of this thread's guarded connections end ``seconds`` from now; lend what became of them."""
+    exchange = Exchange(clock() + seconds, clock)
+    token = _exchange.set(exchange)
     try:
-        yield
+        yield exchange
     finally:
-        _until.reset(token)
-
-
-def is_public(address: str) -> bool:
-    """Tell whether an address is one of the internet: not private, loopback, link-local, multicast or a disguise."""
-    parsed = ipaddress.ip_address(address)
-    disguised = any(parsed in network for network in DISGUISES)
-    return parsed.is_global and not parsed.is_multicast and not disguised
+        _exchange.reset(token)
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
@@ -61,16 +75,49 @@ def resolve(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def transport(*, allow_private: bool, resolver: Resolver = resolve) -> httpx2.BaseTransport:
-    """Make a transport of one host entry: own connections, TLS verified, environment and proxies ignored."""
-    return _GuardedTransport(_Backend(allow_private=allow_private, resolver=resolver))
+def transport(*, allow_private: bool, resolver: Resolver = resolve, put: Put | None = None) -> httpx2.BaseTransport:
+    """Make a transport of one host entry: own connections, TLS verified, environment and proxies ignored.
+
+    ``put`` is handed each request on its way to the wire. What it returns is sent; what the client knows, logs and
+    names in its errors stays the request that it made.
+    """
+    return _GuardedTransport(_Backend(allow_private=allow_private, resolver=resolver), put)
 
 
 class _GuardedTransport(httpx2.HTTPTransport):
-    def __init__(self, backend: httpcore2.NetworkBackend) -> None:
+    def __init__(self, backend: httpcore2.NetworkBackend, put: Put | None) -> None:
         context = httpx2.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
-        self._pool = httpcore2.ConnectionPool(ssl_context=context, network_backend=backend, keepalive_expiry=30)
+        self._put = put
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=context, network_backend=backend, max_connections=MOST_CONNECTIONS, keepalive_expiry=30
+        )
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = super().handle_request(self._put(request) if self._put else request)
+        response.stream = _Body(response.stream, partial(self._seal, response.extensions["network_stream"]))
+        return response
+
+    def _seal(self, stream: object) -> None:
+        """Use a connection no more on which more came than was promised: it would answer the next request."""
+        for connection in cast(httpcore2.ConnectionPool, self._pool).connections:
+            http11 = getattr(connection, "_connection", None)  # httpcore tells nobody what it has read and not used
+            if isinstance(stream, _Stream) and http11 is not None and http11._network_stream is stream:  # noqa: SLF001
+                stream.spent = bool(http11._h11_state.trailing_data[0])  # noqa: SLF001 - as above; a test watches
+
+
+class _Body(httpx2.SyncByteStream):
+    """A body that says when it is done with, before its connection is free for others."""
+
+    def __init__(self, inner: httpx2.SyncByteStream | httpx2.AsyncByteStream, done: Callable[[], None]) -> None:
+        self._inner, self._done = cast(httpx2.SyncByteStream, inner), done
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._inner)
+
+    def close(self) -> None:
+        self._done()
+        self._inner.close()
 
 
 class _Backend(httpcore2.NetworkBackend):
@@ -95,17 +142,18 @@ class _Backend(httpcore2.NetworkBackend):
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 refusal = error
             else:
+                _saw(0)
                 return _Stream(stream)
         raise refusal
 
     def _addresses(self, host: str, port: int) -> Sequence[str]:
         try:
-            addresses = self._resolver(host, port)
-        except OSError as error:
+            addresses = _resolved(self._resolver, host, port)
+        except (OSError, UnicodeError) as error:
             raise httpcore2.ConnectError(f"`{host}` does not resolve: {error}") from error
         refused = [] if self._allow_private else [address for address in addresses if not is_public(address)]
         if refused:
-            raise PermanentFetchError(
+            raise UnsafeError(
                 f"`{host}` is at {refused[0]}, which is not an address of the internet",
                 where=f"{host}:{port}",
                 hint="set `allow_private: true` in the host's entry if it is a server of your own",
@@ -113,17 +161,40 @@ class _Backend(httpcore2.NetworkBackend):
         return addresses
 
 
+def _resolved(resolver: Resolver, host: str, port: int) -> Sequence[str]:
+    """Resolve a name until the deadline; the system's resolver itself cannot be told to hurry."""
+    answers: Queue[Sequence[str] | Exception] = Queue()
+
+    def ask() -> None:
+        try:
+            answers.put(resolver(host, port))
+        except Exception as error:  # noqa: BLE001 - handed to the thread that waits for it, whatever it is
+            answers.put(error)
+
+    Thread(target=ask, daemon=True, name="adce-resolver").start()
+    try:
+        answer = answers.get(timeout=_cut(None, httpcore2.ConnectTimeout))
+    except Empty as error:
+        raise httpcore2.ConnectTimeout(f"`{host}` took too long to resolve") from error
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 class _Stream(httpcore2.NetworkStream):
     """A connection whose waits are cut at the deadline."""
 
     def __init__(self, inner: httpcore2.NetworkStream) -> None:
-        self._inner = inner
+        self._inner, self.spent = inner, False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _cut(timeout, httpcore2.ReadTimeout))
+        data = self._inner.read(max_bytes, _cut(timeout, httpcore2.ReadTimeout))
+        _saw(len(data))
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, _cut(timeout, httpcore2.WriteTimeout))
+        _saw(0)
 
     def close(self) -> None:
         self._inner.close()
@@ -135,16 +206,18 @@ class _Stream(httpcore2.NetworkStream):
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, wait))
 
     def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and self.spent:
+            return True
         return self._inner.get_extra_info(info)
 
 
 def _cut(timeout: float | None, expired: type[httpcore2.TimeoutException]) -> float | None:
-    """Shorten a time-out to what is left until the deadline; raise ``expired`` when nothing is."""
-    until = _until.get()
-    if until is None:
-        return timeout
-    clock, moment = until
-    left = moment - clock()
-    if left <= 0:
-        raise expired("the whole response took too long")
-    return left if timeout is None else min(timeout, left)
+    exchange = _exchange.get()
+    return timeout if exchange is None else exchange.cut(timeout, expired)
+
+
+def _saw(received: int) -> None:
+    """Note that the other side has taken the connection, and what it sent."""
+    if exchange := _exchange.get():
+        exchange.connected = True
+        exchange.received += received

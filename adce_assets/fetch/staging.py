@@ -8,12 +8,22 @@ data into the lake. What the audit asks is not known here.
 import hashlib
 import json
 import re
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
-from adce_assets.errors import ConditionFailedError, LakeError, ObjectNotFoundError, VerifyError
-from adce_assets.fetch.audit import AuditResult
+from adce_assets.errors import (
+    ConditionFailedError,
+    EmptyAnswerError,
+    LakeError,
+    ObjectNotFoundError,
+    VerifyError,
+)
+from adce_assets.fetch.bodies import Body, opened, size
+from adce_assets.fetch.requirements import AuditResult
 from adce_assets.lake.store import LakeStore
 
 OWN = "_adce/"
@@ -23,7 +33,10 @@ LONGEST_KEY = 900
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
-Audit = Callable[[bytes], AuditResult]
+PIECE = 8 * 1024 * 1024
+"""Bytes of a large object that are held in memory at once; what is no larger is held whole."""
+
+Audit = Callable[[Body], AuditResult]
 
 
 class Outcome(StrEnum):
@@ -43,34 +56,39 @@ class Promotion:
     sha256: str
     records: int | None
     outcome: Outcome
+    warnings: tuple[str, ...] = ()
 
 
 def promote(
-    store: LakeStore, key: str, body: bytes, *, run_id: str, audit: Audit, expected_etag: str | None
+    store: LakeStore, key: str, body: Body, *, run_id: str, audit: Audit, expected_etag: str | None
 ) -> Promotion:
     """Bring a body into the lake under ``key``, if it passes the audit.
 
     Args:
         store: The lake.
         key: Where the document belongs; never below ``_adce/``.
-        body: The document.
+        body: The document, in memory or in a file; of a file only pieces are held in memory.
         run_id: Whose staged objects these are.
         audit: Told the body as read back from the lake; raises VerifyError if it must not become data.
         expected_etag: The version that is to be replaced; None if there must be nothing under the key yet; empty if
             the inventory did not know the version: then the one that is there now.
 
     Raises:
+        EmptyAnswerError: there is nothing, and the entry believes it (``confirmed``); nothing is kept of the body.
         VerifyError: the audit failed; the body lies in quarantine, with the reason beside it.
         ConditionFailedError: the key is no longer as expected, and what is there now does not pass the audit.
         LakeError: the lake could not be read or written.
     """
     staged = f"{STAGING}{_checked(key, run_id)}"
     store.put(staged, body)
-    if store.get(staged) != body:
+    if not _reads_back(store, staged, body):
         raise LakeError("the staged object reads back differently", where=staged, hint="check the lake's storage")
     try:
         result = audit(body)
     except VerifyError as fault:
+        if isinstance(fault, EmptyAnswerError) and fault.confirmed:
+            store.delete(staged)
+            raise
         raise _quarantined(store, key, body, run_id, fault) from fault
     promotion = _written(store, key, body, result, audit, expected_etag)
     store.delete(staged)
@@ -90,8 +108,24 @@ def _checked(key: str, run_id: str) -> str:
     return f"{run_id}/{key}"
 
 
+def _reads_back(store: LakeStore, key: str, body: Body) -> bool:
+    """Compare an object with what was written, piece by piece."""
+    place = 0
+    for piece in _pieces(body):
+        if store.get(key, start=place, length=len(piece)) != piece:
+            return False
+        place += len(piece)
+    return not store.get(key, start=place, length=1)
+
+
+def _pieces(body: Body) -> Iterator[bytes]:
+    with opened(body) as stream:
+        while piece := stream.read(PIECE):
+            yield piece
+
+
 def _written(
-    store: LakeStore, key: str, body: bytes, result: AuditResult, audit: Audit, expected_etag: str | None
+    store: LakeStore, key: str, body: Body, result: AuditResult, audit: Audit, expected_etag: str | None
 ) -> Promotion:
     if expected_etag == "":
         there = store.head(key)
@@ -100,7 +134,7 @@ def _written(
         etag = store.put_if_absent(key, body) if expected_etag is None else store.put_if_match(key, body, expected_etag)
     except ConditionFailedError as lost:
         return _already_there(store, key, audit, lost)
-    return Promotion(key, etag, len(body), _sha256(body), result.records, Outcome.WRITTEN)
+    return Promotion(key, etag, size(body), _sha256(body), result.records, Outcome.WRITTEN, warnings=result.warnings)
 
 
 def _already_there(store: LakeStore, key: str, audit: Audit, lost: ConditionFailedError) -> Promotion:
@@ -110,24 +144,49 @@ def _already_there(store: LakeStore, key: str, audit: Audit, lost: ConditionFail
     if there is None:
         raise ConditionFailedError("the object to be replaced is gone", where=key, hint=hint) from lost
     try:
-        body = store.get(key)
-        result = audit(body)
+        with _taken(store, key, there.size) as body:
+            result = audit(body)
+            sha256 = _sha256(body)
     except (ObjectNotFoundError, VerifyError) as fault:
         what = f"another writer has changed the key meanwhile, and not for the better: {fault.what}"
         raise ConditionFailedError(what, where=key, hint=hint) from fault
-    return Promotion(key, there.etag, len(body), _sha256(body), result.records, Outcome.ALREADY_THERE)
+    return Promotion(key, there.etag, there.size, sha256, result.records, Outcome.ALREADY_THERE, result.warnings)
 
 
-def _quarantined(store: LakeStore, key: str, body: bytes, run_id: str, fault: VerifyError) -> VerifyError:
+@contextmanager
+def _taken(store: LakeStore, key: str, length: int) -> Generator[Body]:
+    """Take an object out of the lake: a large one into a file, which is gone afterwards."""
+    if length <= PIECE:
+        yield store.get(key)
+        return
+    with tempfile.TemporaryDirectory(prefix="adce-") as folder:
+        path = Path(folder) / "object"
+        with path.open("wb") as stream:
+            while piece := store.get(key, start=stream.tell(), length=PIECE):
+                stream.write(piece)
+        yield path
+
+
+def _quarantined(store: LakeStore, key: str, body: Body, run_id: str, fault: VerifyError) -> VerifyError:
     """Move a refused body aside with the reason and return the error that names the place."""
     place = f"{QUARANTINE}{run_id}/{key}"
-    reason = {"key": key, "what": fault.what, "where": fault.where, "bytes": len(body), "sha256": _sha256(body)}
+    reason = {
+        "key": key,
+        "kind": type(fault).__name__.removesuffix("Error"),
+        "what": fault.what,
+        "where": fault.where,
+        "bytes": size(body),
+        "sha256": _sha256(body),
+    }
     store.put(place, body)
     store.put(f"{place}.reason.json", json.dumps(reason, indent=1).encode())
     store.delete(f"{STAGING}{run_id}/{key}")
     where = f"{key} at {fault.where}" if fault.where else key
-    return VerifyError(fault.what, where=where, valid=fault.valid, hint=f"the body is kept as {place}")
+    return type(fault)(fault.what, where=where, valid=fault.valid, hint=f"the body is kept as {place}")
 
 
-def _sha256(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
+def _sha256(body: Body) -> str:
+    digest = hashlib.sha256()
+    for piece in _pieces(body):
+        digest.update(piece)
+    return digest.hexdigest()

@@ -6,6 +6,7 @@ missing or wrong is a `ReportError` that names it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from adce_assets.errors import ReportError
 from adce_assets.lake import report_columns, report_files
 from adce_assets.lake.report_manifest import FOLDER_TOLERANCE, ReportManifest, load
+from adce_assets.lake.slices import Block, Rows, blocks_of
 from adce_assets.lake.store import LakeStore
 from adce_assets.tables import read_orc
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
+LAST_CHARACTER = "\U0010ffff"
 _FOLDER = "%Y-%m-%dT%H-%MZ/"
 
 
@@ -101,8 +104,8 @@ def rows(
     *,
     root: str,
     exclude: Sequence[str],
-) -> "ir.Table":
-    """Make the relation of the objects that a report names. Nothing is read or computed yet.
+) -> Rows:
+    """Make what makes the relation of the objects that a report names. Nothing is read or computed yet.
 
     A report names objects by their key in the bucket. Where the lake is a part of the bucket, the rest is left out. So
     are versions that are not the latest, and deleted objects. A key stands there twice if the report has it twice.
@@ -115,17 +118,31 @@ def rows(
         exclude: Prefixes of keys below the root to leave out, such as the one the reports lie under.
 
     Returns:
-        The columns of `OBJECT_SCHEMA`, unsorted; the ETag is empty where the report does not say it.
+        Relations with the columns of `OBJECT_SCHEMA`, unsorted; the ETag is empty where the report does not say it.
     """
     if manifest.file_format == "CSV":
         table = backend.read_parquet(list(map(str, files)))
     else:
         table = _own_columns(backend, manifest, files)
-    if root:
-        table = table.filter(table.key.startswith(root), table.key != root)
-    if exclude:
-        table = table.filter([~table.key.startswith(root + prefix) for prefix in exclude])
-    return table.mutate(key=table.key.substr(len(root))) if root else table
+    return Rows(table, root, exclude)
+
+
+def blocks(manifest: ReportManifest, files: Sequence[Path], *, root: str) -> list[Block]:
+    """Say where the keys of a lake lie in the copies of a report; empty where the files do not say it."""
+    if manifest.file_format == "ORC":
+        return []
+    found = blocks_of(files)
+    inside = (block for block in found if block.greatest >= root and block.least[: len(root)] <= root)
+    return [
+        replace(block, least=_behind(root, block.least), greatest=_behind(root, block.greatest)) for block in inside
+    ]
+
+
+def _behind(root: str, key: str) -> str:
+    """Return what stands behind the root in a key, or a text that is as good for one that lies elsewhere."""
+    if key.startswith(root):
+        return key[len(root) :]
+    return "" if key < root else LAST_CHARACTER
 
 
 def _configurations(

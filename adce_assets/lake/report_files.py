@@ -27,7 +27,9 @@ WORKERS = 4
 """Files on their way at once."""
 READERS = 2
 """Files being decoded or checked at once, each with some tens of MiB."""
-PIECE = 8 << 20
+PIECE = 1 << 20
+"""Bytes that are read at once where reading costs no request, and memory just used is cheaper than new."""
+PIECES_PER_REQUEST = 8
 READER_VERSION = 1
 """Changes with how files are decoded and checked, so that older copies are not taken for newer ones."""
 
@@ -118,13 +120,14 @@ def _bring_all(
 def _fetch(store: LakeStore, file: ReportFile, target: Path, where: str) -> None:
     """Copy the object piece by piece; one byte more than there should be is asked for, to see that it is not there."""
     digest, size = hashlib.md5(usedforsecurity=False), 0
+    length = PIECE * PIECES_PER_REQUEST if store.keys_per_request else PIECE
     with target.open("wb") as copy:
         while size <= file.size:
-            piece = _piece(store, file, size, where)
+            piece = _piece(store, file, size, length, where)
             digest.update(piece)
             copy.write(piece)
             size += len(piece)
-            if len(piece) < PIECE:
+            if len(piece) < length:
                 break
         copy.flush()
         os.fsync(copy.fileno())
@@ -135,9 +138,9 @@ def _fetch(store: LakeStore, file: ReportFile, target: Path, where: str) -> None
         raise ReportError(f"a data file's MD5 is {md5}, the manifest says {file.md5}", where=where)
 
 
-def _piece(store: LakeStore, file: ReportFile, start: int, where: str) -> bytes:
+def _piece(store: LakeStore, file: ReportFile, start: int, length: int, where: str) -> bytes:
     try:
-        return store.get(file.key, start=start, length=min(PIECE, file.size + 1 - start))
+        return store.get(file.key, start=start, length=min(length, file.size + 1 - start))
     except ObjectNotFoundError as error:
         raise ReportError(
             "a data file that the manifest names is missing",

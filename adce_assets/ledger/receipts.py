@@ -7,59 +7,35 @@ Nothing is ever overwritten: the same record may be written again, a different o
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from adce_assets.errors import ConditionFailedError, VerifyError
+from adce_assets.errors import VerifyError
 from adce_assets.lake.store import LakeStore
+from adce_assets.ledger.records import (
+    DAY_PLACE,
+    MAX_KEYS,
+    About,
+    Count,
+    Key,
+    Record,
+    Sha256,
+    Shown,
+    Time,
+    built,
+    day_key,
+    place_of,
+    placed,
+    read,
+    write_once,
+)
 
 RECEIPTS, COMPLETIONS = "_adce/receipts/", "_adce/completions/"
 
-MAX_BYTES = 16 * 1024 * 1024
-"""Largest record that is read: a marker of 100,000 keys has about a quarter of it."""
-MAX_KEYS = 100_000
-MAX_COUNT = 2**53
-"""Largest number that is believed: every reader of JSON holds it exactly, and sums of it fit every database."""
-EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""Between these every clock and every database can tell a time."""
-SHOWN = 5
-
-
-def _check_time(moment: datetime) -> datetime:
-    if not EARLIEST <= moment <= LATEST:
-        message = f"the time must lie in the years {EARLIEST.year} to {LATEST.year}"
-        raise ValueError(message)
-    return moment.astimezone(UTC)
-
-
-def _check_printable(text: str) -> str:
-    if not text.isprintable():
-        message = "only printable characters may stand here"
-        raise ValueError(message)
-    return text
-
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
-SeasonName = Annotated[str, Field(pattern=r"^(\d{4}-\d{2}|[a-z]{1,20})$")]
-RecordId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,119}$")]
-Key = Annotated[str, Field(min_length=1, max_length=1024)]
-Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
-Time = Annotated[AwareDatetime, AfterValidator(_check_time)]
-Shown = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable)]
-
 COMPLETION_PLACE = re.compile(r"(?P<source>[^/]+)/(?P<data_type>[^/]+)/(?P<season>[^/]+)/(?P<id>[^/]+)\.json")
-RECEIPTS_PLACE = re.compile(
-    r"\d{4}-\d{2}-\d{2}/(?P<source>[^/.]+)\.(?P<data_type>[^/.]+)\.(?P<season>[^/.]+)\.(?P<id>[^/.]+)\.json"
-)
-
-
-class Record(BaseModel):
-    """A record in the lake: strict about types, closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Receipt(Record):
@@ -67,7 +43,7 @@ class Receipt(Record):
 
     key: Key
     bytes: Count
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
     records: Count | None
     task: str
     run: str
@@ -77,23 +53,15 @@ class Receipt(Record):
     url: str
 
 
-class ReceiptFile(Record):
+class ReceiptFile(About):
     """The receipts of one task in one run."""
 
-    schema_version: Annotated[Literal[1], Field(alias="schema")]
-    source: Name
-    data_type: Name
-    season: SeasonName
     receipts: Annotated[tuple[Receipt, ...], Field(min_length=1, max_length=MAX_KEYS)]
 
 
-class Completion(Record):
+class Completion(About):
     """A marker that work on a cell has ended; ``keys`` and ``records`` are None where the producer does not say."""
 
-    schema_version: Annotated[Literal[1], Field(alias="schema")]
-    source: Name
-    data_type: Name
-    season: SeasonName
     status: Literal["ok", "failed"]
     keys: Annotated[tuple[Key, ...], Field(max_length=MAX_KEYS)] | None
     records: Count | None
@@ -109,22 +77,9 @@ class Completion(Record):
         return self
 
 
-RecordT = TypeVar("RecordT", bound=Record)
-PlacedT = TypeVar("PlacedT", Completion, ReceiptFile)
-
-
-class _Place(Record):
-    """The parts of a record's key."""
-
-    source: Name
-    data_type: Name
-    season: SeasonName
-    id: RecordId
-
-
 def completion_key(source: str, data_type: str, season: str, marker_id: str) -> str:
     """Say where a marker belongs; VerifyError for a part that could lead elsewhere."""
-    place = _place(COMPLETIONS, source, data_type, season, marker_id)
+    place = place_of(COMPLETIONS, source, data_type, season, marker_id)
     return f"{COMPLETIONS}{place.source}/{place.data_type}/{place.season}/{place.id}.json"
 
 
@@ -134,7 +89,7 @@ def completion_cell(key: str) -> tuple[str, str] | None:
     Nothing has to be read for it: `read_completion` believes only a marker that lies where it belongs.
     """
     try:
-        place = _placed(COMPLETIONS, COMPLETION_PLACE, key)
+        place = placed(COMPLETIONS, COMPLETION_PLACE, key)
     except VerifyError:
         return None
     return f"{place.source}/{place.data_type}", place.season
@@ -146,8 +101,7 @@ def receipts_key(day: date, source: str, data_type: str, season: str, receipt_id
     Raises:
         VerifyError: a part could lead elsewhere.
     """
-    place = _place(RECEIPTS, source, data_type, season, receipt_id)
-    return f"{receipts_since(day)}/{place.source}.{place.data_type}.{place.season}.{place.id}.json"
+    return day_key(RECEIPTS, day, source, data_type, season, receipt_id)
 
 
 def receipts_since(day: date) -> str:
@@ -188,7 +142,7 @@ def write_completion(
         "producer": producer,
     }
     key = completion_key(source, data_type, season, marker_id)
-    return _write_once(store, key, _built(Completion, fields, key))
+    return write_once(store, key, built(Completion, fields, key))
 
 
 def write_receipts(
@@ -201,71 +155,16 @@ def write_receipts(
         ConditionFailedError: there are other receipts under this id.
     """
     fields = {"schema": 1, "source": source, "data_type": data_type, "season": season, "receipts": tuple(receipts)}
-    file = _built(ReceiptFile, fields, RECEIPTS)
+    file = built(ReceiptFile, fields, RECEIPTS)
     day = max(receipt.promoted_at for receipt in file.receipts).date()
-    return _write_once(store, receipts_key(day, source, data_type, season, receipt_id), file)
+    return write_once(store, receipts_key(day, source, data_type, season, receipt_id), file)
 
 
 def read_completion(key: str, body: bytes) -> Completion:
     """Believe a marker, or raise VerifyError saying what is wrong with it; anybody may have written it."""
-    return _read(Completion, COMPLETIONS, COMPLETION_PLACE, key, body)
+    return read(Completion, COMPLETIONS, COMPLETION_PLACE, key, body)
 
 
 def read_receipts(key: str, body: bytes) -> tuple[Receipt, ...]:
     """Read the receipts of one task's run, checked like a marker."""
-    return _read(ReceiptFile, RECEIPTS, RECEIPTS_PLACE, key, body).receipts
-
-
-def _place(folder: str, source: str, data_type: str, season: str, record_id: str) -> _Place:
-    parts = {"source": source, "data_type": data_type, "season": season, "id": record_id}
-    return _built(_Place, parts, folder)
-
-
-def _write_once(store: LakeStore, key: str, record: Record) -> str:
-    body = record.model_dump_json(by_alias=True).encode()
-    if len(body) > MAX_BYTES:
-        raise VerifyError(f"the record has {len(body)} bytes", where=key, valid=f"at most {MAX_BYTES}")
-    try:
-        store.put_if_absent(key, body)
-    except ConditionFailedError:
-        if store.get(key) != body:
-            raise
-    return key
-
-
-def _built(model: type[RecordT], fields: Mapping[str, object], where: str) -> RecordT:
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        raise _unbelievable(error, where) from error
-
-
-def _read(model: type[PlacedT], folder: str, pattern: re.Pattern[str], key: str, body: bytes) -> PlacedT:
-    """Check size, place, text, and that the place agrees with what the record says of itself."""
-    if len(body) > MAX_BYTES:
-        raise VerifyError(f"the record has more than {MAX_BYTES} bytes", where=key[:200])
-    place = _placed(folder, pattern, key)
-    try:
-        record = model.model_validate_json(body)
-    except ValidationError as error:
-        raise _unbelievable(error, key) from error
-    told = (record.source, record.data_type, record.season)
-    if told != (place.source, place.data_type, place.season):
-        raise VerifyError(f"the record is about {'/'.join(told)}, which is not where it lies", where=key)
-    return record
-
-
-def _placed(folder: str, pattern: re.Pattern[str], key: str) -> _Place:
-    match = pattern.fullmatch(key.removeprefix(folder)) if key.startswith(folder) else None
-    if match is None:
-        valid = folder + re.sub(r"\(\?P(<\w+>)[^)]*\)", r"\1", pattern.pattern).replace("\\", "")
-        raise VerifyError("this is no place for such a record", where=key[:200], valid=valid)
-    return _built(_Place, match.groupdict(), key[:200])
-
-
-def _unbelievable(error: ValidationError, where: str) -> VerifyError:
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    places = (".".join(map(str, fault["loc"]))[:60] or "record" for fault in faults)
-    shown = "; ".join(f"{place}: {fault['msg']}" for place, fault in zip(places, faults[:SHOWN], strict=False))
-    more = f" (and {len(faults) - SHOWN} more)" if len(faults) > SHOWN else ""
-    return VerifyError(f"not a record that can be believed: {shown}{more}", where=where)
+    return read(ReceiptFile, RECEIPTS, DAY_PLACE, key, body).receipts

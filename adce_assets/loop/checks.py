@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from adce_assets.loop.records import STATES
 from adce_assets.settings import ReconciliationConfig
 
-STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
 NAMED = 20
 """Offenders that a verdict names; all are counted."""
 

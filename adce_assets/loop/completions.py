@@ -21,12 +21,11 @@ from adce_assets.errors import LakeError, ObjectNotFoundError, VerifyError
 from adce_assets.lake.store import LakeStore, StoredObject
 from adce_assets.ledger.receipts import (
     COMPLETIONS,
-    MAX_BYTES,
-    MAX_COUNT,
     Completion,
     completion_cell,
     read_completion,
 )
+from adce_assets.ledger.records import MAX_BYTES, MAX_COUNT
 from adce_assets.loop.state import State
 from adce_assets.settings import Completions
 

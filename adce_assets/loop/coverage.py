@@ -15,9 +15,9 @@ from adce_assets.contract.expected import MOMENT, cells
 from adce_assets.contract.loading import Contract
 from adce_assets.errors import LakeError
 from adce_assets.loop import memory
-from adce_assets.loop.coverage_sums import STATES, Parts, summed_up
+from adce_assets.loop.coverage_sums import Parts, summed_up
 from adce_assets.loop.project import Project
-from adce_assets.loop.records import CELL
+from adce_assets.loop.records import CELL, STATES
 from adce_assets.loop.state import COVERAGE, ESTIMATES, INVENTORY, MATCHED, OTHER_OBJECTS, SCHEDULE, UNMATCHED, VERDICTS
 from adce_assets.progress import Progress, silent
 from adce_assets.tables import engine
@@ -49,6 +49,11 @@ class StateRule:
 
 
 PRESENT_STATES = (
+    StateRule(
+        "unavailable",
+        lambda row, now: _is_lost(row, now) & (_is_bad(row) | (row.last_modified < row.event_at)),
+        "what is there is no document of its day, and the day is over: only the present can be had",
+    ),
     StateRule("damaged", lambda row, _: row.size < row.min_bytes, "the object is smaller than any real document"),
     StateRule("damaged", lambda row, _: row.verdict.notnull(), "the object's content is not what its key says"),
     # A closed season does not mend what was written too early; but a time long before the event tells of a copy or a
@@ -81,6 +86,11 @@ ABSENT_STATES = (
     ),
     StateRule("unknown", lambda row, _: ~row.is_known, "nobody has looked in this part of the lake"),
     StateRule("unknown", lambda row, _: ~row.was_due, "due since this part of the lake was looked at"),
+    StateRule(
+        "unavailable",
+        lambda row, now: row.place.notnull() & _is_lost(row, now),
+        "the day was missed: only the present can be had of this",
+    ),
     StateRule("missing", lambda row, _: row.place.notnull(), "due and not in the lake"),
 )
 
@@ -165,7 +175,7 @@ def _cell_table(rows: list[dict[str, Any]]) -> "ir.Table":
     import pyarrow as pa
 
     fields = [(name, pa.string()) for name in (*CELL, "changes", "absent_reason", "basis")]
-    fields += [("is_open", pa.bool_()), ("min_bytes", pa.int64())]
+    fields += [("is_open", pa.bool_()), ("min_bytes", pa.int64()), ("lost_seconds", pa.int64())]
     return ibis.memtable(pa.Table.from_pylist(rows, schema=pa.schema(fields)))
 
 
@@ -192,7 +202,8 @@ def _found(keyed: "ir.Table", verdicts: "ir.Table", now: datetime) -> "ir.Table"
     same = [table.place == bad.place, table.etag == bad.bad_etag, table.last_modified == bad.written]
     table = table.left_join(bad, same, rname="{name}_of_verdict")
     state, reason = _first_that_holds(PRESENT_STATES, table, now, otherwise=("present", ""))
-    table = table.mutate(state=state, reason=ibis.coalesce(table.verdict, reason))
+    told = ibis.ifelse(state == "unavailable", ibis.null("string"), table.verdict)
+    table = table.mutate(state=state, reason=ibis.coalesce(told, reason))
     badness = ibis.cases(*[(table.state == state, place) for place, state in enumerate(STATES)])
     columns = ("wanted", "place", "rank", "state", "reason", "size", "last_modified", "etag")
     return table.select(*CELL, *columns, badness=badness)
@@ -214,7 +225,7 @@ def _judged(keyed: "ir.Table", found: "ir.Table", now: datetime) -> "ir.Table":
     table = keyed.filter(keyed["rank"] == 0).left_join(best, "wanted")
     state, reason = _first_that_holds(ABSENT_STATES, table, now, otherwise=("missing", ""))
     here = table.found_place.notnull()
-    reason = ibis.ifelse(state == "unavailable", table.absent_reason, reason)
+    reason = ibis.coalesce(table.absent_reason, reason)
     return table.select(
         *CELL,
         "entity",
@@ -334,6 +345,15 @@ def _shortly_before_the_end(row: "ir.Table") -> "ir.BooleanValue":
     import ibis
 
     return row.last_modified >= row.event_at - ibis.interval(days=TOO_EARLY_DAYS)
+
+
+def _is_bad(row: "ir.Table") -> "ir.BooleanValue":
+    return (row.size < row.min_bytes) | row.verdict.notnull()
+
+
+def _is_lost(row: "ir.Table", now: datetime) -> "ir.BooleanValue":
+    """Tell whether it is too late to collect: of some data only the present can be had."""
+    return row.event_at + row.lost_seconds.as_interval("s") <= now
 
 
 def _may_change(row: "ir.Table") -> "ir.BooleanValue":

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adce_assets.contract.loading import Contract
-from adce_assets.loop.records import CELL
+from adce_assets.loop.records import CELL, STATES
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
-STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
-"""Every expected key is in exactly one of these."""
 DUE = ("present", "stale", "damaged", "missing", "unknown")
 """The states of keys whose time has come and which the source has."""
 LISTED = 20
@@ -107,7 +105,7 @@ OTHER_STANDINGS = ("unexpected", "unclassified", "doubled", "unlisted")
 """What an object may be that satisfies no expected key, and is no part of the lake that the contract names as no data.
 
 ``unlisted`` objects are data of which nobody can say whether they are expected: those of data sets that cannot be
-enumerated, and of estimated cells.
+enumerated, of estimated cells, and those that do not tell the day on which they were the present.
 """
 
 
@@ -122,10 +120,12 @@ def _standings(contract: Contract, parts: Parts, estimated: set[str]) -> "ir.Tab
     chosen = judged.filter(judged.found_key.notnull()).select(place="found_key")
     doubled = found.anti_join(chosen, "place").select("size", key="place", standing=ibis.literal("doubled")).distinct()
     open_ended = [name for name, data_set in contract.data_sets.items() if not contract.is_enumerable(data_set)]
+    undated = [name for name, data_set in contract.data_sets.items() if data_set.placed != data_set.templates]
     data_set = unmatched.source + "/" + unmatched.data_type
     standing = ibis.cases(
         (unmatched.kind != "data", unmatched.kind),
         (data_set.isin(open_ended), "unlisted"),
+        (data_set.isin(undated) & unmatched.season.isnull(), "unlisted"),
         ((data_set + "/" + unmatched.season.fill_null("")).isin(sorted(estimated)), "unlisted"),
         else_="unexpected",
     )

@@ -6,6 +6,7 @@ there, and receipts of the loop's own runs replace single keys. Nothing is copie
 more than its newest part.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from adce_assets.lake import report
 from adce_assets.lake.report_manifest import ReportManifest
+from adce_assets.lake.slices import Block, Rows, Slice, blocks_of
 from adce_assets.lake.store import OBJECT_SCHEMA, KeyRange, key_prefix
+from adce_assets.loop.matching import Held
 from adce_assets.loop.project import Project
 from adce_assets.loop.ranges import WHOLE, Known, as_of, contains, laid_over, within
-from adce_assets.tables import sees_local_files
+from adce_assets.tables import is_embedded, sees_local_files
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -75,37 +78,71 @@ class Holdings:
         looked = as_of(self.relisted, key) or as_of(self.looked, key)
         return None if looked is None else looked - CLOCKS_DIFFER
 
+    @property
+    def _is_whole(self) -> bool:
+        return len(self.looked) == 1 and self.looked[0].range == WHOLE
+
+    def held(self, project: Project, backend: "Backend") -> Held:
+        """Express the objects of the lake, count them, and say how they can be read in slices."""
+        base = self._rows(project, backend)
+        objects = self._objects_in(base, Slice())
+        blocks = self._blocks(project, backend)
+        is_whole = self._is_whole and not self.relisted and not self.written
+        count = base.count() if blocks and is_whole else objects.count()
+        return Held(
+            objects,
+            count.to_pyarrow().as_py(),
+            self.known,
+            sliced=functools.partial(self._objects_in, base),
+            blocks=blocks,
+        )
+
     def objects(self, project: Project, backend: "Backend") -> "ir.Table":
         """Express the objects of the lake as a relation with the columns of `OBJECT_SCHEMA`."""
-        import ibis
-
-        base = self.in_base(project, backend)
-        for entry in self.relisted:
-            base = base.filter(~within(entry.range, base.key))
-        if self.written:
-            base = base.filter(~base.key.isin(sorted(self.written)))
-        if not self.newer.num_rows:
-            return base
-        return base.union(ibis.memtable(self.newer).select(*base.columns).cast(base.schema()))
+        return self._objects_in(self._rows(project, backend), Slice())
 
     def in_base(self, project: Project, backend: "Backend") -> "ir.Table":
         """Express the objects of the base alone."""
+        return self._looked_at(self._rows(project, backend).of(Slice()))
+
+    def _objects_in(self, base: Rows, part: Slice) -> "ir.Table":
+        import ibis
+
+        table = self._looked_at(base.of(part))
+        for entry in self.relisted:
+            table = table.filter(~within(entry.range, table.key))
+        if self.written:
+            table = table.filter(~table.key.isin(sorted(self.written)))
+        if not self.newer.num_rows:
+            return table
+        newer = part.of(ibis.memtable(self.newer))
+        return table.union(newer.select(*table.columns).cast(table.schema()))
+
+    def _rows(self, project: Project, backend: "Backend") -> Rows:
         import ibis
 
         if isinstance(self.base, Report):
             manifest = self.base.manifest
             files = self.base.files if sees_local_files(backend) else _where_they_lie(project, self.base)
             root, exclude = key_prefix(project.lake.url), project.outside_the_lake
-            return self._looked_at(report.rows(backend, manifest, files, root=root, exclude=exclude))
+            return report.rows(backend, manifest, files, root=root, exclude=exclude)
         if isinstance(self.base, Path):
-            return backend.read_parquet(self.base).select(*OBJECT_SCHEMA.names)
-        return ibis.memtable(self.base)
+            return Rows(backend.read_parquet(self.base).select(*OBJECT_SCHEMA.names))
+        return Rows(ibis.memtable(self.base))
+
+    def _blocks(self, project: Project, backend: "Backend") -> Sequence[Block]:
+        """Say where the keys of the base lie in its files; empty where nobody knows, or where that is of no use."""
+        if not is_embedded(backend):
+            return ()
+        if isinstance(self.base, Report):
+            return report.blocks(self.base.manifest, self.base.files, root=key_prefix(project.lake.url))
+        return blocks_of([self.base]) if isinstance(self.base, Path) else ()
 
     def _looked_at(self, objects: "ir.Table") -> "ir.Table":
         """Leave out of a report what lies where nobody wants to look."""
         import ibis
 
-        if len(self.looked) == 1 and self.looked[0].range == WHOLE:
+        if self._is_whole or not isinstance(self.base, Report):
             return objects
         return objects.filter(ibis.or_(*(within(entry.range, objects.key) for entry in self.looked)))
 

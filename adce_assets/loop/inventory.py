@@ -178,11 +178,11 @@ def _compared(look: Look, backend: "Backend", holdings: Holdings) -> tuple[dict[
     import ibis
 
     project, progress = look.project, look.progress
-    objects = holdings.objects(project, backend)
+    held = holdings.held(project, backend)
+    objects = held.objects
     found = schedules.refresh(project, objects, progress)
     seasons = _seasons(found)
     classifier = Classifier(project.contract, seasons)
-    held = Held(objects, objects.count().to_pyarrow().as_py(), holdings.known)
 
     def is_data(keys: list[str]) -> list[bool]:
         return [classifier.classify(key).kind == "data" for key in keys]

@@ -6,17 +6,20 @@ of the contract. The pass runs in the table engine within its memory limit, so t
 is nearly whole, whatever the lake's size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.contract.expected import MOMENT, cells, places
+from adce_assets.contract.expected import MOMENT, beginnings, cells, places
 from adce_assets.contract.loading import Contract
 from adce_assets.errors import ContractError, ReportError
+from adce_assets.lake import slices
+from adce_assets.lake.slices import Block, Slice
 from adce_assets.lake.store import OBJECT_SCHEMA
 from adce_assets.loop.ranges import WHOLE, Known, as_of_column
 from adce_assets.loop.records import CELL
+from adce_assets.tables import gather
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
-KEPT = ("rank", "key", "entity", "event", "event_at", "size", "last_modified")
+KEPT = ("rank", "key", "entity", "event", "event_at", "size", "last_modified", "etag")
 """What a row keeps beside its cell and place, unless it is one of many that plainly are what is expected."""
 
 MATCHED = (
@@ -59,11 +62,25 @@ nothing new changes nothing."""
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the lake holds: objects (columns of `OBJECT_SCHEMA`), how many, and the moments for which that is true."""
+    """What the lake holds.
+
+    Attributes:
+        objects: The objects, with the columns of `OBJECT_SCHEMA`.
+        count: How many these are.
+        known: The stretches of keys that anybody has looked at, and when.
+        sliced: Makes the relation of the objects of a slice, where that is cheaper than a filter of ``objects``.
+        blocks: Where the objects lie; empty where they cannot well be read in slices.
+    """
 
     objects: "ir.Table"
     count: int
     known: Sequence[Known]
+    sliced: Callable[[Slice], "ir.Table"] | None = None
+    blocks: Sequence[Block] = ()
+
+    def within(self, part: Slice) -> "ir.Table":
+        """Express the objects of a slice."""
+        return part.of(self.objects) if self.sliced is None else self.sliced(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +119,27 @@ class Matcher:
         chosen = {at: row for at, row in enumerate(rows) if not estimates or "game" in row["for_each"]}
         ranged_over = self.backend.create_table(f"{name}_events", events, temp=True)
         wanted = self.backend.create_view(f"{name}_wanted", places(self.contract, chosen, ranged_over, self.now))
-        objects = self.backend.create_view(f"{name}_objects", held.objects)
-        found = self.backend.create_table(f"{name}_found", _compared(wanted, objects, suspects), temp=True)
-        self._refuse_doubles(wanted, objects, found, held.count)
-        since = _Since(found, wanted, held.known)
-        rows = _told(found, rows, objects, since, estimates=estimates)
+        pairs = self._pairs(wanted, held, chosen, ranged_over)
+        found = gather(self.backend, f"{name}_found", (_compared(*pair, suspects) for pair in pairs))
+        self._refuse_doubles(wanted, held.objects, found, held.count)
+        rows = _told(found, rows, _Since(found, wanted, held.known), estimates=estimates)
         told = self.backend.create_table(f"{name}_rows", rows, temp=True)
         others = told.filter(told.source.isnull()).select("size", "last_modified", "etag", key="place")
         return Matched(told.filter(told.source.notnull()), others.to_pyarrow().select(OBJECT_SCHEMA.names))
+
+    def _pairs(
+        self, wanted: "ir.Table", held: Held, rows: Mapping[int, dict[str, Any]], events: "ir.Table"
+    ) -> "Iterator[tuple[ir.Table, ir.Table]]":
+        """Yield expected places and objects, slice by slice: a slice has all or none of the places that begin alike."""
+        begins = beginnings(rows) if slices.are_worth_it(held.blocks) else {}
+        parts = slices.cut({*begins.values()}, held.blocks)
+        if len(parts) == 1:
+            yield wanted, held.objects
+            return
+        for part in parts:
+            only = {of for of, text in begins.items() if part.has(text)}
+            mine = {number: rows[number] for number in sorted({number for number, _ in only})}
+            yield places(self.contract, mine, events, self.now, only=only), held.within(part)
 
     def _refuse_doubles(self, wanted: "ir.Table", objects: "ir.Table", found: "ir.Table", count: int) -> None:
         """Hold the sums of the pass against what went into it; where they differ, find out why."""
@@ -150,7 +180,7 @@ def _compared(wanted: "ir.Table", objects: "ir.Table", suspects: Sequence[str]) 
     """Join both on the whole key; let what is plainly present collapse into one row a cell."""
     import ibis
 
-    held = objects.select("size", "last_modified", held="key")
+    held = objects.select("size", "last_modified", "etag", held="key")
     table = wanted.outer_join(held, wanted.place == held.held)
     is_here, nothing = table.held.notnull(), ibis.literal(value=False)
     plain = (
@@ -173,17 +203,12 @@ def _compared(wanted: "ir.Table", objects: "ir.Table", suspects: Sequence[str]) 
     return found.mutate(**{name: found.row[name] for name in KEPT}).drop("row")
 
 
-def _told(
-    found: "ir.Table", rows: Sequence[dict[str, Any]], objects: "ir.Table", since: "_Since", *, estimates: bool
-) -> "ir.Table":
-    """Add the names of the cell, the ETags of kept objects, and what the last look at each place tells."""
+def _told(found: "ir.Table", rows: Sequence[dict[str, Any]], since: "_Since", *, estimates: bool) -> "ir.Table":
+    """Add the names of the cell, and what the last look at each place tells."""
     import ibis
 
     cell = ibis.memtable(_cell_table(rows))
     table = found.left_join(cell, "cell").drop("cell_right")
-    kept = found.filter(found.place.notnull() & found.is_here).select(held="place")
-    etags = objects.select("etag", held="key").semi_join(kept, "held")
-    table = table.left_join(etags, table.place == etags.held).drop("held")
     table = since.added(table)
     table = table.mutate(due_at=(table.event_at + _seconds(table.grace_seconds)).cast(MOMENT))
     return table.mutate(

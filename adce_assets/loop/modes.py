@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from adce_assets.errors import LakeError, ReportError
 from adce_assets.lake import listing, report
 from adce_assets.lake.report_manifest import ReportManifest
-from adce_assets.lake.store import KeyRange
+from adce_assets.lake.store import KeyRange, LakeStore
 from adce_assets.loop import memory, own_writes, questions, ranges
 from adce_assets.loop.holdings import MAY_MISS, Holdings, Report, with_listing, with_receipts
 from adce_assets.loop.memory import Last
@@ -26,6 +26,7 @@ from adce_assets.loop.ranges import Known
 from adce_assets.loop.records import OPEN_STATES
 from adce_assets.loop.state import COVERAGE, INVENTORY, SAMPLE
 from adce_assets.progress import Progress
+from adce_assets.settings import Scanning
 from adce_assets.tables import engine
 
 if TYPE_CHECKING:
@@ -223,16 +224,19 @@ MODES: Mapping[str, Callable[[Look, ReportManifest | None], Holdings]] = {
 
 
 def newest_report(project: Project) -> ReportManifest | None:
-    """Find the newest complete report of this lake's own bucket; other buckets' may lie beside it.
+    """Find the newest complete report of the installation's lake, as `newest_of` does."""
+    return newest_of(project.lake, project.settings.reconciliation.s3)
+
+
+def newest_of(lake: LakeStore, scanning: Scanning) -> ReportManifest | None:
+    """Find the newest complete report of a lake's own bucket; other buckets' may lie beside it.
 
     Raises:
         ReportError: It is damaged, or there are several configurations and none is named.
     """
-    scanning, url = project.settings.reconciliation.s3, urlsplit(project.lake.url)
+    url = urlsplit(lake.url)
     bucket = url.netloc if url.scheme == "s3" else None
-    return report.newest(
-        project.lake, prefix=scanning.inventory_prefix, source_bucket=bucket, config_id=scanning.inventory_id
-    )
+    return report.newest(lake, prefix=scanning.inventory_prefix, source_bucket=bucket, config_id=scanning.inventory_id)
 
 
 def _looked_up(look: Look, *, must: bool) -> tuple[ReportManifest | None, int]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from adce_assets.errors import LakeError
 from adce_assets.loop.state import State
 
+STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
+"""Every expected key is in exactly one of these."""
 OPEN_STATES = ("missing", "stale", "damaged")
 """The states of a key that something can be done about."""
 CELL = ("source", "data_type", "season")

@@ -5,9 +5,10 @@ Keys that plainly are present stand in no table one by one, so they are made ane
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
-from adce_assets.contract.expected import cells, places
+from adce_assets.contract.expected import MOMENT, cells, places
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL
 from adce_assets.loop.state import COVERAGE, ESTIMATES, SCHEDULE
@@ -49,7 +50,9 @@ def _told(project: Project, cell: tuple[str, str, str]) -> dict[str, str]:
 
 
 def _expected(project: Project, cell: tuple[str, str, str]) -> Iterator[dict[str, Any]]:
-    """Make the keys of the cell."""
+    """Make the keys of the cell that can still be collected: of some data only the present can be had."""
+    import ibis
+
     now = project.clock()
     limits = project.settings.reconciliation.engine
     rows = {at: row for at, row in enumerate(cells(project.contract, now)) if tuple(row[name] for name in CELL) == cell}
@@ -60,5 +63,7 @@ def _expected(project: Project, cell: tuple[str, str, str]) -> Iterator[dict[str
     ):
         events = [backend.read_parquet(path) for path in (scheduled, estimated)]
         table = places(project.contract, rows, events[0].union(events[1].select(*events[0].columns)), now)
-        first = table.filter(table["rank"] == 0, table.place.notnull()).select("place", "entity").order_by("place")
-        yield from first.to_pyarrow().to_pylist()
+        first = table.filter(table["rank"] == 0, table.place.notnull())
+        for lost in (row["lost_seconds"] for row in rows.values() if row["lost_seconds"] is not None):
+            first = first.filter(first.event_at > ibis.literal(now - timedelta(seconds=lost), MOMENT))
+        yield from first.select("place", "entity").order_by("place").to_pyarrow().to_pylist()

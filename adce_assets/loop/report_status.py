@@ -6,13 +6,13 @@ still in force, never instead of it.
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from adce_assets.errors import LakeError, ReportError
-from adce_assets.lake import report, report_schedule
+from adce_assets.lake import report_schedule
 from adce_assets.lake.report_manifest import ReportManifest
 from adce_assets.lake.report_schedule import INTERVALS, Frequency
 from adce_assets.lake.store import LakeStore
+from adce_assets.loop.modes import newest_of
 from adce_assets.loop.state import HINT, INVENTORY, State
 from adce_assets.settings import Scanning
 
@@ -49,21 +49,10 @@ def look(lake: LakeStore, state: State, scanning: Scanning, now: datetime) -> di
 
 def _newest(lake: LakeStore, scanning: Scanning) -> tuple[ReportManifest | None, str | None]:
     try:
-        manifest = report.newest(
-            lake,
-            prefix=scanning.inventory_prefix,
-            source_bucket=_bucket(lake),
-            config_id=scanning.inventory_id,
-        )
+        manifest = newest_of(lake, scanning)
     except ReportError as error:
         return None, str(error)
     return manifest, None if manifest else f"there is no complete report below {lake.url}/{scanning.inventory_prefix}"
-
-
-def _bucket(lake: LakeStore) -> str | None:
-    """Name the lake's own bucket, None for a folder: the report of another bucket says nothing of this lake."""
-    parts = urlsplit(lake.url)
-    return parts.netloc if parts.scheme == "s3" else None
 
 
 def _described(manifest: ReportManifest, inventory: dict[str, Any] | None, now: datetime) -> dict[str, Any]:

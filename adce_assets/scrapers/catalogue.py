@@ -1,81 +1,60 @@
 """`config/scraper_config.yaml` in, checked hosts and scrapers out.
 
 An entry says how to ask a host and which data sets the answer yields; a host says how it wants to be asked. To add a
-scraper is to add an entry. The kinds that an entry may name are the modules beside this one.
+scraper is to add an entry. The kinds that an entry may name are the modules beside this one. What can be said of an
+entry alone stands in `entries`; here it is held against the others, the hosts and the kinds.
 """
 
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from adce_assets import scrapers
+from adce_assets.contract.templates import DATE_FIELDS, SEASON_FIELDS
 from adce_assets.documents import Document, read, validate
 from adce_assets.errors import ConfigurationError, Fault
-from adce_assets.fetch.audit import Requirements
-from adce_assets.fetch.hosts import Host
+from adce_assets.fetch.hosts import Host, budget_faults
+from adce_assets.scrapers.entries import Declared, Name, ScraperEntry
 
-NO_KINDS = frozenset({"catalogue", "collect", "interface", "members"})
+NO_KINDS = frozenset(
+    {
+        "answering",
+        "catalogue",
+        "collect",
+        "entries",
+        "failing",
+        "interface",
+        "markers",
+        "members",
+        "paging",
+        "planning",
+        "processes",
+        "programs",
+        "promoting",
+        "reports",
+        "working",
+    }
+)
 """Modules of this folder that are not kinds."""
 
+IN_JSON = frozenset({"json_api", "snapshot"})
+"""Kinds whose answers can be cut or have pages."""
+IN_FILES = frozenset({"file_download", "kaggle"})
+"""Kinds whose answers can be archives of which a member is kept."""
+
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-STAND_IN = {"requests_per_second": 1000, "burst": 1000}
+STAND_IN = {
+    "requests_per_second": 1000,
+    "burst": 1000,
+    "budget": None,
+    "robots": {"ignored_because": "it stands in for the host on this very machine"},
+}
 """The limits of a stand-in on this very machine, which nobody needs to be polite to."""
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-DataSetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$", max_length=121)]
-Member = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", max_length=200)]
-
-
-class Declared(BaseModel):
-    """What comes from a file: unknown keys are faults, and nothing changes once it is read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Yield(Declared):
-    """What an answer holds for one data set.
-
-    Attributes:
-        members: The members of a JSON answer that are kept, as dotted paths; None keeps the answer as it is.
-        requirements: What the kept document must be and contain.
-    """
-
-    members: Annotated[tuple[Member, ...], Field(min_length=1)] | None = None
-    requirements: Requirements = Requirements()
-
-    @model_validator(mode="after")
-    def _can_be_cut(self) -> Self:
-        members = self.members or ()
-        if members and not self.requirements.must_have:
-            message = "`members` need `requirements` with `must_have`: a cut document must be known to be whole"
-            raise ValueError(message)
-        if any(inner.startswith(f"{outer}.") for outer in members for inner in members):
-            message = "one of the `members` is a part of another"
-            raise ValueError(message)
-        return self
-
-
-class ScraperEntry(Declared):
-    """How to ask for documents, and which data sets an answer yields.
-
-    Attributes:
-        kind: The module of this folder that does it.
-        host: The host that is asked, one of ``hosts``.
-        path: Below the host's base URL, a template of the entity's fields.
-        parameters: The query, each value a template.
-        yields: What an answer holds, by ``<source>/<data_type>``.
-    """
-
-    kind: Name
-    host: Name
-    path: Annotated[str, Field(pattern=r"^/[^?#]*$")]
-    parameters: dict[str, str] = {}
-    yields: Annotated[dict[DataSetName, Yield], Field(min_length=1)]
 
 
 class Catalogue(Declared):
@@ -83,11 +62,13 @@ class Catalogue(Declared):
 
     Attributes:
         contact: Whom a host may write to, an address or a URL; stands in the user agent.
+        program_folders: Where the programs lie that a scraper may start; relative to the installation's home.
         hosts: Hosts by name.
         scrapers: Entries by name.
     """
 
     contact: Annotated[str, Field(pattern=r"^[\x21-\x7e]{5,200}$")]
+    program_folders: tuple[Path, ...] = (Path("programs"),)
     hosts: Annotated[dict[Name, Host], Field(min_length=1)]
     scrapers: Annotated[dict[Name, ScraperEntry], Field(min_length=1)]
 
@@ -110,10 +91,13 @@ def load_catalogue(path: Path) -> Catalogue:
     """Read and check the scrapers' configuration with all that it includes; every fault is named at once."""
     document = read(path)
     catalogue = validate(Catalogue, document)
-    faults = tuple(_faults(catalogue, document))
+    faults = tuple(fault for find in FAULTS for fault in find(catalogue, document))
     if faults:
         raise ConfigurationError(f"{len(faults)} fault(s) in {document.file}", faults=faults)
-    return catalogue
+    home = path.absolute().parent.parent
+    return catalogue.model_copy(
+        update={"program_folders": tuple(home / folder for folder in catalogue.program_folders)}
+    )
 
 
 def kinds() -> list[str]:
@@ -121,26 +105,54 @@ def kinds() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(scrapers.__path__) if module.name not in NO_KINDS)
 
 
-def _faults(catalogue: Catalogue, document: Document) -> Iterator[Fault]:
-    """Find what entries say that nothing else bears out."""
-    known = {"kind": kinds(), "host": list(catalogue.hosts)}
+def _unknown_names(catalogue: Catalogue, document: Document) -> Iterator[Fault]:
+    """Find the kinds, hosts and successors that are not there."""
+    known = {"kind": kinds(), "host": list(catalogue.hosts), "superseded_by": list(catalogue.scrapers)}
     for name, entry in catalogue.scrapers.items():
         for field, names in known.items():
             given = getattr(entry, field)
-            if given not in names:
+            if given and given not in names:
                 yield document.fault(("scrapers", name, field), f"`{given}` is not known", given=given, valid=names)
-        yield from _template_faults(name, entry, document)
 
 
-def _template_faults(name: str, entry: ScraperEntry, document: Document) -> Iterator[Fault]:
-    templates: dict[tuple[str, ...], str] = {("path",): entry.path}
-    templates |= {("parameters", parameter): text for parameter, text in entry.parameters.items()}
-    for data_set, yielded in entry.yields.items():
-        templates["yields", data_set, "requirements", "id_is"] = yielded.requirements.id_is or ""
-    for place, text in templates.items():
-        problem = _template_problem(text)
-        if problem:
-            yield document.fault(("scrapers", name, *place), problem)
+def _endless_successions(catalogue: Catalogue, document: Document) -> Iterator[Fault]:
+    """Find scrapers whose successors lead back to themselves."""
+    for name in catalogue.scrapers:
+        seen, successor = {name}, catalogue.scrapers[name].superseded_by
+        while successor in catalogue.scrapers and successor not in seen:
+            seen.add(successor)
+            successor = catalogue.scrapers[successor].superseded_by
+        if successor == name:
+            place = ("scrapers", name, "superseded_by")
+            yield document.fault(place, "its successors lead back to it", valid=sorted(set(catalogue.scrapers) - seen))
+
+
+def _misplaced_settings(catalogue: Catalogue, document: Document) -> Iterator[Fault]:
+    """Find settings that the kind of their entry cannot follow."""
+    known = kinds()
+    for name, entry in catalogue.scrapers.items():
+        place = ("scrapers", name)
+        if entry.kind not in known:
+            continue
+        if entry.paging and entry.kind not in IN_JSON:
+            yield document.fault((*place, "paging"), f"`{entry.kind}` knows no pages", valid=IN_JSON)
+        for data_set, yielded in entry.yields.items():
+            at = (*place, "yields", data_set)
+            if yielded.members and (entry.kind not in IN_JSON or yielded.requirements.parses != "json"):
+                yield document.fault((*at, "members"), "only JSON can be cut", valid=IN_JSON)
+            if yielded.member and entry.kind not in IN_FILES:
+                yield document.fault((*at, "member"), "only archives have a member", valid=IN_FILES)
+            if entry.kind == "html_page" and yielded.requirements.parses != "html":
+                message = "a page is HTML: write `parses: html`"
+                yield document.fault((*at, "requirements", "parses"), message, valid=["html"])
+
+
+def _crooked_templates(catalogue: Catalogue, document: Document) -> Iterator[Fault]:
+    for name, entry in catalogue.scrapers.items():
+        for place, text in entry.templates().items():
+            problem = _template_problem(text)
+            if problem:
+                yield document.fault(("scrapers", name, *place), problem)
 
 
 def _template_problem(text: str) -> str:
@@ -152,6 +164,36 @@ def _template_problem(text: str) -> str:
         if field is not None and (not field.isidentifier() or spec or conversion):
             return f"`{{{field}}}` is no field; write a name such as {{game_id}}"
     return ""
+
+
+def _crooked_fields(catalogue: Catalogue, document: Document) -> Iterator[Fault]:
+    """Find fields that hide one that every key has, and fields that nothing names."""
+    for name, entry in catalogue.scrapers.items():
+        named = {derived.of for derived in entry.fields.values()}
+        for text in entry.every_text():
+            named |= {field for field in entry.fields if f"{{{field}}}" in text}
+        for field in entry.fields:
+            place = ("scrapers", name, "fields", field)
+            if field in SEASON_FIELDS or field in DATE_FIELDS:
+                yield document.fault(place, f"`{field}` is a field of the key already")
+            if field not in named:
+                yield document.fault(place, f"nothing names `{{{field}}}`")
+
+
+def _quarrelling_hosts(catalogue: Catalogue, document: Document) -> Iterator[Fault]:
+    for name, message in budget_faults(catalogue.hosts):
+        yield document.fault(("hosts", name, "budget"), message)
+
+
+FAULTS: tuple[Callable[[Catalogue, Document], Iterator[Fault]], ...] = (
+    _unknown_names,
+    _endless_successions,
+    _misplaced_settings,
+    _crooked_templates,
+    _crooked_fields,
+    _quarrelling_hosts,
+)
+"""What entries can say that nothing else bears out."""
 
 
 def _stand_in(name: str, host: Host, url: str) -> Host:

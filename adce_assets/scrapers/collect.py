@@ -1,67 +1,56 @@
 """Wanted keys in, objects in the lake out, with a receipt for each and a completion marker for each data set.
 
 The whole way of a run stands on this page: the kind of the scraper fetches, the fetch room stages, audits and promotes,
-the ledger keeps the receipts. How a document is fetched belongs to the kinds; whether a failure lasts, to ``fetch``.
+the ledger keeps the receipts, and the evidence where there is nothing. As many requests are made at once as the host's
+entry allows. How a document is fetched belongs to the kinds; whether a failure lasts, to ``fetch``.
 """
 
-import importlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
 
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.contract.templates import field_values
-from adce_assets.errors import AdceError, ConditionFailedError, ContractError, LakeError, VerifyError
-from adce_assets.fetch.audit import audit
-from adce_assets.fetch.client import Client
-from adce_assets.fetch.staging import Outcome, promote
+from adce_assets.errors import ContractError, LakeError
+from adce_assets.fetch.outcomes import AbsentKey
 from adce_assets.lake.store import LakeStore, probe_conditional_writes
+from adce_assets.ledger.evidence import write_evidence
 from adce_assets.ledger.receipts import Receipt, write_completion, write_receipts
 from adce_assets.progress import Progress, silent
-from adce_assets.scrapers.catalogue import ScraperEntry
-from adce_assets.scrapers.interface import Collected, Failed, Wanted
+from adce_assets.scrapers.entries import ScraperEntry
+from adce_assets.scrapers.interface import ConfirmedEmpty, Failed, Wanted
+from adce_assets.scrapers.promoting import Promoted, Settled
+from adce_assets.scrapers.reports import CollectReport, DataSetReport
+from adce_assets.scrapers.working import Work
 
 PRODUCER = "adce"
-WORST = 20
-"""Failures that a report names; all are counted."""
+
+Cell = tuple[str, str, str]
+"""Source, data type and season."""
 
 
-@dataclass(slots=True)
-class DataSetReport:
-    """What a run did for one data set."""
-
-    asked: int = 0
-    written: int = 0
-    already_there: int = 0
-    bytes: int = 0
-    records: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
-    worst: list[tuple[str, str]] = field(default_factory=list)
+class Asker(Protocol):
+    """Whoever a kind asks: the HTTP client, or what starts programs; it counts what it does."""
 
     @property
-    def collected(self) -> int:
-        """Keys that now hold a good object, whoever wrote it."""
-        return self.written + self.already_there
-
-
-@dataclass(frozen=True, slots=True)
-class CollectReport:
-    """What a run did, by data set name (``source/data_type``)."""
-
-    data_sets: Mapping[str, DataSetReport]
-    requests: int
+    def requests(self) -> int:
+        """How often somebody was asked so far."""
+        ...
 
     @property
-    def asked(self) -> int:
-        """Keys that the run was asked for."""
-        return sum(report.asked for report in self.data_sets.values())
+    def retries(self) -> int:
+        """How often of these it was once more."""
+        ...
 
     @property
-    def collected(self) -> int:
-        """Keys that now hold a good object."""
-        return sum(report.collected for report in self.data_sets.values())
+    def waited_s(self) -> float:
+        """Seconds waited before asking."""
+        ...
 
 
 def wanted(contract: Contract, data_set_name: str, season: str, key: str, etag: str | None) -> Wanted:
@@ -81,21 +70,28 @@ def wanted(contract: Contract, data_set_name: str, season: str, key: str, etag: 
         )
     of_season = None if season == WHOLE_HISTORY else Season.parse(season)
     fields = field_values(of_season, reading.day, reading.entities)
-    return Wanted(key, data_set.source, data_set.data_type, season, fields, etag)
+    window = None if reading.day is None else data_set.window(reading.day)
+    return Wanted(key, data_set.source, data_set.data_type, season, fields, etag, window)
+
+
+def _wait_for_all() -> None:
+    """Let what has begun come to its own end."""
 
 
 def collect(
     scraper: ScraperEntry,
     asked: Sequence[Wanted],
     *,
-    client: Client,
+    client: Asker,
     store: LakeStore,
     run_id: str,
     clock: Callable[[], datetime],
+    at_once: int = 1,
     tasks: Mapping[str, str] | None = None,
     progress: Progress = silent,
+    hurry: Callable[[], None] = _wait_for_all,
 ) -> CollectReport:
-    """Collect the wanted keys into the lake, one after another; a key that fails never stops the others.
+    """Collect the wanted keys into the lake; a key that fails never stops the others.
 
     Args:
         scraper: The entry of the catalogue that yields these keys.
@@ -104,8 +100,10 @@ def collect(
         store: The lake.
         run_id: Names this run in staged objects, receipts and markers.
         clock: The time (UTC) for receipts.
+        at_once: How many requests are made at the same time.
         tasks: The task that each key belongs to, by key.
         progress: Told after each key.
+        hurry: Called when the run is interrupted, so that requests which wait for their turn give up.
 
     Raises:
         LakeError: the lake could not be written, what was promoted before has its receipts; or its storage ignores the
@@ -117,106 +115,79 @@ def collect(
             where=store.url,
             valid="storage that honours If-None-Match and If-Match, as AWS S3 and the file system do",
         )
-    run = _Run(scraper, store, run_id, clock, tasks or {}, clock())
-    for entry in asked:
-        run.reports[entry.data_set].asked += 1
-    try:
-        outcomes = importlib.import_module(f"adce_assets.scrapers.{scraper.kind}").collect(scraper, asked, client)
-        for done, outcome in enumerate(outcomes, start=1):
-            run.take(outcome)
-            progress("collect", done, len(asked))
-    finally:
-        run.write_receipts()
+    run = _Run(store, run_id, clock, tasks or {}, clock())
+    for one in asked:
+        run.reports[one.data_set].asked += 1
+    before = client.requests, client.retries, client.waited_s
+    with TemporaryDirectory(prefix="adce-") as folder:
+        working = Work(scraper, client, store, run_id, clock, Path(folder), at_once, hurry)
+        try:
+            for done, settled in enumerate(working.through(asked, run.started_at), start=1):
+                run.take(settled)
+                progress("collect", done, len(asked))
+        finally:
+            for settled in working.finished():
+                run.take(settled)
+            run.write_ledger()
     run.write_completions(asked)
-    return CollectReport(dict(run.reports), len(run.urls))
+    requests, retries, waited_s = client.requests - before[0], client.retries - before[1], client.waited_s - before[2]
+    return CollectReport(dict(run.reports), requests, retries, waited_s)
 
 
 @dataclass(slots=True)
 class _Run:
     """One run as it goes: what became of each key so far."""
 
-    scraper: ScraperEntry
     store: LakeStore
     run_id: str
     clock: Callable[[], datetime]
     tasks: Mapping[str, str]
     started_at: datetime
     reports: defaultdict[str, DataSetReport] = field(default_factory=lambda: defaultdict(DataSetReport))
-    receipts: defaultdict[tuple[str, str, str, str], list[Receipt]] = field(default_factory=lambda: defaultdict(list))
-    urls: set[str] = field(default_factory=set)
+    receipts: defaultdict[tuple[Cell, str], list[Receipt]] = field(default_factory=lambda: defaultdict(list))
+    absent: defaultdict[Cell, list[AbsentKey]] = field(default_factory=lambda: defaultdict(list))
 
-    def take(self, outcome: Collected | Failed) -> None:
-        """Promote what was collected, count what was not."""
-        self.urls |= {outcome.url} - {""}
-        if isinstance(outcome, Failed):
-            self._failed(outcome.wanted, outcome.error)
-            return
-        try:
-            self._promote(outcome)
-        except (VerifyError, ConditionFailedError) as error:
-            self._failed(outcome.wanted, error)
+    def take(self, settled: Settled) -> None:
+        """Count what came of a key, and keep what the ledger is to be told of it."""
+        one, report = settled.wanted, self.reports[settled.wanted.data_set]
+        cell = (one.source, one.data_type, one.season)
+        match settled:
+            case Failed():
+                report.fail(one.key, settled.error)
+            case ConfirmedEmpty():
+                report.confirmed_empty += 1
+                self.absent[cell].append(settled.evidence.of(one.key))
+            case Promoted():
+                task = self.tasks.get(one.key, "")
+                receipt = settled.receipt(task, self.run_id)
+                report.count(receipt.bytes, receipt.records, settled.warnings, is_new=settled.is_new)
+                self.receipts[cell, task].append(receipt)
 
-    def _promote(self, collected: Collected) -> None:
-        target, report = collected.wanted, self.reports[collected.wanted.data_set]
-        promotion = promote(
-            self.store,
-            target.key,
-            collected.body,
-            run_id=self.run_id,
-            audit=lambda body: audit(body, collected.requirements, target.entity),
-            expected_etag=target.etag,
-        )
-        report.written += promotion.outcome is Outcome.WRITTEN
-        report.already_there += promotion.outcome is Outcome.ALREADY_THERE
-        report.bytes += promotion.size
-        report.records += promotion.records or 0
-        task = self.tasks.get(target.key, "")
-        self.receipts[target.source, target.data_type, target.season, task].append(
-            Receipt(
-                key=target.key,
-                bytes=promotion.size,
-                sha256=promotion.sha256,
-                records=promotion.records,
-                task=task,
-                run=self.run_id,
-                attempt=1,
-                fetched_at=collected.fetched_at,
-                promoted_at=self.clock(),
-                url=collected.url,
-            )
-        )
-
-    def _failed(self, target: Wanted, error: AdceError) -> None:
-        report = self.reports[target.data_set]
-        report.failed[type(error).__name__] += 1
-        if len(report.worst) < WORST:
-            report.worst.append((target.key, error.what))
-
-    def write_receipts(self) -> None:
-        """Write the receipts of everything promoted so far, one file for each task."""
-        for (source, data_type, season, task), receipts in self.receipts.items():
+    def write_ledger(self) -> None:
+        """Write the receipts of everything promoted so far, one file for each task, and the evidence of what is not."""
+        for ((source, data_type, season), task), receipts in self.receipts.items():
             receipt_id = f"{self.run_id}-{task}" if task else self.run_id
             write_receipts(self.store, receipt_id, source=source, data_type=data_type, season=season, receipts=receipts)
+        for (source, data_type, season), entries in self.absent.items():
+            write_evidence(self.store, self.run_id, source=source, data_type=data_type, season=season, entries=entries)
 
     def write_completions(self, asked: Sequence[Wanted]) -> None:
         """Mark the work on each cell as ended, so that a reconciliation looks at what is there now."""
-        for source, data_type, season in sorted({(entry.source, entry.data_type, entry.season) for entry in asked}):
-            report = self.reports[f"{source}/{data_type}"]
-            written = [
-                receipt.key
-                for cell, receipts in self.receipts.items()
-                if cell[:3] == (source, data_type, season)
-                for receipt in receipts
-            ]
+        written: defaultdict[Cell, list[Receipt]] = defaultdict(list)
+        for (cell, _), receipts in self.receipts.items():
+            written[cell] += receipts
+        for cell in sorted({(one.source, one.data_type, one.season) for one in asked}):
+            source, data_type, season = cell
+            report, receipts = self.reports[f"{source}/{data_type}"], written[cell]
             write_completion(
                 self.store,
                 self.run_id,
                 source=source,
                 data_type=data_type,
                 season=season,
-                status="ok" if written or not report.failed else "failed",
-                keys=written,
-                records=report.records,
+                status="ok" if receipts or self.absent[cell] or not report.failed else "failed",
+                keys=[receipt.key for receipt in receipts],
+                records=sum(receipt.records or 0 for receipt in receipts),
                 started_at=self.started_at,
                 finished_at=self.clock(),
                 producer=PRODUCER,

@@ -1,17 +1,21 @@
 """What every kind of scraper is given and gives back.
 
-A kind is a module with a function ``collect`` of the type `Collect`. It asks for documents and cuts out of them what
-belongs under each key; it neither audits nor writes, and it never decides which keys there are.
+A kind is a module with two functions: `plan` turns wanted keys into requests, each of them once, and `answer` makes one
+request and says for each of its keys what came of it. It asks for documents and cuts out of them what belongs under
+each key; it neither audits nor writes, and it never decides which keys there are. Requests of one run are answered in
+several threads. A kind says itself whom it asks: the HTTP client, or what starts programs.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
 
 from adce_assets.errors import AdceError
-from adce_assets.fetch.audit import Requirements
-from adce_assets.fetch.client import Client
-from adce_assets.scrapers.catalogue import ScraperEntry
+from adce_assets.fetch.outcomes import Evidence
+from adce_assets.fetch.requirements import Pages, Requirements
+from adce_assets.scrapers.entries import ScraperEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Wanted:
         season: The season of its cell.
         entity: Every field that a template of the entry may name (season, season_start, game_id, date, ...).
         etag: The version that is to be replaced; None if there must be nothing under the key yet.
+        window: From when (UTC) until before when it can be had; None where it does not go away.
     """
 
     key: str
@@ -33,6 +38,7 @@ class Wanted:
     season: str
     entity: Mapping[str, str]
     etag: str | None
+    window: tuple[datetime, datetime] | None = None
 
     @property
     def data_set(self) -> str:
@@ -41,14 +47,38 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A path and a query below a host's base URL, and the keys of which the answer holds the documents."""
+
+    path: str
+    parameters: tuple[tuple[str, str], ...]
+    wanted: tuple[Wanted, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Collected:
-    """A document for a wanted key, not audited yet; ``url`` is where it came from."""
+    """A document for a wanted key, not audited yet; ``url`` is where it came from.
+
+    ``body`` may be a file in the folder that `Kind.answer` was given; ``pages`` says how a document of several pages
+    tells that it is whole; ``warnings`` are what a person should know of it.
+    """
 
     wanted: Wanted
-    body: bytes
+    body: bytes | Path
     url: str
     fetched_at: datetime
     requirements: Requirements
+    headers: Mapping[str, str] = field(default_factory=dict)
+    pages: Pages | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedEmpty:
+    """A wanted key of which the source says that there is nothing, and how it said so."""
+
+    wanted: Wanted
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +90,16 @@ class Failed:
     url: str
 
 
-Collect = Callable[[ScraperEntry, Sequence[Wanted], Client], Iterator[Collected | Failed]]
-"""One answer for every wanted key, in an order of the kind's own choosing."""
+Outcome = Collected | ConfirmedEmpty | Failed
+
+
+class Kind(Protocol):
+    """What a module of this folder offers when an entry may name it as its kind."""
+
+    def plan(self, entry: ScraperEntry, wanted: Sequence[Wanted], now: datetime) -> Iterator[Request | Failed]:
+        """Turn keys into requests; a key of which no request can be made has failed."""
+        ...
+
+    def answer(self, entry: ScraperEntry, request: Request, client: Any, folder: Path) -> Iterator[Outcome]:
+        """Make a request, and answer for each of its keys; ``folder`` is for large bodies and is emptied afterwards."""
+        ...

@@ -48,7 +48,16 @@ def test_a_short_stage_says_nothing():
 
 def test_a_long_stage_says_now_and_then_how_far_it_is_and_how_fast():
     said = lines_of([0, 4, 6, 8, 12], [("collect", 10 * n, 100) for n in range(5)])
-    assert said == ["collect: 20 of 100, 3/s", "collect: 40 of 100, 3/s"]
+    assert said == ["collect: 20 of 100, 3.3/s, 24 s left", "collect: 40 of 100, 3.3/s, 18 s left"]
+
+
+def test_a_long_stage_says_what_is_to_be_shown_beside_it():
+    said: list[str] = []
+    clock = iter([0.0, 600.0])
+    lines = PlainLines(clock=lambda: next(clock), say=said.append)
+    lines("collect", 0, 100)
+    lines("collect", 30, 100, "15% of 0.33 requests/s")
+    assert said == ["collect: 30 of 100, 0.05/s, 23 min left; 15% of 0.33 requests/s"]
 
 
 def test_a_stage_of_unknown_length_names_no_total():

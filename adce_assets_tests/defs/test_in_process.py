@@ -75,7 +75,7 @@ def test_a_batch_that_failed_can_be_run_again_at_once(asked: Any) -> None:
 
 
 def test_an_interruption_ends_everything_and_leaves_receipts_of_what_was_promoted(asked: Any) -> None:
-    def interrupt(stage: str, done: int, total: int | None) -> None:  # noqa: ARG001 - as `Progress` has it
+    def interrupt(stage: str, done: int, total: int | None, note: str = "") -> None:  # noqa: ARG001 - as `Progress` has it
         raise dg.DagsterExecutionInterruptedError
 
     token = current_progress.set(interrupt)

@@ -1,89 +1,162 @@
-from collections.abc import Callable
-from typing import Any
+import socket
+import time
+from collections.abc import Callable, Sequence
+from threading import Event
+from typing import Any, NoReturn
 
 import pytest
+from httpcore2 import ConnectError, NetworkStream, SyncBackend
+from pydantic import ValidationError
 
-from adce_assets.errors import FetchError, PermanentFetchError, TransientFetchError
+from adce_assets.errors import FetchError, PermanentFetchError, TransientFetchError, UnsafeError
 from adce_assets.fetch.client import Client
-from adce_assets.fetch.network import is_public
+from adce_assets_tests.misbehaving import redirect
 
 MakeClient = Callable[..., Client]
 
-PUBLIC = ["8.8.8.8", "1.1.1.1", "93.184.216.34", "192.0.1.1", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e"]
-NOT_PUBLIC = [
-    "127.0.0.1",
-    "127.255.255.254",
-    "0.0.0.0",  # noqa: S104 - refused, not bound
-    "10.0.0.1",
-    "172.16.0.1",
-    "172.31.255.255",
-    "192.168.1.1",
-    "169.254.169.254",
-    "169.254.0.1",
-    "100.64.0.1",
-    "192.0.0.8",
-    "192.0.2.1",
-    "198.18.0.1",
-    "198.51.100.1",
-    "203.0.113.9",
-    "224.0.0.1",
-    "239.255.255.255",
-    "240.0.0.1",
-    "255.255.255.255",
-    "::",
-    "::1",
-    "fe80::1",
-    "fe80::1%1",
-    "fc00::1",
-    "fd00:ec2::254",
-    "ff02::1",
-    "ff0e::1",
-    "::ffff:127.0.0.1",
-    "::ffff:169.254.169.254",
-    "::ffff:8.8.8.8",
-    "::7f00:1",
-    "::127.0.0.1",
-    "64:ff9b::7f00:1",
-    "64:ff9b::a9fe:a9fe",
-    "64:ff9b:1::a00:1",
-    "2002:7f00:1::",
-    "2002:a9fe:a9fe::1",
-    "2001:0:7f00:1::",
-    "2001:db8::1",
-]
 WRITTEN_FORMS = [
     "127.0.0.1",
     "127.1",
+    "127.0.1",
     "2130706433",
     "0x7f000001",
+    "0X7F000001",
     "0x7f.1",
+    "0x7f.0x0.0x0.0x1",
     "0177.0.0.1",
+    "0177.0x0.0.1",
     "017700000001",
+    "00000000177.0.0.1",
+    "127.000.000.001",
     "0",
+    "0.0.0.0",  # noqa: S104 - refused, not bound
+    "127.0.0.1.",
+    "127.255.255.254",
     "[::1]",
+    "[0:0:0:0:0:0:0:1]",
+    "[0000:0000:0000:0000:0000:0000:0000:0001]",
+    "[::]",
     "[::ffff:127.0.0.1]",
+    "[::FFFF:127.0.0.1]",
     "[::ffff:7f00:1]",
+    "[0:0:0:0:0:ffff:127.0.0.1]",
+    "[::127.0.0.1]",
+    "[64:ff9b::127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[64:ff9b:1::127.0.0.1]",
+    "[2002:7f00:1::]",
+    "[2001:0:7f00:1::]",
+    "[fe80::1]",
+    "[fe80::1%25lo]",
+    "[fec0::1]",
+    "[fc00::1]",
+    "[fd00:ec2::254]",
     "localhost",
     "LOCALHOST",
+    "LocalHost.",
     "localhost.",
+    "ip6-localhost",
+    "169.254.169.254",
+    "0xa9fea9fe",
+    "2852039166",
+    "0251.0376.0251.0376",
+    "169.16689662",
+    "169.254.43518",
+    "[::ffff:169.254.169.254]",
+    "[::ffff:a9fe:a9fe]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[2002:a9fe:a9fe::]",
+    "168.63.129.16",
+    "100.100.100.200",
+    "10.1",
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.257",
+    "192.0.2.1",
+    "198.18.0.1",
+    "224.0.0.1",
+    "255.255.255.255",
+    "\uff11\uff12\uff17.0.0.1",
+    "127\u30020\u30020\u30021",
+    "127\uff0e0\uff0e0\uff0e1",
+    "\u2460\u2461\u2466.0.0.1",
+    "\u0661\u0662\u0667.0.0.1",
+    "\u24db\u24de\u24d2\u24d0\u24db\u24d7\u24de\u24e2\u24e3",
+    "\uff4c\uff4f\uff43\uff41\uff4c\uff48\uff4f\uff53\uff54",
+    "127%2e0%2e0%2e1",
+    "%31%32%37.0.0.1",
+    "example.org@127.0.0.1",
+    "example.org%40127.0.0.1",
+    "example.org:80@127.0.0.1",
+    "127.0.0.1#.example.org",
+    "127.0.0.1/.example.org",
+    "127.0.0.1?.example.org",
+    "127.0.0.1\\.example.org",
+    "example.org\\@127.0.0.1",
+    "127.0.0.1\t",
 ]
+"""This machine, its neighbours and the metadata servers of clouds, as whoever wants to get there might write them."""
 
 
-@pytest.mark.parametrize("address", PUBLIC)
-def test_an_address_of_the_internet_is_public(address: str):
-    assert is_public(address)
+@pytest.fixture
+def no_connection(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note whom anybody wants to connect to, and connect to nobody."""
+    wanted = []
+
+    def connect(_: SyncBackend, host: str, *__: Any) -> NoReturn:
+        wanted.append(host)
+        raise ConnectError("a test connects to nobody")
+
+    monkeypatch.setattr(SyncBackend, "connect_tcp", connect)
+    return wanted
 
 
-@pytest.mark.parametrize("address", NOT_PUBLIC)
-def test_every_other_address_is_not(address: str):
-    assert not is_public(address)
+def resolve_here(name: str, port: int) -> Sequence[str]:
+    """Resolve what this machine can without asking anybody else; every other name is on the internet."""
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return ["127.0.0.1"] if "localhost" in name.lower() else ["8.8.8.8"]
+    return [str(entry[4][0]) for entry in found]
 
 
 @pytest.mark.parametrize("name", WRITTEN_FORMS)
-def test_no_way_of_writing_this_machine_reaches_it(server: Any, client_of: MakeClient, name: str):
+def test_no_way_of_writing_a_private_address_is_connected_to(
+    client_of: MakeClient, no_connection: list[str], name: str
+):
+    """A form that is no address for anybody may be asked about as a name; nobody private is connected to."""
+    with pytest.raises((FetchError, ValidationError)):
+        client_of(f"http://{name}:8080", allow_private=False, resolver=resolve_here).get("it", "/ok")
+    assert set(no_connection) <= {"8.8.8.8"}
+
+
+@pytest.mark.parametrize("name", WRITTEN_FORMS)
+def test_no_redirect_leads_to_a_private_address(
+    server: Any, client_of: MakeClient, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    """The entry may even name the host that it redirects to. The first request is let through, as if from afar."""
+    connected = []
+    connect = SyncBackend.connect_tcp
+
+    def connect_first(self: SyncBackend, host: str, *rest: Any) -> NetworkStream:
+        connected.append(host)
+        if len(connected) > 1:
+            raise ConnectError("a test connects to nobody")
+        return connect(self, "127.0.0.1", server.port, *rest[1:])
+
+    monkeypatch.setattr(SyncBackend, "connect_tcp", connect_first)
+    server.on("/out", redirect(f"http://{name}/in".replace("{", "")))
+    named = name.strip("[]").lower()
+    client = client_of(
+        "http://example.com",
+        allow_private=False,
+        redirect_hosts=[named, named.rstrip("."), "127.0.0.1", "localhost", "::1"],
+        resolver=lambda host, port: ["1.1.1.1"] if host == "example.com" else resolve_here(host, port),
+    )
     with pytest.raises(FetchError):
-        client_of(f"http://{name}:{server.port}", allow_private=False).get("it", "/ok")
-    assert server.asked.total() == 0
+        client.get("it", "/out")
+    assert set(connected) <= {"1.1.1.1", "8.8.8.8"}
+    assert server.asked.total() == 1
 
 
 def test_a_refused_address_is_named_with_the_way_out(server: Any, client_of: MakeClient):
@@ -97,6 +170,45 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(server: Any, 
     )
     with pytest.raises(PermanentFetchError):
         client.get("it", "/ok")
+
+
+def test_a_name_that_is_rebound_is_refused(client_of: MakeClient, no_connection: list[str]):
+    """The first answer is public, every later one is not: whoever asks twice connects to the second."""
+    answers = iter([["8.8.8.8"], ["127.0.0.1"], ["169.254.169.254"]])
+    client = client_of("http://example.org", allow_private=False, resolver=lambda _, __: next(answers))
+    with pytest.raises(TransientFetchError):
+        client.get("it", "/ok")
+    for _ in range(2):
+        with pytest.raises(UnsafeError):
+            client.get("it", "/ok")
+    assert no_connection == ["8.8.8.8"]
+
+
+@pytest.mark.parametrize("odd", ["", "nonsense", "1.2.3", "8.8.8.8 ", "::ffff:8.8.8.8", "8.8.8.8%1", "0x08080808"])
+def test_what_is_no_address_is_not_connected_to(client_of: MakeClient, no_connection: list[str], odd: str):
+    with pytest.raises(UnsafeError):
+        client_of("http://example.org", allow_private=False, resolver=lambda _, __: [odd]).get("it", "/ok")
+    assert no_connection == []
+
+
+def test_a_resolver_that_never_answers_is_left_at_the_deadline(client_of: MakeClient):
+    ended = Event()
+
+    def resolver(_: str, __: int) -> Sequence[str]:
+        ended.wait()
+        return []
+
+    begun = time.monotonic()
+    with pytest.raises(TransientFetchError, match="too long to resolve"):
+        client_of("http://example.org", resolver=resolver, deadline_s=0.1).get("it", "/ok")
+    ended.set()
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("url", ["ftp://example.org", "file:///etc/passwd", "gopher://127.0.0.1", "ws://example.org"])
+def test_nothing_but_http_and_https_is_spoken(client_of: MakeClient, url: str):
+    with pytest.raises(ValidationError):
+        client_of(url)
 
 
 def test_a_name_that_changes_its_address_is_connected_to_where_it_was_checked(server: Any, client_of: MakeClient):

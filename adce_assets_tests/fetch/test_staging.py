@@ -1,5 +1,6 @@
 import hashlib
 import json
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from adce_assets.errors import ConditionFailedError, LakeError, VerifyError
-from adce_assets.fetch.audit import AuditResult
+from adce_assets.errors import ConditionFailedError, DriftError, EmptyAnswerError, LakeError, VerifyError
+from adce_assets.fetch.bodies import Body
+from adce_assets.fetch.requirements import AuditResult
 from adce_assets.fetch.staging import Outcome, Promotion, promote
 from adce_assets.lake.store import EVERYTHING, KeyRange, LakeStore, Level, Part, StoredObject, open_store
 
@@ -17,7 +19,8 @@ KEY = "pbp/401584783.json"
 GOOD, NEWER, BAD = b'{"good":1}', b'{"good":2}', b"<html>"
 
 
-def audited(body: bytes) -> AuditResult:
+def audited(body: Body) -> AuditResult:
+    assert isinstance(body, bytes)
     if b"good" not in body:
         raise VerifyError("not good", where="`good`")
     return AuditResult(7)
@@ -28,7 +31,7 @@ def store(tmp_path: Path) -> LakeStore:
     return open_store((tmp_path / "lake").as_uri())
 
 
-def bring(store: LakeStore, body: bytes = GOOD, **changes: Any) -> Promotion:
+def bring(store: LakeStore, body: Body = GOOD, **changes: Any) -> Promotion:
     arguments: dict[str, Any] = {"run_id": "run-1", "audit": audited, "expected_etag": None}
     return promote(store, changes.pop("key", KEY), body, **(arguments | changes))
 
@@ -59,6 +62,7 @@ def test_a_bad_body_is_kept_aside_with_the_reason(store: LakeStore):
     reason = json.loads(kept[f"{place}.reason.json"])
     assert reason == {
         "key": KEY,
+        "kind": "Verify",
         "what": "not good",
         "where": "`good`",
         "bytes": 6,
@@ -243,3 +247,63 @@ def test_a_lake_that_reads_back_something_else_is_not_trusted(store: LakeStore):
     with pytest.raises(LakeError, match="reads back differently"):
         bring(Lying(store, 99, after=False))
     assert KEY not in lake(store)
+
+
+def test_an_empty_answer_that_is_believed_leaves_nothing_behind(store: LakeStore):
+    def confirmed(_: Body) -> AuditResult:
+        raise EmptyAnswerError("none", confirmed=True)
+
+    with pytest.raises(EmptyAnswerError) as caught:
+        bring(store, audit=confirmed)
+    assert caught.value.confirmed
+    assert lake(store) == {}
+
+
+def test_a_refusal_keeps_its_class_and_names_it(store: LakeStore):
+    def drifted(_: Body) -> AuditResult:
+        raise DriftError("gone", where="`plays`")
+
+    with pytest.raises(DriftError, match="kept as"):
+        bring(store, audit=drifted)
+    reason = json.loads(store.get(f"_adce/quarantine/run-1/{KEY}.reason.json"))
+    assert (reason["kind"], reason["where"]) == ("Drift", "`plays`")
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_a_file_passes_through_in_pieces(store: LakeStore, tmp_path: Path, *, good: bool):
+    path = tmp_path / "body"
+    with path.open("wb") as stream:
+        for _ in range(64):
+            stream.write(bytes(1 << 20))
+
+    def judged(_: Body) -> AuditResult:
+        if not good:
+            raise VerifyError("no")
+        return AuditResult(3)
+
+    tracemalloc.start()
+    try:
+        promotion = bring(store, path, audit=judged) if good else None
+        if not good:
+            with pytest.raises(VerifyError):
+                bring(store, path, audit=judged)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 << 20
+    assert promotion is None or (promotion.size, promotion.records) == (64 << 20, 3)
+
+
+def test_a_large_object_of_another_writer_is_audited_from_a_file(store: LakeStore):
+    large = b"good" + bytes(9 << 20)
+    store.put(KEY, large)
+    seen: list[Body] = []
+
+    def judged(body: Body) -> AuditResult:
+        seen.append(body)
+        return AuditResult(1)
+
+    promotion = bring(store, audit=judged)
+    assert (promotion.outcome, promotion.sha256) == (Outcome.ALREADY_THERE, hashlib.sha256(large).hexdigest())
+    assert isinstance(seen[-1], Path)
+    assert not seen[-1].exists()

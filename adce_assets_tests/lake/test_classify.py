@@ -147,15 +147,15 @@ def data(name: str, season: str | None, entity: str, template: int = 0) -> Place
         ),
         (
             "basketball_reference/advanced_totals/1953/player_advanced_totals.json",
-            data("basketball_reference/advanced_totals", "1952-53", ""),
+            data("basketball_reference/advanced_totals", "1952-53", "", 1),
         ),
         (
             "basketball_reference/pbp/2023/202212010BOS_pbp.json",
-            data("basketball_reference/game_play_by_play", "2022-23", "202212010BOS"),
+            data("basketball_reference/game_play_by_play", "2022-23", "202212010BOS", 1),
         ),
         (
             "basketball_reference/nba/play_by_play/2022-23/202212010LAL/pbp.json",
-            data("basketball_reference/game_play_by_play", "2022-23", "202212010LAL", 1),
+            data("basketball_reference/game_play_by_play", "2022-23", "202212010LAL", 2),
         ),
         ("hoopr_parquet/play_by_play/nba_data_2002.parquet", data("hoopr/play_by_play", "2001-02", "")),
         (

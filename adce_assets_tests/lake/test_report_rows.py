@@ -17,6 +17,7 @@ from adce_assets import tables
 from adce_assets.demo.report_writer import write_report
 from adce_assets.lake import report
 from adce_assets.lake.file_store import FileStore
+from adce_assets.lake.slices import Slice
 from adce_assets.lake.store import OBJECT_SCHEMA, LakeStore, StoredObject, key_prefix
 from adce_assets_tests.lake.conftest import TOP, Delivery
 from adce_assets_tests.lake.damages import (
@@ -74,7 +75,7 @@ def read(store: LakeStore, backend: "Backend", exclude: Sequence[str] = ()) -> p
     assert found is not None
     with tempfile.TemporaryDirectory() as folder:
         files = report.fetch(store, found, Path(folder))
-        rows = report.rows(backend, found, files, root=key_prefix(store.url), exclude=exclude)
+        rows = report.rows(backend, found, files, root=key_prefix(store.url), exclude=exclude).of(Slice())
         return backend.to_pyarrow(rows.order_by("key")).cast(OBJECT_SCHEMA)
 
 
@@ -248,7 +249,7 @@ def test_a_lake_below_a_prefix_knows_its_objects_without_it(lake: FileStore, bac
     with tempfile.TemporaryDirectory() as folder:
         files = report.fetch(lake, found, Path(folder))
         for exclude, expected in (((), ["b", "ü c"]), (("ü",), ["b"])):
-            rows = report.rows(backend, found, files, root="lagé/", exclude=exclude).order_by("key")
+            rows = report.rows(backend, found, files, root="lagé/", exclude=exclude).of(Slice()).order_by("key")
             assert backend.to_pyarrow(rows)["key"].to_pylist() == expected
 
 

@@ -8,7 +8,6 @@ import pytest
 from adce_assets.errors import ConditionFailedError, VerifyError
 from adce_assets.lake.store import LakeStore, open_store
 from adce_assets.ledger.receipts import (
-    MAX_BYTES,
     Completion,
     Receipt,
     completion_cell,
@@ -20,6 +19,7 @@ from adce_assets.ledger.receipts import (
     write_completion,
     write_receipts,
 )
+from adce_assets.ledger.records import MAX_BYTES
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
 KEY = "_adce/completions/espn/play_by_play/2024-25/run-1.json"

@@ -10,7 +10,10 @@ import pyarrow as pa
 import pytest
 
 from adce_assets.contract.events import Event, events_table
+from adce_assets.contract.expected import beginnings, cells
 from adce_assets.errors import ContractError, ReportError
+from adce_assets.lake import slices
+from adce_assets.lake.slices import Block
 from adce_assets.lake.store import OBJECT_SCHEMA, StoredObject
 from adce_assets.loop.matching import MATCHED, Held, Matched, Matcher
 from adce_assets.loop.project import Project
@@ -51,13 +54,18 @@ def match(
     known: Sequence[Known] = EVERYWHERE,
     suspects: Sequence[str] = (),
     estimates: bool = False,
+    blocks: Sequence[Block] = (),
 ) -> Told:
     found = list(objects)
     table = pa.table({name: [getattr(one, name) for one in found] for name in OBJECT_SCHEMA.names}, OBJECT_SCHEMA)
     numbered = events_table(events).append_column("event", pa.array(range(len(events)), pa.int32()))
     with engine() as backend:
         told: Matched = Matcher(project.contract, backend, project.clock()).match(
-            "test", Held(ibis.memtable(table), len(found), known), numbered, suspects, estimates=estimates
+            "test",
+            Held(ibis.memtable(table), len(found), known, blocks=blocks),
+            numbered,
+            suspects,
+            estimates=estimates,
         )
         rows = told.rows.to_pyarrow()
     assert tuple(rows.column_names) == MATCHED
@@ -184,6 +192,32 @@ def test_an_inventory_that_grew_while_it_was_counted_is_no_double(project: Proje
     with engine() as backend:
         told = Matcher(project.contract, backend, NOW).match("test", Held(ibis.memtable(table), 0, EVERYWHERE), nothing)
     assert told.others["key"].to_pylist() == ["junk"]
+
+
+def test_slices_one_by_one_say_the_same_as_all_at_once(workshop: "Workshop", monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(slices, "COSTS", {1: 0.0})
+    counts = set()
+    for seed in range(20, 28):
+        world = draw_small(seed)
+        project = workshop.project(HEAD + "".join(one.declared() for one in world.types), now=NOW)
+        events, known = world.events, laid_over((), world.looks)
+        blocks = [Block(key, key, 2) for key in sorted(world.objects)]
+        rows = dict(enumerate(cells(project.contract, NOW)))
+        counts.add(len(slices.cut({*beginnings(rows).values()}, blocks)))
+        whole, pieces = (
+            match(project, world.objects.values(), events, known=known, suspects=world.suspects, blocks=which)
+            for which in ((), blocks)
+        )
+        assert sorted(map(repr, pieces.rows)) == sorted(map(repr, whole.rows))
+        assert pieces.others == whole.others
+    assert max(counts) > 2
+
+
+def test_a_double_in_one_of_many_slices_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(slices, "COSTS", {1: 0.0})
+    keys = ["awards/mvp.json", "awards/mvp.json", "box/g0001.json", "pbp/g0001.json"]
+    with pytest.raises(ReportError, match=r"has the object `awards/mvp\.json` twice"):
+        match(project, map(held, keys), [event()], blocks=[Block(key, key, 1) for key in keys])
 
 
 @pytest.mark.parametrize("seed", range(20))

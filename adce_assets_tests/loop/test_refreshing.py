@@ -42,6 +42,27 @@ def test_all_that_is_due_is_collected_anew_the_open_keys_first(workshop: "Worksh
     assert {(row.source, row.data_type, row.season, row.task_id) for row in found} == {(*CELL, "")}
 
 
+def test_days_that_are_lost_are_not_asked_for_again(workshop: "Workshop"):
+    contract = (
+        CONTRACT
+        + """
+      injuries:
+        description: d
+        for_each: [date]
+        from_date: 2023-12-01
+        only_present: true
+        changes: until_final
+        grace_hours: 0
+        templates: ['injuries/{date}.json']
+"""
+    )
+    project = workshop.project(contract, now=NOW)
+    keys = [f"injuries/{NOW - timedelta(days=ago):%Y-%m-%d}.json" for ago in (0, 1, 2)]
+    workshop.lay_out(project, map(held, keys), as_of=NOW)
+    workshop.cover(project)
+    assert [row.key for row in due_keys(project, "almanac", "injuries", "2023-24")] == keys[:1]
+
+
 def test_nothing_is_collected_anew_before_anybody_has_looked(workshop: "Workshop"):
     with pytest.raises(LakeError, match="adce reconcile"):
         due_keys(workshop.project(CONTRACT, now=NOW), *CELL)

@@ -16,7 +16,7 @@ hosts:
     requests_per_second: 1
 scrapers:
   games:
-    kind: http_json
+    kind: json_api
     host: somewhere
     path: /games/{game_id}
     parameters: {season: "{season_end}"}
@@ -46,13 +46,13 @@ def test_a_summary_yields_three_data_sets_in_one_request():
 
 def test_the_shipped_hosts_are_asked_politely():
     for host in load_catalogue(SHIPPED).hosts.values():
-        assert host.requests_per_second <= 1
+        assert host.requests_per_second <= 2
         assert host.burst <= 5
         assert not host.allow_private
 
 
 def test_the_kinds_are_the_modules_of_the_room_that_collect():
-    assert "http_json" in kinds()
+    assert "json_api" in kinds()
     assert not {"catalogue", "collect", "interface", "members"} & set(kinds())
 
 
@@ -64,8 +64,14 @@ def test_a_sound_entry_is_read(tmp_path: Path):
 @pytest.mark.parametrize(
     ("old", "new", "line", "field", "said"),
     [
-        ("kind: http_json", "kind: http_jsn", 8, "scrapers.games.kind", "did you mean `http_json`?"),
-        ("kind: http_json", "kind: catalogue", 8, "scrapers.games.kind", "valid: http_json"),
+        ("kind: json_api", "kind: json_ap", 8, "scrapers.games.kind", "did you mean `json_api`?"),
+        (
+            "kind: json_api",
+            "kind: catalogue",
+            8,
+            "scrapers.games.kind",
+            "valid: command, file_download, ",
+        ),
         ("host: somewhere", "host: somwhere", 9, "scrapers.games.host", "did you mean `somewhere`?"),
         ("path: /games/{game_id}", "path: /games/{game_id", 10, "scrapers.games.path", "not a template"),
         ("path: /games/{game_id}", "path: /games/{}", 10, "scrapers.games.path", "is no field"),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from adce_assets.fetch.client import Client, user_agent
 from adce_assets.fetch.limits import Limits
 from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.store import LakeStore, open_store
+from adce_assets.ledger.evidence import read_evidence
 from adce_assets.ledger.receipts import read_completion, read_receipts
 from adce_assets.scrapers.catalogue import Catalogue, load_catalogue
 from adce_assets.scrapers.collect import CollectReport, collect, wanted
@@ -81,16 +83,17 @@ class Collecting:
     def want(self, data_type: str, key: str, etag: str | None = None) -> Wanted:
         return wanted(self.contract, f"espn/{data_type}", "2024-25", key, etag)
 
-    def run(self, *asked: Wanted, scraper: str = "espn_summary", run_id: str = "run1") -> CollectReport:
+    def run(self, *asked: Wanted, scraper: str = "espn_summary", run_id: str = "run1", **how: Any) -> CollectReport:
         clock = iter(NOW + timedelta(seconds=tick) for tick in range(10_000))
         return collect(
-            self.catalogue.scrapers[scraper],
+            self.catalogue.scrapers[scraper].model_copy(update=how.pop("entry", {})),
             asked,
             client=self.client,
             store=self.lake,
             run_id=run_id,
             clock=lambda: next(clock),
             tasks={one.key: "task1" for one in asked},
+            **how,
         )
 
     def data(self) -> list[str]:
@@ -149,8 +152,65 @@ def test_a_key_that_fails_stops_no_other(contract: Contract, lake: LakeStore, tm
         found = report.data_sets["espn/box_scores"]
         assert session.data() == ["box_scores/401584783.json"]
         assert (found.asked, found.written) == (4, 1)
-        assert found.failed == {"PermanentFetchError": 1, "VerifyError": 2}
-        assert {key for key, _ in found.worst} == {f"box_scores/40158478{number}.json" for number in range(3)}
+        assert found.failed == {"gone": 1, "not_data": 1, "wrong_entity": 1}
+        assert {fault.key for fault in found.worst} == {f"box_scores/40158478{number}.json" for number in range(3)}
+
+
+def keys_of(session: Collecting, count: int = 4) -> list[Wanted]:
+    return [session.want("play_by_play", f"pbp/{game.game_id}.json") for game in GAMES[:count]]
+
+
+def test_requests_side_by_side_do_what_they_do_one_after_another(session: Collecting) -> None:
+    report = session.run(*keys_of(session), at_once=3)
+    assert session.data() == [one.key for one in keys_of(session)]
+    receipts_key = f"_adce/receipts/{NOW:%Y-%m-%d}/espn.play_by_play.2024-25.run1-task1.json"
+    receipts = read_receipts(receipts_key, session.lake.get(receipts_key))
+    assert sorted(receipt.key for receipt in receipts) == session.data()
+    assert (report.collected, report.requests, report.retries) == (4, 4, 0)
+
+
+class Interrupted(BaseException):
+    """Somebody has had enough."""
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_what_an_interrupted_run_has_promoted_has_its_receipts(session: Collecting, at_once: int) -> None:
+    def interrupt(stage: str, done: int, total: int | None, note: str = "") -> None:  # noqa: ARG001 - as `Progress` has it
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        session.run(*keys_of(session), at_once=at_once, progress=interrupt)
+    receipts_key = f"_adce/receipts/{NOW:%Y-%m-%d}/espn.play_by_play.2024-25.run1-task1.json"
+    receipts = read_receipts(receipts_key, session.lake.get(receipts_key))
+    assert sorted(receipt.key for receipt in receipts) == session.data()
+    assert not list(session.lake.list("_adce/completions/"))
+
+
+def test_a_retired_scraper_asks_nobody_and_names_its_successor(session: Collecting) -> None:
+    report = session.run(*keys_of(session, 1), entry={"valid_until": NOW.date(), "superseded_by": "espn_new"})
+    (worst,) = report.data_sets["espn/play_by_play"].worst
+    assert (worst.failure, worst.what) == ("gone", "the source ended on 2024-12-10; `espn_new` has what it had")
+    assert session.source.requests == report.requests == 0
+
+
+@pytest.mark.parametrize(("seasons", "asked"), [("2025-26..", 0), ("..2023-24", 0), ("2024-25", 1), ("2002-03..", 1)])
+def test_a_season_that_the_source_does_not_have_is_not_asked_for(session: Collecting, seasons: str, asked: int) -> None:
+    report = session.run(*keys_of(session, 1), entry={"seasons": seasons})
+    assert session.source.requests == asked
+    assert report.data_sets["espn/play_by_play"].failed == ({} if asked else {"gone": 1})
+
+
+def test_a_status_that_means_absent_is_evidence_and_no_failure(
+    contract: Contract, lake: LakeStore, tmp_path: Path
+) -> None:
+    for session in collecting(contract, lake, tmp_path, game_401584780=Trouble("not_found")):
+        report = session.run(*keys_of(session, 2), entry={"absent_statuses": (404,)})
+        told = report.data_sets["espn/play_by_play"]
+        assert (told.confirmed_empty, told.written, told.failed.total()) == (1, 1, 0)
+    (key,) = [found.key for found in lake.list("_adce/evidence/")]
+    (absent,) = read_evidence(key, lake.get(key))
+    assert (absent.key, absent.status, absent.seen_at) == ("pbp/401584780.json", 404, NOW)
+    assert absent.probe_again_at > NOW
 
 
 def test_a_cell_of_which_nothing_could_be_had_is_marked_failed(

@@ -15,8 +15,9 @@ from adce_assets.errors import ConfigurationError, PermanentFetchError, Transien
 from adce_assets.fetch.audit import audit
 from adce_assets.fetch.client import Client
 from adce_assets.fetch.limits import Limits
+from adce_assets.fetch.requirements import Arrival
+from adce_assets.scrapers import json_api
 from adce_assets.scrapers.catalogue import load_catalogue
-from adce_assets.scrapers.http_json import collect
 from adce_assets.scrapers.interface import Collected, Failed, Wanted
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
@@ -50,13 +51,18 @@ def asked(tmp_path: Path) -> Iterator[Callable[..., tuple[list[Any], LocalSource
             hosts = SHIPPED.with_base_urls({"espn_site": source.url}).hosts
             client = Client(hosts, limits, agent="adce/0", now=lambda: NOW, sleep=lambda _: None)
             stack.callback(client.close)
-            return list(collect(SHIPPED.scrapers[scraper], keys, client)), source
+            entry = SHIPPED.scrapers[scraper]
+            answers: list[Any] = []
+            for step in json_api.plan(entry, keys, NOW):
+                answers += [step] if isinstance(step, Failed) else json_api.answer(entry, step, client, tmp_path)
+            return answers, source
 
         yield ask
 
 
 def records(answer: Collected) -> int | None:
-    return audit(answer.body, answer.requirements, answer.wanted.entity).records
+    arrival = Arrival(at=answer.fetched_at, headers=answer.headers)
+    return audit(answer.body, answer.requirements, answer.wanted.entity, arrival=arrival).records
 
 
 def test_the_three_data_sets_of_a_game_cost_one_request(asked: Any):

@@ -1,0 +1,337 @@
+"""An errand in, what was made of its answer out: attempts, hops, robots, budgets and deadlines are kept here.
+
+What a status means is known to `answers`, where a path or redirect may lead to `urls`, and to which addresses to
+`network`. What is made of an answer (a body in memory, a file) is the caller's.
+"""
+
+import itertools
+import logging
+import random
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from threading import BoundedSemaphore, Lock
+from typing import TypedDict, TypeVar
+
+import httpx2
+import stamina
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
+
+from adce_assets.errors import (
+    BusyError,
+    ConfigurationError,
+    DamagedError,
+    FetchError,
+    ForbiddenByRobotsError,
+    HostClosedError,
+    PermanentFetchError,
+    RefusedError,
+    TransientFetchError,
+)
+from adce_assets.fetch import answers, body, network, urls
+from adce_assets.fetch.hosts import Host
+from adce_assets.fetch.limits import Answered, Lane, Limits
+from adce_assets.fetch.robots import Robots
+from adce_assets.fetch.secrets import Redactor, Secrets, carry, keep_libraries_quiet, none_kept
+
+LOG = logging.getLogger(__name__)
+
+MAX_REDIRECTS = 5
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 30.0
+
+FREE_RETRIES, RETRIED_SHARE = 20, 0.2
+"""What is asked again at most of one host: so often, and for this part of its requests. When a host fails throughout,
+asking for every document several times helps nobody."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Errand:
+    """One document asked for: where, how, and what it took so far.
+
+    Attributes:
+        name: The host's name.
+        host: Its entry.
+        url: What to ask for first.
+        read_timeout_s: Longest silence inside the answer.
+        deadline_s: Longest time for the answer as a whole, redirects included.
+        headers: What to send beside the host's headers, told anew for each request.
+        accepted: The statuses that are no failure.
+        for_robots: Whether this is to find out what may be asked for at all.
+        attempts: Attempts so far.
+        waited_s: Seconds waited so far, for the limits and between attempts.
+        redirects: Redirects of the last attempt.
+    """
+
+    name: str
+    host: Host
+    url: httpx2.URL
+    read_timeout_s: float
+    deadline_s: float
+    headers: Callable[[], Mapping[str, str]] = dict
+    accepted: frozenset[int] = frozenset({answers.OK})
+    for_robots: bool = False
+    attempts: int = 0
+    waited_s: float = 0.0
+    redirects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Elsewhere:
+    """Where a redirect leads, as it was written."""
+
+    location: str
+
+
+class _Terms(TypedDict):
+    headers: Mapping[str, str]
+    timeout: httpx2.Timeout
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was asked of one host so far."""
+
+    turns: BoundedSemaphore
+    requests: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Everything that a test turns by hand: see `client.Client`."""
+
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = random.random
+
+
+@dataclass(slots=True)
+class Asker:
+    """Runs errands, in many threads at once if need be. Its arguments are those of `client.Client`."""
+
+    hosts: Mapping[str, Host]
+    limits: Limits
+    agent: str
+    lane: Lane
+    clocks: Clocks
+    secrets: Secrets = none_kept
+    resolver: network.Resolver = network.resolve
+    waited_s: float = 0.0
+    redactor: Redactor = field(default_factory=Redactor)
+    _sessions: dict[str, httpx2.Client] = field(default_factory=dict)
+    _tallies: dict[str, _Tally] = field(init=False)
+    _robots: dict[str, Robots] = field(init=False)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self._tallies = {name: _Tally(BoundedSemaphore(host.concurrency)) for name, host in self.hosts.items()}
+        self._robots = {name: Robots(partial(self._robots_txt, name), self.clocks.now) for name in self.hosts}
+        set_on_retry_hooks([_log_retry])
+        keep_libraries_quiet()
+
+    @property
+    def requests(self) -> int:
+        """Requests made so far."""
+        return sum(tally.requests for tally in self._tallies.values())
+
+    @property
+    def retries(self) -> int:
+        """Attempts made so far beyond the first of each errand."""
+        return sum(tally.retries for tally in self._tallies.values())
+
+    def host(self, name: str) -> Host:
+        """Return a host's entry; ConfigurationError if there is none of this name."""
+        if name not in self.hosts:
+            raise ConfigurationError(f"no host is named `{name}`", valid=", ".join(sorted(self.hosts)))
+        return self.hosts[name]
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            while self._sessions:
+                self._sessions.popitem()[1].close()
+
+    def run(self, errand: Errand, take: Callable[[httpx2.Response], T]) -> T:
+        """Make attempts until one succeeds or no other is worth it; ``take`` is handed the answer while it is open."""
+        numbers = itertools.count()
+
+        def attempt() -> T:
+            if number := next(numbers):
+                self._pause(errand, number)
+            errand.attempts = number + 1
+            with self._telling_no_secrets():
+                return self._follow(errand, take)
+
+        retrying = stamina.RetryingCaller(
+            attempts=errand.host.attempts, timeout=None, wait_initial=0, wait_max=0, wait_jitter=0
+        )
+        return retrying(lambda error: self._is_worth_another(error, errand), attempt)
+
+    def pieces(self, errand: Errand, answer: httpx2.Response) -> Iterator[bytes]:
+        """Unfold a body piece by piece, within what the host's entry allows, and without its credential."""
+        url, longest = urls.told(errand.host, answer.url), errand.host.max_bytes
+        length = answer.headers.get("content-length", "")
+        if length.isdecimal() and int(length[:20]) > longest:
+            raise body.too_large(longest, url)
+        encoding = answer.headers.get("content-encoding", "")
+        return self.redactor.watched(body.unfold(answer.iter_raw(), encoding, longest, url), url)
+
+    @contextmanager
+    def _telling_no_secrets(self) -> Generator[None]:
+        try:
+            yield
+        except FetchError as error:
+            self.redactor.error(error)
+            raise
+
+    def _pause(self, errand: Errand, number: int) -> None:
+        longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** (number - 1))
+        seconds = longest * (1 + self.clocks.jitter()) / 2
+        with self._lock:
+            self._tallies[errand.name].retries += 1
+        self.clocks.sleep(seconds)
+        self._waited(errand, seconds)
+
+    def _waited(self, errand: Errand, seconds: float) -> None:
+        errand.waited_s += seconds
+        with self._lock:
+            self.waited_s += seconds
+
+    def _is_worth_another(self, error: Exception, errand: Errand) -> bool:
+        tally = self._tallies[errand.name]
+        return (
+            isinstance(error, TransientFetchError)
+            and tally.retries < FREE_RETRIES + RETRIED_SHARE * tally.requests
+            and self.limits.closed_for(errand.name, errand.host) <= errand.host.max_wait_s
+        )
+
+    def _follow(self, errand: Errand, take: Callable[[httpx2.Response], T]) -> T:
+        """Ask, and ask again where the host redirects to; each hop is a request of the budget, one deadline for all."""
+        url, left = errand.url, errand.deadline_s
+        for hop in range(MAX_REDIRECTS + 1):
+            errand.redirects = hop
+            pause = self._crawl_delay(errand, url)
+            with self._tallies[errand.name].turns:
+                self._admit(errand, pause)
+                begun = self.clocks.monotonic()
+                answer = self._ask(errand, url, left, take)
+                left -= self.clocks.monotonic() - begun
+            if not isinstance(answer, _Elsewhere):
+                return answer
+            url = urls.redirected(errand.host, url, answer.location)
+        raise PermanentFetchError(f"more than {MAX_REDIRECTS} redirects in a row", where=urls.told(errand.host, url))
+
+    def _admit(self, errand: Errand, crawl_delay_s: float | None) -> None:
+        """Wait until the host may be asked; only who asks at once may do so, or the requests would bunch up."""
+        waited = self.limits.acquire(errand.name, errand.host, lane=self.lane, crawl_delay_s=crawl_delay_s)
+        self._waited(errand, waited)
+        with self._lock:
+            self._tallies[errand.name].requests += 1
+
+    def _crawl_delay(self, errand: Errand, url: httpx2.URL) -> float | None:
+        """Return the host's crawl delay (0: none), if its robots.txt lets us ask; None where it does not count."""
+        host = errand.host
+        if host.robots != "honour" or errand.for_robots or not urls.is_own(host, url):
+            return None
+        robots = self._robots[errand.name]
+        if not robots.allowed(str(url), self.agent):
+            raise ForbiddenByRobotsError(
+                "the host's robots.txt asks not to fetch this",
+                where=urls.told(host, url),
+                hint="`robots: {ignored_because: ...}` in the host's entry, if there is a good reason",
+            )
+        return robots.delay(str(url), self.agent) or 0.0
+
+    def _robots_txt(self, name: str, url: str) -> bytes | None:
+        """Fetch a robots.txt; None if there is none that could be read, and FetchError if that cannot be known now."""
+        host = self.hosts[name]
+        errand = Errand(name, host, httpx2.URL(url), host.read_timeout_s, host.deadline_s, for_robots=True)
+        try:
+            return self.run(errand, lambda answer: b"".join(self.pieces(errand, answer)))
+        except PermanentFetchError:
+            return None
+
+    def _ask(
+        self, errand: Errand, url: httpx2.URL, seconds: float, take: Callable[[httpx2.Response], T]
+    ) -> T | _Elsewhere:
+        """Make one request, and tell the limits how it went."""
+        name, host = errand.name, errand.host
+        with network.deadline(seconds, self.clocks.monotonic) as exchange:
+            try:
+                answer = self._exchange(errand, url, take)
+            except (BusyError, HostClosedError, RefusedError):
+                raise
+            except FetchError as error:
+                silent = exchange.connected and not exchange.received
+                self.limits.answered(name, host, answers.meaning_of_failure(error, silent=silent))
+                raise
+        self.limits.answered(name, host, Answered.OK)
+        return answer
+
+    def _exchange(self, errand: Errand, url: httpx2.URL, take: Callable[[httpx2.Response], T]) -> T | _Elsewhere:
+        host = errand.host
+        try:
+            with self._session(errand.name, host).stream("GET", url, **_terms(errand, url)) as answer:
+                if answer.has_redirect_location:
+                    return _Elsewhere(answer.headers["location"])
+                if answer.status_code not in errand.accepted:
+                    raise self._refusal(errand, answer)
+                return take(answer)
+        except httpx2.RequestError as error:
+            broke_off = isinstance(error, (httpx2.RemoteProtocolError, httpx2.ReadError))
+            kind = DamagedError if broke_off else TransientFetchError
+            what = f"no whole answer: {type(error).__name__}: {error}"
+            raise kind(what, where=urls.told(host, url)) from error
+
+    def _refusal(self, errand: Errand, answer: httpx2.Response) -> FetchError:
+        """Build the error of a status that was not wished for, closing the host if it says for how long, or jails."""
+        name, host, status = errand.name, errand.host, answer.status_code
+        where, now = urls.told(host, answer.url), self.clocks.now()
+        self.limits.answered(name, host, answers.meaning(host, status))
+        asked = answers.retry_after(answer.headers.get("retry-after", ""), answer.headers.get("date", ""), now)
+        pause = asked or (host.jail_s if status in host.jail_statuses else 0.0)
+        what = f"answered {status} {answer.reason_phrase}".rstrip()
+        what += f" and asked for a pause of {asked:.0f} s" if asked else ""
+        if pause:
+            self.limits.close_host(name, host, pause, f"{host.name} answered {status}")
+        if pause > host.max_wait_s:
+            until = now + timedelta(seconds=self.limits.closed_for(name, host))
+            return HostClosedError(what, where=where, hint="a later run asks again", status=status, until=until)
+        kind = BusyError if pause or answers.is_busy(host, status) else RefusedError
+        return kind(what, where=where, status=status)
+
+    def _session(self, name: str, host: Host) -> httpx2.Client:
+        with self._lock:
+            if name not in self._sessions:
+                self._sessions[name] = self._open(name, host)
+            return self._sessions[name]
+
+    def _open(self, name: str, host: Host) -> httpx2.Client:
+        """Open a session of one host: nothing of it (connections, cookies, headers) is shared with another."""
+        put = carry(host, name, self.secrets, self.redactor)
+        return httpx2.Client(
+            transport=network.transport(allow_private=host.allow_private, resolver=self.resolver, put=put),
+            headers={"User-Agent": self.agent, "Accept-Encoding": body.ACCEPTED},
+            trust_env=False,
+        )
+
+
+def _terms(errand: Errand, url: httpx2.URL) -> _Terms:
+    """Say how to ask; a host's own headers go to nobody else."""
+    host = errand.host
+    own = {name: value for name, value in host.headers.items() if name.lower() != "user-agent"}
+    return {
+        "headers": {**(own if urls.is_own(host, url) else {}), **errand.headers()},
+        "timeout": httpx2.Timeout(errand.read_timeout_s, connect=host.connect_timeout_s),
+    }
+
+
+def _log_retry(details: RetryDetails) -> None:
+    """Log that a request is made again; stamina's own hook may write to standard output, which is for data."""
+    LOG.info("asked again: attempt %d failed: %s", details.retry_num, details.caused_by)

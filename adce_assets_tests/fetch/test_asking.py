@@ -1,0 +1,347 @@
+"""What an errand does to its host: how often it is asked, what the limits are told, and who waits for whom."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Barrier, BrokenBarrierError, Lock, Thread
+from typing import Any
+
+import pytest
+
+from adce_assets.errors import (
+    BusyError,
+    FetchError,
+    ForbiddenByRobotsError,
+    HostClosedError,
+    PermanentFetchError,
+    RefusedError,
+    TransientFetchError,
+)
+from adce_assets.fetch.client import Client, Waits
+from adce_assets.fetch.hosts import Host
+from adce_assets.fetch.limits import Answered, Lane, Limits
+from adce_assets_tests.misbehaving import Asked, Clock, after, always, busy, in_turn, redirect, reply
+
+MakeClient = Callable[..., Client]
+
+NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
+HONOURED = {"robots": "honour"}
+
+
+class Notebook(Limits):
+    """Limits that note what they are told, and in whose lane."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        super().__init__(path, clock_ms=clock.milliseconds, sleep=clock.sleep)
+        self.told: list[Answered] = []
+        self.lanes: list[Lane] = []
+        self.delays: list[float | None] = []
+        self.closures: list[tuple[float, str]] = []
+
+    def acquire(self, name: str, host: Host, *, lane: Lane = Lane.FRESH, crawl_delay_s: float | None = None) -> float:
+        self.lanes.append(lane)
+        self.delays.append(crawl_delay_s)
+        return super().acquire(name, host, lane=lane, crawl_delay_s=crawl_delay_s)
+
+    def answered(self, name: str, host: Host, how: Answered) -> None:
+        self.told.append(how)
+        super().answered(name, host, how)
+
+    def close_host(self, name: str, host: Host, seconds: float, why: str) -> None:
+        self.closures.append((seconds, why))
+        super().close_host(name, host, seconds, why)
+
+
+@pytest.fixture
+def limits(tmp_path: Path, clock: Clock) -> Iterator[Notebook]:
+    notebook = Notebook(tmp_path / "limits.sqlite", clock)
+    yield notebook
+    notebook.dispose()
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/ok", Answered.OK),
+        ("/status/404", Answered.OK),
+        ("/status/410", Answered.OK),
+        ("/large", Answered.OK),
+        ("/redirect-to-a-file", Answered.OK),
+        ("/status/401", Answered.REFUSED),
+        ("/status/403", Answered.REFUSED),
+        ("/status/408", Answered.BUSY),
+        ("/status/429", Answered.BUSY),
+        ("/status/500", Answered.BUSY),
+        ("/status/503", Answered.BUSY),
+        ("/reset", Answered.BUSY),
+        ("/short", Answered.BUSY),
+        ("/nothing", Answered.BUSY),
+        ("/hang-in-the-body", Answered.BUSY),
+        ("/hang", Answered.SILENT),
+    ],
+)
+def test_the_limits_are_told_once_how_a_request_went(
+    server: Any, client_of: MakeClient, limits: Notebook, path: str, told: Answered
+):
+    with suppress(FetchError):
+        client_of(server.url, read_timeout_s=0.1, max_bytes=1_000_000).get("it", path)
+    assert limits.told == [told]
+
+
+def test_a_host_that_is_not_there_is_busy(server: Any, client_of: MakeClient, limits: Notebook):
+    server.server_close()
+    with pytest.raises(TransientFetchError):
+        client_of(server.url).get("it", "/ok")
+    assert limits.told == [Answered.BUSY]
+
+
+def test_each_hop_and_attempt_is_told_and_taken_from_the_budget(server: Any, client_of: MakeClient, limits: Notebook):
+    server.on("/start", redirect("/late"))
+    server.on("/late", after(1, always(reply(b"{}")), first=busy(503)))
+    client = client_of(server.url, attempts=2)
+    found = client.get("it", "/start")
+    assert limits.told == [Answered.OK, Answered.BUSY, Answered.OK, Answered.OK]
+    assert len(limits.lanes) == 4
+    assert (client.requests, client.retries) == (4, 1)
+    assert (found.attempts, found.redirects) == (2, 1)
+    assert found.waited_s == client.waited_s == pytest.approx(0.75, abs=0.01)
+
+
+def test_a_client_stays_in_its_lane(server: Any, limits: Notebook, clock: Clock):
+    host = Host(base_url=server.url, requests_per_second=100, allow_private=True)
+    with Client({"it": host}, limits, agent="adce/0", now=lambda: NOW, lane=Lane.HISTORY, sleep=clock.sleep) as client:
+        client.get("it", "/ok")
+    assert set(limits.lanes) == {Lane.HISTORY}
+
+
+def test_retry_after_closes_the_host_and_says_until_when(server: Any, client_of: MakeClient, limits: Notebook):
+    server.on("/limited", busy(429, "600"))
+    with pytest.raises(HostClosedError, match="pause of 600 s") as caught:
+        client_of(server.url, attempts=5).get("it", "/limited")
+    assert caught.value.until == NOW + timedelta(seconds=600)
+    assert caught.value.status == 429
+    assert [seconds for seconds, _ in limits.closures] == [600]
+    assert server.asked["/limited"] == 1
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_a_pause_is_kept_whatever_the_status(server: Any, client_of: MakeClient, status: int):
+    server.on("/limited", busy(status, "600"))
+    with pytest.raises(HostClosedError):
+        client_of(server.url).get("it", "/limited")
+    with pytest.raises(HostClosedError):
+        client_of(server.url).get("it", "/ok")
+    assert server.asked.total() == 1
+
+
+@pytest.mark.parametrize("pause", ["99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_an_absurd_pause_ends_after_a_day(server: Any, client_of: MakeClient, pause: str):
+    server.on("/limited", busy(429, pause, Date="Wed, 15 Jan 2025 12:00:00 GMT"))
+    with pytest.raises(HostClosedError) as caught:
+        client_of(server.url).get("it", "/limited")
+    assert caught.value.until == NOW + timedelta(days=1)
+
+
+def test_a_pause_may_be_a_date(server: Any, client_of: MakeClient, limits: Notebook):
+    date = {"Date": "Wed, 15 Jan 2025 08:00:00 GMT"}
+    server.on("/limited", busy(503, "Wed, 15 Jan 2025 08:30:00 GMT", **date))
+    with pytest.raises(HostClosedError):
+        client_of(server.url).get("it", "/limited")
+    assert [seconds for seconds, _ in limits.closures] == [1800]
+
+
+def test_429_without_a_pause_is_a_jail(server: Any, client_of: MakeClient):
+    with pytest.raises(HostClosedError) as caught:
+        client_of(server.url, attempts=5, jail_s=1800).get("it", "/limited")
+    assert caught.value.until == NOW + timedelta(seconds=1800)
+    assert server.asked.total() == 1
+
+
+def test_a_host_may_jail_with_another_status(server: Any, client_of: MakeClient):
+    client = client_of(server.url, jail_statuses=[403], attempts=5)
+    with pytest.raises(HostClosedError):
+        client.get("it", "/status/403")
+    with pytest.raises(HostClosedError):
+        client.get("it", "/ok")
+    assert server.asked.total() == 1
+
+
+def test_a_short_jail_is_waited_for(server: Any, client_of: MakeClient, clock: Clock):
+    server.on("/limited", after(1, always(reply(b"{}")), first=busy(429)))
+    begun = clock.seconds
+    client_of(server.url, attempts=2, jail_s=60).get("it", "/limited")
+    assert clock.seconds - begun >= 60
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_refusal_keeps_its_status(server: Any, client_of: MakeClient, status: int):
+    with pytest.raises(RefusedError) as caught:
+        client_of(server.url).get("it", f"/status/{status}")
+    assert caught.value.status == status
+
+
+def test_a_host_that_fails_throughout_is_not_asked_many_times_over(server: Any, client_of: MakeClient):
+    client = client_of(server.url, attempts=10)
+    for _ in range(100):
+        with pytest.raises(BusyError):
+            client.get("it", "/busy")
+    assert server.asked["/busy"] <= 100 * 1.25 + 25
+
+
+def test_silence_ends_in_words_about_the_way_there(server: Any, client_of: MakeClient):
+    client = client_of(server.url, read_timeout_s=0.05, attempts=5)
+    with pytest.raises(TransientFetchError):
+        client.get("it", "/hang")
+    with pytest.raises(HostClosedError) as caught:
+        client.get("it", "/ok")
+    assert type(caught.value).__name__ == "EgressBlockedError"
+    assert server.asked["/hang"] == 3
+    assert server.asked["/ok"] == 0
+
+
+def test_a_known_version_is_not_sent_again(server: Any, client_of: MakeClient):
+    def known(asked: Asked) -> Iterator[bytes]:
+        same = asked.headers.get("if-none-match") == '"v1"'
+        yield reply(status="304 Not Modified", ETag='"v1"') if same else reply(b"{}", ETag='"v1"')
+
+    server.on("/known", known)
+    client = client_of(server.url)
+    first = client.get("it", "/known")
+    again = client.get("it", "/known", if_none_match=first.headers["etag"])
+    assert (again.status, again.body, again.headers["etag"]) == (304, b"", '"v1"')
+
+
+def test_304_is_no_answer_to_those_who_know_nothing(server: Any, client_of: MakeClient):
+    with pytest.raises(PermanentFetchError):
+        client_of(server.url).get("it", "/status/304")
+
+
+def test_an_endpoint_may_be_given_more_time(server: Any, client_of: MakeClient, clock: Clock):
+    clock.tick = 1.0
+    client = client_of(server.url, deadline_s=3)
+    with pytest.raises(TransientFetchError, match="took too long"):
+        client.get("it", "/ok")
+    assert client.get("it", "/ok", waits=Waits(deadline_s=1000)).status == 200
+
+
+def test_an_endpoint_may_be_given_less_time(server: Any, client_of: MakeClient):
+    with pytest.raises(TransientFetchError, match="Timeout"):
+        client_of(server.url, read_timeout_s=3000).get("it", "/hang", waits=Waits(read_timeout_s=0.05))
+
+
+def test_one_deadline_binds_all_hops(server: Any, client_of: MakeClient, clock: Clock):
+    clock.tick = 1.0
+    client = client_of(server.url, deadline_s=30)
+    assert client.get("it", "/hops/0").status == 200
+    with pytest.raises(TransientFetchError, match="took too long"):
+        client.get("it", "/hops/5")
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_no_more_requests_run_at_once_than_the_host_allows(server: Any, client_of: MakeClient, concurrency: int):
+    lock, running, most, together = Lock(), [0], [0], Barrier(concurrency)
+
+    def slow(_: Asked) -> Iterator[bytes]:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        try:
+            together.wait(timeout=2)
+        except BrokenBarrierError:
+            most[0] = -1
+        with lock:
+            running[0] -= 1
+        yield reply(b"{}")
+
+    server.on("/slow", slow)
+    client = client_of(server.url, concurrency=concurrency)
+    threads = [Thread(target=client.get, args=("it", "/slow")) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most[0] == concurrency
+    assert client.requests == 6
+
+
+def test_nobody_holds_a_granted_request_while_another_runs(server: Any, client_of: MakeClient, limits: Notebook):
+    """Requests that were granted early and sent late would go out back to back, beyond the rate."""
+    granted = []
+
+    def look(_: Asked) -> Iterator[bytes]:
+        granted.append(len(limits.lanes))
+        yield reply(b"{}")
+
+    server.on("/look", look)
+    client = client_of(server.url, concurrency=1)
+    threads = [Thread(target=client.get, args=("it", "/look")) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert granted == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def rules(text: str) -> Any:
+    return always(reply(text.encode(), Content_Type="text/plain"))
+
+
+def test_robots_are_asked_once_and_honoured(server: Any, client_of: MakeClient):
+    server.on("/robots.txt", rules("User-agent: *\nDisallow: /private/\n"))
+    client = client_of(server.url, **HONOURED)
+    client.get("it", "/ok")
+    client.get("it", "/ok")
+    with pytest.raises(ForbiddenByRobotsError, match="robots"):
+        client.get("it", "/private/ok")
+    assert server.asked == {"/robots.txt": 1, "/ok": 2}
+
+
+def test_robots_of_another_agent_are_not_ours(server: Any, client_of: MakeClient):
+    server.on("/robots.txt", rules("User-agent: GPTBot\nDisallow: /\n\nUser-agent: adce\nDisallow: /a\n"))
+    client = client_of(server.url, **HONOURED)
+    client.get("it", "/ok")
+    with pytest.raises(ForbiddenByRobotsError):
+        client.get("it", "/a")
+
+
+def test_robots_are_not_asked_where_the_entry_says_why_not(server: Any, client_of: MakeClient):
+    server.on("/robots.txt", rules("User-agent: *\nDisallow: /\n"))
+    client_of(server.url, robots={"ignored_because": "an API, not pages"}).get("it", "/ok")
+    assert server.asked == {"/ok": 1}
+
+
+def test_a_redirect_leads_to_nothing_that_robots_forbid(server: Any, client_of: MakeClient):
+    server.on("/robots.txt", rules("User-agent: *\nDisallow: /private/\n"))
+    server.on("/old", redirect("/private/new"))
+    with pytest.raises(ForbiddenByRobotsError):
+        client_of(server.url, **HONOURED).get("it", "/old")
+    assert server.asked["/private/new"] == 0
+
+
+def test_a_crawl_delay_reaches_the_limits(server: Any, client_of: MakeClient, limits: Notebook):
+    server.on("/robots.txt", rules("User-agent: *\nCrawl-delay: 3\n"))
+    client_of(server.url, **HONOURED).get("it", "/ok")
+    assert limits.delays == [None, 3.0]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_host_without_robots_allows_everything(server: Any, client_of: MakeClient, status: int):
+    server.on("/robots.txt", busy(status))
+    assert client_of(server.url, **HONOURED).get("it", "/ok").status == 200
+
+
+def test_robots_that_cannot_be_had_just_now_allow_nothing(server: Any, client_of: MakeClient):
+    server.on("/robots.txt", in_turn(busy(503), rules("")))
+    client = client_of(server.url, **HONOURED)
+    with pytest.raises(TransientFetchError):
+        client.get("it", "/ok")
+    assert server.asked["/ok"] == 0
+    client.get("it", "/ok")
+    assert server.asked["/ok"] == 1
+
+
+@pytest.mark.parametrize("script", [redirect("http://evil.example/robots.txt"), redirect("/robots.txt")])
+def test_robots_that_lead_nowhere_are_none(server: Any, client_of: MakeClient, script: Any):
+    server.on("/robots.txt", script)
+    assert client_of(server.url, **HONOURED).get("it", "/ok").status == 200

@@ -1,0 +1,270 @@
+"""Every scraper of the shipped catalogue: a gap in, against a source that speaks its shape, the expected keys out."""
+
+import importlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from adce_assets.contract.loading import load_contract
+from adce_assets.contract.seasons import WHOLE_HISTORY, Season
+from adce_assets.contract.templates import field_values
+from adce_assets.fetch.client import Client, user_agent
+from adce_assets.fetch.limits import Limits
+from adce_assets.lake.store import LakeStore, open_store
+from adce_assets.ledger.receipts import read_receipts
+from adce_assets.scrapers.catalogue import ScraperEntry, load_catalogue
+from adce_assets.scrapers.collect import CollectReport, collect, wanted
+from adce_assets.scrapers.interface import Wanted
+from adce_assets.scrapers.members import cut
+from adce_assets_tests.scrapers.every_scraper import (
+    HTML,
+    JSON,
+    NOTHING,
+    NOW,
+    SECRET,
+    TODAY,
+    Asked,
+    Case,
+    Sent,
+    Source,
+    day,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACT = load_contract(ROOT / "inventory" / "data_inventory.yaml")
+CATALOGUE = load_catalogue(ROOT / "config" / "scraper_config.yaml")
+FAMILIES = sorted(path.stem for path in Path(__file__).parent.glob("cases_*.py"))
+CASES: Mapping[str, Case] = {
+    name: case
+    for family in FAMILIES
+    for name, case in importlib.import_module(f"adce_assets_tests.scrapers.{family}").CASES.items()
+}
+AT_PROGRAMS = frozenset({"command"})
+"""Kinds that start a program instead of asking a host: their tests have one."""
+
+
+def entry_of(name: str) -> ScraperEntry:
+    return CATALOGUE.scrapers[name.partition("@")[0]]
+
+
+def is_retired(entry: ScraperEntry) -> bool:
+    return entry.valid_until is not None and entry.valid_until <= TODAY
+
+
+ASKING = [name for name in CASES if not is_retired(entry_of(name))]
+RETIRED = [name for name in CASES if is_retired(entry_of(name))]
+NOTICE = b"<!DOCTYPE html><html><head><title>Please wait</title></head><body><p>We are checking you.</p></body></html>"
+Poison = Callable[[Sent, Sequence[str]], Sent]
+"""What the source would have sent, and the ids that its documents tell, in; what it sends instead out."""
+
+
+def about_another(sent: Sent, told: Sequence[str]) -> Sent:
+    """Send the document of another thing of the same kind; nothing where this one does not tell what it is of."""
+    status, content_type, body = sent
+    for one in told:
+        another = one[:-1] + ("0" if one[-1] != "0" else "1")
+        body = body.replace(one.encode(), another.encode())
+    return (status, content_type, body) if body != sent[2] else NOTHING
+
+
+POISONS: Mapping[str, Poison] = {
+    "a notice": lambda _sent, _told: (200, HTML, NOTICE),
+    "nothing": lambda sent, _told: (200, sent[1], b""),
+    "an error as data": lambda _sent, _told: (200, JSON, b'{"message":"An error occurred","statusCode":500}'),
+    "half of it": lambda sent, _told: (200, sent[1], sent[2][: len(sent[2]) // 2]),
+    "another's document": about_another,
+}
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[Source]:
+    with Source().running() as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class Collecting:
+    """Collects one case into a lake of its own."""
+
+    name: str
+    lake: LakeStore
+    client: Client
+
+    @property
+    def entry(self) -> ScraperEntry:
+        return entry_of(self.name)
+
+    @property
+    def case(self) -> Case:
+        return CASES[self.name]
+
+    def keys(self) -> dict[str, str]:
+        """Fill the first template of each data set that the case counts."""
+        case = self.case
+        season = None if case.season == WHOLE_HISTORY else Season.parse(case.season)
+        of_day = day(case.entity["date"]) if "date" in case.entity else None
+        values = field_values(season, of_day, {name: text for name, text in case.entity.items() if name != "date"})
+        return {name: CONTRACT.data_sets[name].templates[0].render(values) for name in case.records}
+
+    def asked(self) -> list[Wanted]:
+        return [wanted(CONTRACT, name, self.case.season, key, None) for name, key in self.keys().items()]
+
+    def run(self, run_id: str) -> CollectReport:
+        moments = (NOW + timedelta(milliseconds=tick) for tick in itertools.count())
+        return collect(
+            self.entry,
+            self.asked(),
+            client=self.client,
+            store=self.lake,
+            run_id=run_id,
+            clock=lambda: next(moments),
+        )
+
+    def data(self) -> dict[str, bytes]:
+        keys = [found.key for found in self.lake.list() if not found.key.startswith("_adce/")]
+        return {key: self.lake.get(key) for key in keys}
+
+
+@pytest.fixture(scope="module")
+def client(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    limits = Limits(tmp_path_factory.mktemp("limits") / "limits.sqlite")
+    with Client(
+        CATALOGUE.with_base_urls(dict.fromkeys(CATALOGUE.hosts, source.url)).hosts,
+        limits,
+        agent=user_agent("https://example.org/contact"),
+        now=lambda: NOW,
+        sleep=lambda _: None,
+        secrets=lambda _: SECRET,
+    ) as client:
+        yield client
+    limits.dispose()
+
+
+@pytest.fixture
+def collecting(request: pytest.FixtureRequest, client: Client, tmp_path: Path) -> Collecting:
+    (tmp_path / "lake").mkdir()
+    return Collecting(request.param, open_store((tmp_path / "lake").as_uri()), client)
+
+
+def credential_parameter(entry: ScraperEntry) -> str | None:
+    credential = CATALOGUE.hosts[entry.host].credential
+    return credential.parameter if credential else None
+
+
+def expected_bodies(collecting: Collecting, bodies: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Say what must lie in the lake, made of what the source sent."""
+    pages = collecting.case.pages
+    whole = b'{"pages":[' + b",".join(bodies[line] for line in pages) + b"]}" if pages else next(iter(bodies.values()))
+    expected = {}
+    for name, key in collecting.keys().items():
+        members = collecting.entry.yields[name].members
+        expected[key] = cut(whole, members) if members else whole
+    return expected
+
+
+def test_every_scraper_of_the_catalogue_has_a_case_and_every_case_a_scraper():
+    asking = {name for name, entry in CATALOGUE.scrapers.items() if entry.kind not in AT_PROGRAMS}
+
+    assert {name.partition("@")[0] for name in CASES} == asking
+
+
+def test_the_cases_of_a_scraper_count_every_data_set_that_it_yields():
+    counted: dict[str, set[str]] = {}
+    for name, case in CASES.items():
+        counted.setdefault(name.partition("@")[0], set()).update(case.records)
+
+    assert counted == {name: set(CATALOGUE.scrapers[name].yields) for name in counted}
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a run made of a gap."""
+
+    collecting: Collecting
+    asked: Asked
+    report: CollectReport
+
+
+@pytest.fixture(scope="module")
+def collected(
+    request: pytest.FixtureRequest, client: Client, source: Source, tmp_path_factory: pytest.TempPathFactory
+) -> Collected:
+    """Close the gap of one case, once for all that is claimed of it."""
+    collecting = Collecting(request.param, open_store(tmp_path_factory.mktemp("lake").as_uri()), client)
+    asked = source.now_answers(collecting.case.answer, credential_parameter(collecting.entry))
+    return Collected(collecting, asked, collecting.run("run1"))
+
+
+@pytest.mark.parametrize("collected", ASKING, indirect=True)
+def test_what_is_wanted_lies_in_the_lake_as_it_was_sent(collected: Collected):
+    collecting, reports = collected.collecting, collected.report.data_sets
+
+    assert {name: dict(one.failed) for name, one in reports.items()} == {
+        name: {} for name in collecting.case.records
+    }, [one.worst for one in reports.values()]
+    assert collecting.data() == expected_bodies(collecting, collected.asked.bodies)
+
+
+@pytest.mark.parametrize("collected", ASKING, indirect=True)
+def test_what_it_holds_is_counted_in_the_report_and_in_a_receipt(collected: Collected):
+    collecting, records = collected.collecting, collected.collecting.case.records
+
+    assert {name: one.records for name, one in collected.report.data_sets.items()} == {
+        name: count or 0 for name, count in records.items()
+    }
+    assert receipts_of(collecting.lake) == {key: records[name] for name, key in collecting.keys().items()}
+
+
+@pytest.mark.parametrize("collected", ASKING, indirect=True)
+def test_its_host_is_asked_truthfully_and_once_for_each_page(collected: Collected):
+    collecting, asked = collected.collecting, collected.asked
+    credential = CATALOGUE.hosts[collecting.entry.host].credential
+
+    assert len(asked.requests) == max(1, len(collecting.case.pages))
+    for _, _, headers in asked.requests:
+        assert headers["User-Agent"].startswith("adce/")
+        assert headers["credential"] == (credential.prefix + SECRET if credential else "")
+
+
+def receipts_of(lake: LakeStore) -> dict[str, int | None]:
+    files = [found.key for found in lake.list() if found.key.startswith("_adce/receipts/")]
+    return {receipt.key: receipt.records for key in files for receipt in read_receipts(key, lake.get(key))}
+
+
+def told_by(collecting: Collecting) -> list[str]:
+    """List the ids that the audit will look for, as far as the documents tell any."""
+    found = []
+    for one in collecting.asked():
+        fields = dict(one.entity)
+        for name, derived in collecting.entry.fields.items():
+            fields[name] = derived.value(fields[derived.of]) or ""
+        found.append((collecting.entry.yields[one.data_set].requirements.id_is or "").format_map(fields))
+    return [told for told in found if told]
+
+
+@pytest.mark.parametrize("collecting", ASKING, indirect=True)
+def test_what_is_not_the_document_never_becomes_one(collecting: Collecting, source: Source):
+    case, told, became = collecting.case, told_by(collecting), {}
+    for number, (name, poison) in enumerate(POISONS.items()):
+        source.now_answers(lambda path, query, poison=poison: poison(case.answer(path, query), told))
+        report = collecting.run(f"run{number}")
+        became[name] = sum(one.written for one in report.data_sets.values())
+
+    assert became == dict.fromkeys(became, 0)
+    assert collecting.data() == {}
+
+
+@pytest.mark.parametrize("collecting", RETIRED, indirect=True)
+def test_a_retired_source_is_not_asked_any_more(collecting: Collecting, source: Source):
+    asked = source.now_answers(collecting.case.answer)
+
+    report = collecting.run("run1")
+
+    assert asked.requests == []
+    assert {name: dict(one.failed) for name, one in report.data_sets.items()} == {
+        name: {"gone": 1} for name in collecting.case.records
+    }
