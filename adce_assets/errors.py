@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 
+def printable(text: str) -> str:
+    """Put a space for each character that a line of a log or a record cannot show: text from outside passes here."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 class AdceError(Exception):
     """Something ADCE can explain: ``what`` happened, ``where``, what is ``valid``, and a ``hint`` what to do."""
 
@@ -78,14 +83,17 @@ class ReportError(LakeError):
 
 
 class FetchError(AdceError):
-    """A source did not give what was asked for. ``status`` is the HTTP status it answered with, if it answered."""
+    """A source did not give what was asked for. ``status`` is the HTTP status it answered with, if it answered.
+
+    Hosts have a say in its parts: whatever they say, each is one line of printable text.
+    """
 
     def __init__(
         self, what: str, *, where: str = "", valid: str = "", hint: str = "", status: int | None = None
     ) -> None:
         """Take the status beside the parts of the text."""
         self.status = status
-        super().__init__(what, where=where, valid=valid, hint=hint)
+        super().__init__(printable(what), where=printable(where), valid=printable(valid), hint=printable(hint))
 
 
 class TransientFetchError(FetchError):

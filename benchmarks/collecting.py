@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-DOCUMENTS, SMALL = 10_000, 1_000
+DOCUMENTS, SMALL = 10_000, 400
 KILOBYTES, AT_ONCE, ROUNDS = 64, 4, 2
 ANSWERS_AFTER = 0.05
 PROMISED = 0.70

@@ -23,7 +23,7 @@ import dagster as dg
 ROOT = Path(__file__).resolve().parents[1]
 PROMISED = 1.5
 MOST_ADDED = 5.0
-RUNS = 3
+RUNS = 2
 DAGSTER = Path(sys.executable).with_name("dagster")
 STEPS = """
 from adce_assets.loop import coverage, gaps, inventory, project, tasks

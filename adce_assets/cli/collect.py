@@ -96,7 +96,7 @@ def _plan(queue: Mapping[str, Any], tasks_per_batch: int) -> Iterator["Batch"]:
 
     limits = Dispatch(max_runs_in_flight=UNLIMITED, max_tasks_per_batch=tasks_per_batch)
     done: set[str] = set()
-    while found := batches(queue, in_flight=(), done=done, limits=limits, groups={}):
+    while found := batches(queue, in_flight=(), done=done, limits=limits, groups={}, paces={}):
         yield from found
         done.update(batch.id for batch in found)
 

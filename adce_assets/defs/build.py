@@ -10,6 +10,7 @@ from adce_assets.defs.checks import fresh_check
 from adce_assets.defs.data_sets import cells_of, data_set_assets, key_of, partition_sets, scrapers_of
 from adce_assets.defs.jobs import collect_jobs, reconciliation_job, reconciliation_schedule
 from adce_assets.defs.loop import LoopAssets
+from adce_assets.defs.pools import paces
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.sensors import Sensors
 from adce_assets.scrapers.catalogue import load_catalogue
@@ -35,7 +36,14 @@ def _built(environment: Mapping[str, str] | None) -> dg.Definitions:
     scrapers = scrapers_of(contract, catalogue, settings.scraper_config_path)
     partitions = partition_sets(contract, settings.clock())
     reconciliation = reconciliation_job()
-    sensors = Sensors(contract, settings.autonomous.intervals, scrapers, cells_of(contract, partitions), reconciliation)
+    sensors = Sensors(
+        contract=contract,
+        intervals=settings.autonomous.intervals,
+        scrapers=scrapers,
+        cells=cells_of(contract, partitions),
+        paces=paces(catalogue, scrapers.values()),
+        reconciliation=reconciliation,
+    )
     return dg.Definitions(
         assets=[
             *data_set_assets(contract, catalogue, scrapers, partitions),

@@ -6,7 +6,7 @@ of it. A failure of some keys leaves them open; only a run that could collect no
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from pydantic import Field
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.defs.metadata import of_collection
+from adce_assets.defs.pools import pool_of
 from adce_assets.defs.resources import ProjectResource, asking
 from adce_assets.fetch.lanes import Lane
 from adce_assets.fetch.limits import HostState
@@ -57,6 +58,9 @@ class CollectConfig(dg.Config):
     limit: int | None = Field(
         default=None, ge=1, description="At most so many keys of each data set; none: all of them."
     )
+    lane: Lane | None = Field(
+        default=None, description="The part of the host's budget that is used; none: by the age of the partition."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class Collector:
     @property
     def pool(self) -> str:
         """The pool of all runs that ask the same host, or that start programs."""
-        return "programs" if self.starts_programs else f"host_{self.entry.host}"
+        return pool_of("" if self.starts_programs else self.entry.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,8 @@ def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.A
         selected = ["/".join(key.path) for key in sorted(context.selected_asset_keys)]
         season = context.partition_key if context.has_partition_key else WHOLE_HISTORY
         keys = chosen_keys(opened, collector, selected, season, config)
-        collection = collected(opened, collector, keys, season, context)
+        lane = config.lane or lane_of(opened, collector, season, keys)
+        collection = collected(opened, collector, keys, lane, context)
         tell_what_fails(collector, collection)
         refuse_a_run_for_nothing(collector, collection)
         for name in selected:
@@ -136,7 +141,7 @@ def collected(
     project: Project,
     collector: Collector,
     keys: Sequence[TaskKey],
-    season: str,
+    lane: Lane,
     context: dg.AssetExecutionContext,
 ) -> Collection:
     """Collect the keys into the lake; without any, nothing is asked and nothing is written."""
@@ -148,7 +153,7 @@ def collected(
         folders, run_id = collector.catalogue.program_folders, context.run.run_id
         with programs(context, project, folders, run_id=run_id) as asked:
             return _noted(project, collector, _run(project, collector, keys, run_id, asked, progress=_progress()))
-    with asking(project, collector.catalogue, lane_of(project, collector, season)) as ask:
+    with asking(project, collector.catalogue, lane) as ask:
         host = ask.hosts[collector.entry.host]
         told = _with_budget(_progress(), ask.client, host.requests_per_second)
         how = {"at_once": host.concurrency, "hurry": ask.hurry, "progress": told}
@@ -156,10 +161,13 @@ def collected(
         return _noted(project, collector, report, ask.state(collector.entry.host))
 
 
-def lane_of(project: Project, collector: Collector, season: str) -> Lane:
-    """Say whose part of a host's budget a run uses: seasons before the previous one are history."""
+def lane_of(project: Project, collector: Collector, season: str, keys: Iterable[TaskKey]) -> Lane:
+    """Say whose part of a host's budget a run uses of which no queue has said it.
+
+    Seasons before the previous one are history. Of what has no season, only what has become stale is not.
+    """
     if season == WHOLE_HISTORY:
-        return Lane.FRESH
+        return Lane.FRESH if all(key.state == "stale" for key in keys) else Lane.HISTORY
     now = project.clock()
     current = max(collector.contract.data_sets[name].calendar.current(now) for name in collector.data_sets)
     return Lane.HISTORY if Season.parse(season).start < current.start - 1 else Lane.FRESH

@@ -76,7 +76,7 @@ class Runner:
                 instance=self.instance,
                 partition_key=None if batch.season == WHOLE_HISTORY else batch.season,
                 asset_selection=[dg.AssetKey(name.split("/")) for name in batch.data_sets],
-                run_config=self._config(batch.scraper, CollectConfig(task_ids=list(batch.task_ids))),
+                run_config=self._config(batch.scraper, CollectConfig(task_ids=list(batch.task_ids), lane=batch.part)),
                 tags={
                     PRIORITY_TAG: str(batch.dagster_priority),
                     BATCH_TAG: batch.id,
@@ -134,7 +134,8 @@ def collect_all(
     One at a time, they run in this process; ``at_once`` more, each in a process of its own. A batch that fails does not
     stop the others. The limits of hosts hold for all of them together.
     """
-    next_batches = partial(batches, queue, limits=limits.model_copy(update={"max_runs_in_flight": at_once}), groups={})
+    at_most = limits.model_copy(update={"max_runs_in_flight": at_once})
+    next_batches = partial(batches, queue, limits=at_most, groups={}, paces={})
     if at_once == 1:
         with runner(verbose=verbose) as here:
             done: set[str] = set()

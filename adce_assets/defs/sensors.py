@@ -19,6 +19,7 @@ from adce_assets.defs.collecting import CollectConfig
 from adce_assets.defs.data_sets import cells_of, partition_sets
 from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, UNFINISHED, job_name
 from adce_assets.defs.loop import REPORT
+from adce_assets.defs.pools import make_room
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.loop.completions import (
     Cell,
@@ -32,7 +33,7 @@ from adce_assets.loop.completions import (
     settle,
     write_seen,
 )
-from adce_assets.loop.dispatch import Batch, batches
+from adce_assets.loop.dispatch import Batch, Pace, batches
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import QUEUE
 from adce_assets.settings import Dispatch, Intervals
@@ -58,6 +59,7 @@ class Sensors:
         intervals: How often each sensor looks.
         scrapers: The scraper of each data set (``source/data_type``) that can be collected.
         cells: The seasons of each data set that were loaded.
+        paces: How fast each scraper is, and whom it asks.
         reconciliation: The job that a report or a completion asks for.
     """
 
@@ -65,6 +67,7 @@ class Sensors:
     intervals: Intervals
     scrapers: Mapping[str, str]
     cells: Mapping[str, list[str]]
+    paces: Mapping[str, Pace]
     reconciliation: "UnresolvedAssetJobDefinition"
 
     def all(self) -> list[dg.SensorDefinition]:
@@ -131,7 +134,7 @@ class Sensors:
         return dg.SensorResult([request], asset_events=[recorded], cursor=manifest.checksum)
 
     def _look_for_completions(self, context: dg.SensorEvaluationContext, project: Project) -> dg.SensorResult:
-        from adce_assets.scrapers.collect import PRODUCER
+        from adce_assets.ledger.journal import PRODUCER
 
         rules, now = project.settings.autonomous.completions, project.clock()
         before = Waiting.model_validate_json(context.cursor) if context.cursor else Waiting()
@@ -156,6 +159,7 @@ class Sensors:
     def _look_at_the_queue(
         self, context: dg.SensorEvaluationContext, project: Project
     ) -> dg.SensorResult | dg.SkipReason:
+        make_room(context.instance, [pace.host for pace in self.paces.values()])
         if project.state.store.head(f"{QUEUE}.json") is None:
             return dg.SkipReason(f"there is no queue yet: run the job `{self.reconciliation.name}`")
         queue = project.state.read_json(QUEUE)
@@ -168,6 +172,7 @@ class Sensors:
             done=_started(context.instance, queue["generated_at"]),
             limits=flights.beside_others(project.settings.autonomous.dispatch),
             groups=self.scrapers,
+            paces=self.paces,
         )
         if not chosen:
             said = f"nothing to start: {len(queue['tasks'])} queued, {len(flights.lanes)} in flight"
@@ -240,7 +245,7 @@ def _request(batch: Batch, generated_at: str) -> dg.RunRequest:
         partition_key=None if batch.season == WHOLE_HISTORY else batch.season,
         asset_selection=[dg.AssetKey(name.split("/")) for name in batch.data_sets],
         asset_check_keys=[],
-        run_config=dg.RunConfig(ops={batch.scraper: CollectConfig(task_ids=list(batch.task_ids))}),
+        run_config=dg.RunConfig(ops={batch.scraper: CollectConfig(task_ids=list(batch.task_ids), lane=batch.part)}),
         tags={
             PRIORITY_TAG: str(batch.dagster_priority),
             BATCH_TAG: batch.id,

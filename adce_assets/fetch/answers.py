@@ -17,6 +17,9 @@ OK, PARTIAL, NOT_MODIFIED, NO_SUCH_RANGE, SERVER_ERROR = 200, 206, 304, 416, 500
 MAY_CHANGE = frozenset({202, 408, 425, 429})
 """Statuses below 500 after which the same request may succeed later; all others but 200 are final."""
 
+UNAVAILABLE = range(400, 500)
+"""Statuses with which a host says that it has no robots.txt: https://www.rfc-editor.org/rfc/rfc9309#section-2.3.1.3"""
+
 UNWELCOME = frozenset({401, 403, 407, 451})
 """Statuses with which a host turns us away, rather than the question."""
 

@@ -30,11 +30,12 @@ from adce_assets.errors import (
     PermanentFetchError,
     RefusedError,
     TransientFetchError,
+    UnsafeError,
 )
 from adce_assets.fetch import answers, body, network, urls
 from adce_assets.fetch.hosts import Host
 from adce_assets.fetch.limits import Answered, Lane, Limits
-from adce_assets.fetch.robots import Robots
+from adce_assets.fetch.robots import MOST_BYTES, Robots
 from adce_assets.fetch.secrets import Redactor, Secrets, carry, keep_libraries_quiet, none_kept
 
 LOG = logging.getLogger(__name__)
@@ -207,6 +208,7 @@ class Asker:
         tally = self._tallies[errand.name]
         return (
             isinstance(error, TransientFetchError)
+            and not isinstance(error, HostClosedError)
             and tally.retries < FREE_RETRIES + RETRIED_SHARE * tally.requests
             and self.limits.closed_for(errand.name, errand.host) <= errand.host.max_wait_s
         )
@@ -216,52 +218,72 @@ class Asker:
         url, left = errand.url, errand.deadline_s
         for hop in range(MAX_REDIRECTS + 1):
             errand.redirects = hop
-            pause = self._crawl_delay(errand, url)
-            with self._tallies[errand.name].turns:
-                self._admit(errand, pause)
+            pause, (name, _) = self._crawl_delay(errand, url), self._whose(errand, url)
+            with self._tallies[name].turns:
+                self._admit(errand, url, pause)
                 begun = self.clocks.monotonic()
                 answer = self._ask(errand, url, left, take)
                 left -= self.clocks.monotonic() - begun
             if not isinstance(answer, _Elsewhere):
                 return answer
-            url = urls.redirected(errand.host, url, answer.location)
+            url = self._next(errand.host, url, answer.location)
         raise PermanentFetchError(f"more than {MAX_REDIRECTS} redirects in a row", where=urls.told(errand.host, url))
 
-    def _admit(self, errand: Errand, crawl_delay_s: float | None) -> None:
+    def _next(self, host: Host, url: httpx2.URL, location: str) -> httpx2.URL:
+        """Return where a redirect leads; UnsafeError if it would take the host's credential to another."""
+        target = urls.redirected(host, url, location)
+        if not urls.is_own(host, target) and self.redactor.knows(str(target)):
+            raise UnsafeError("redirects to another host with its own credential", where=urls.told(host, url))
+        return target
+
+    def _whose(self, errand: Errand, url: httpx2.URL) -> tuple[str, Host]:
+        """Return whose limits and rules hold for a URL: another host's after a redirect to it, if it has an entry."""
+        if urls.is_own(errand.host, url):
+            return errand.name, errand.host
+        others = ((name, host) for name, host in self.hosts.items() if urls.is_own(host, url))
+        return next(others, (errand.name, errand.host))
+
+    def _admit(self, errand: Errand, url: httpx2.URL, crawl_delay_s: float | None) -> None:
         """Wait until the host may be asked; only who asks at once may do so, or the requests would bunch up."""
-        waited = self.limits.acquire(errand.name, errand.host, lane=self.lane, crawl_delay_s=crawl_delay_s)
-        self._waited(errand, waited)
+        name, host = self._whose(errand, url)
+        self._waited(errand, self.limits.acquire(name, host, lane=self.lane, crawl_delay_s=crawl_delay_s))
         with self._lock:
-            self._tallies[errand.name].requests += 1
+            self._tallies[name].requests += 1
 
     def _crawl_delay(self, errand: Errand, url: httpx2.URL) -> float | None:
         """Return the host's crawl delay (0: none), if its robots.txt lets us ask; None where it does not count."""
-        host = errand.host
-        if host.robots != "honour" or errand.for_robots or not urls.is_own(host, url):
+        name, host = self._whose(errand, url)
+        if host.robots != "honour" or errand.for_robots:
             return None
-        robots = self._robots[errand.name]
+        robots = self._robots[name]
         if not robots.allowed(str(url), self.agent):
             raise ForbiddenByRobotsError(
                 "the host's robots.txt asks not to fetch this",
-                where=urls.told(host, url),
+                where=urls.told(errand.host, url),
                 hint="`robots: {ignored_because: ...}` in the host's entry, if there is a good reason",
             )
-        return robots.delay(str(url), self.agent) or 0.0
+        return robots.delay(str(url), self.agent) or 0.0 if urls.is_own(host, url) else None
 
     def _robots_txt(self, name: str, url: str) -> bytes | None:
-        """Fetch a robots.txt; None if there is none that could be read, and FetchError if that cannot be known now."""
-        host = self.hosts[name]
+        """Fetch the beginning of a robots.txt; None where the host says that there is none, or FetchError."""
+        host = self.hosts[name].model_copy(update={"attempts": 1})  # who wants a document makes the other attempts
         errand = Errand(name, host, httpx2.URL(url), host.read_timeout_s, host.deadline_s, for_robots=True)
         try:
-            return self.run(errand, lambda answer: b"".join(self.pieces(errand, answer)))
-        except PermanentFetchError:
-            return None
+            return self.run(errand, _first_bytes)
+        except PermanentFetchError as error:
+            if isinstance(error, RefusedError) and error.status in answers.UNAVAILABLE:
+                return None
+            raise HostClosedError(
+                f"the host's robots.txt cannot be read: {error.what}",
+                where=url,
+                hint="`robots: {ignored_because: ...}` in the host's entry, if there is a good reason",
+            ) from error
 
     def _ask(
         self, errand: Errand, url: httpx2.URL, seconds: float, take: Callable[[httpx2.Response], T]
     ) -> T | _Elsewhere:
         """Make one request, and tell the limits how it went."""
-        name, host = errand.name, errand.host
+        name, host = self._whose(errand, url)
         with network.deadline(seconds, self.clocks.monotonic) as exchange:
             try:
                 answer = self._exchange(errand, url, take)
@@ -291,8 +313,8 @@ class Asker:
 
     def _refusal(self, errand: Errand, answer: httpx2.Response) -> FetchError:
         """Build the error of a status that was not wished for, closing the host if it says for how long, or jails."""
-        name, host, status = errand.name, errand.host, answer.status_code
-        where, now = urls.told(host, answer.url), self.clocks.now()
+        (name, host), status = self._whose(errand, answer.url), answer.status_code
+        where, now = urls.told(errand.host, answer.url), self.clocks.now()
         self.limits.answered(name, host, answers.meaning(host, status))
         asked = answers.retry_after(answer.headers.get("retry-after", ""), answer.headers.get("date", ""), now)
         pause = asked or (host.jail_s if status in host.jail_statuses else 0.0)
@@ -320,6 +342,16 @@ class Asker:
             headers={"User-Agent": self.agent, "Accept-Encoding": body.ACCEPTED},
             trust_env=False,
         )
+
+
+def _first_bytes(answer: httpx2.Response) -> bytes:
+    """Read as much of a robots.txt as counts, and leave the rest unread."""
+    encoding, read = answer.headers.get("content-encoding", ""), bytearray()
+    for piece in body.unfold(answer.iter_raw(), encoding, body.SUSPICIOUS, str(answer.url.copy_with(query=None))):
+        read += piece
+        if len(read) >= MOST_BYTES:
+            break
+    return bytes(read[:MOST_BYTES])
 
 
 def _terms(errand: Errand, url: httpx2.URL) -> _Terms:

@@ -152,9 +152,9 @@ def whole_page(body: Body, requirements: Requirements) -> str:
     content = text(body, requirements.encoding)
     if len(content) > HARMLESS:
         confined.read(READER, body, {"encoding": requirements.encoding}, cpu_s=CPU_S, memory=MEMORY)
-    _refuse_cut(re.sub(r"<!--.*?-->", "", content, flags=re.DOTALL), "the page")
     if content.rfind("<!--") > content.rfind("-->"):
         raise DamagedDocumentError("a comment does not end")
+    _refuse_cut(_without_comments(content), "the page")
     ends = len(re.findall("</html", content, re.IGNORECASE))
     if ends > 1:
         raise DamagedDocumentError(f"the page ends {ends} times")
@@ -182,6 +182,11 @@ def _refuse_cut(content: str, what: str) -> None:
     begun, ended = len(re.findall(r"<table[\s>]", lower)), lower.count("</table")
     if begun > ended:
         raise DamagedDocumentError(f"{what} begins {begun} tables and ends {ended}: it was cut off")
+
+
+def _without_comments(content: str) -> str:
+    """Leave out the comments; every one must end, or the time for this grows with the square of their number."""
+    return re.sub(r"<!--.*?-->", "", content, flags=re.DOTALL)
 
 
 def _path(link: str) -> str:

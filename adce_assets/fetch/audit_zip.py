@@ -5,6 +5,7 @@ member is kept. Members that are packed files themselves are not unpacked furthe
 """
 
 import io
+import lzma
 import stat
 import zipfile
 import zlib
@@ -22,7 +23,11 @@ from adce_assets.fetch.surveys import Survey, Table, counted_places
 MAX_MEMBERS = 10_000
 CSV = (".csv", ".txt")
 ENCRYPTED = 0x1
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(NotImplementedError, RuntimeError, OSError, ValueError),
+)
+"""What is raised where an archive is damaged: bzip2 raises OSError, and a name that is no text is a ValueError."""
 
 
 def zip_view(body: Body, requirements: Requirements, entity: Mapping[str, str]) -> Survey:

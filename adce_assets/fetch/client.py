@@ -17,6 +17,7 @@ from typing import Self
 
 import httpx2
 
+from adce_assets.errors import printable
 from adce_assets.fetch import answers, network, urls
 from adce_assets.fetch.asking import Asker, Clocks, Errand
 from adce_assets.fetch.download import Download, Partial
@@ -215,5 +216,6 @@ class Client:
     def _told(self, errand: Errand, answer: httpx2.Response) -> tuple[str, str, dict[str, str]]:
         """Return the URL, the content type and the headers that are kept, without secrets."""
         hide, sent = self._asker.redactor.text, answer.headers
-        kept = {name: hide(sent[name][:LONGEST_HEADER]) for name in KEPT_HEADERS if name in sent}
-        return hide(urls.told(errand.host, answer.url)), hide(sent.get("content-type", "")[:LONGEST_HEADER]), kept
+        kept = {name: hide(printable(sent[name][:LONGEST_HEADER])) for name in KEPT_HEADERS if name in sent}
+        content_type = hide(printable(sent.get("content-type", "")[:LONGEST_HEADER]))
+        return hide(urls.told(errand.host, answer.url)), content_type, kept

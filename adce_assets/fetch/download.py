@@ -16,7 +16,8 @@ from adce_assets.errors import DamagedError
 from adce_assets.fetch.answers import NO_SUCH_RANGE, PARTIAL
 from adce_assets.fetch.body import too_large
 
-RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
+RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
+"""No file has more bytes than 18 digits can say, and Python refuses to read numbers of thousands of digits."""
 
 
 @dataclass(frozen=True, slots=True)

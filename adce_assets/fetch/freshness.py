@@ -32,7 +32,10 @@ def refuse_stale(document: object, requirements: Requirements, arrival: Arrival 
         return
     longest = timedelta(seconds=requirements.longest_age_s)
     told = _told(document, requirements.fresh_path) if requirements.fresh_path else {}
-    for where, moment in {**told, **_by_headers(arrival)}.items():
+    told |= _by_headers(arrival)
+    if not told:
+        raise DriftError("it does not tell how old it is", where="the headers `Date` and `Age`")
+    for where, moment in told.items():
         if arrival.at - moment > longest:
             raise WrongEntityError(
                 f"a copy of {moment:%Y-%m-%d %H:%M} UTC", where=where, valid=f"not older than {longest}"

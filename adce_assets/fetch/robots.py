@@ -43,6 +43,7 @@ class Robots:
     def __init__(self, fetch: Callable[[str], bytes | None], clock: Callable[[], datetime]) -> None:
         self._fetch, self._clock = fetch, clock
         self._rules: dict[str, _Rules] = {}
+        self._asking: dict[str, Lock] = {}
         self._lock = Lock()
 
     def allowed(self, url: str, agent: str) -> bool:
@@ -68,23 +69,26 @@ class Robots:
         return min(max(asked), LONGEST_DELAY_S)
 
     def _of(self, url: str) -> Protego:
-        """Find the rules of a URL's host, asking for them where they are not known or too old."""
+        """Find the rules of a URL's host, asking for them where they are not known or too old; one thread asks."""
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         with self._lock:
-            known = self._rules.get(origin)
+            asking = self._asking.setdefault(origin, Lock())
+        with asking:
+            rules = self._rules[origin] = self._as_of_today(origin)
+        return rules.protego
+
+    def _as_of_today(self, origin: str) -> _Rules:
+        known = self._rules.get(origin)
         if known is not None and self._clock() - known.read_at < BELIEVED:
-            return known.protego
+            return known
         try:
             body = self._fetch(f"{origin}/robots.txt")
         except TransientFetchError:
             if known is None:
                 raise
-            return known.protego
-        rules = _Rules(Protego.parse(_text(body or b"")), self._clock())
-        with self._lock:
-            self._rules[origin] = rules
-        return rules.protego
+            return known
+        return _Rules(Protego.parse(_text(body or b"")), self._clock())
 
 
 def _text(body: bytes) -> str:

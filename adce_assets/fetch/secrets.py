@@ -9,14 +9,14 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 import httpx2
 
 from adce_assets.errors import AdceError, ConfigurationError, UnsafeError
 from adce_assets.fetch.hosts import Host
 from adce_assets.fetch.network import Put
-from adce_assets.fetch.urls import HIDDEN, is_own, is_secret, without_secrets
+from adce_assets.fetch.urls import DECODINGS, HIDDEN, is_own, is_secret, without_secrets
 
 SHORTEST = 4
 """Letters of a secret below which hiding it would hide half of every text; no source hands out such a key."""
@@ -51,6 +51,14 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return a text without the secrets."""
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+    def knows(self, url: str) -> bool:
+        """Tell whether a URL holds a secret, however often it is percent-encoded."""
+        readings = [url]
+        for _ in range(DECODINGS):
+            readings += [decoded(reading) for reading in readings for decoded in (unquote, unquote_plus)]
+            readings = list(dict.fromkeys(readings))
+        return any(self.text(reading) != reading for reading in readings)
 
     def url(self, url: str) -> str:
         """Return a URL without the secrets, without a user, and without the values of parameters that carry such."""

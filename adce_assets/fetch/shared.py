@@ -4,6 +4,7 @@ A record is text under a key. A change is one transaction with the record locked
 PostgreSQL's own clock where machines share it, this machine's otherwise. What the records say is not known here.
 """
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Generator
@@ -11,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import psycopg2
 from filelock import FileLock
 
 from adce_assets.errors import ConfigurationError
+from adce_assets.fetch.secrets import Redactor
 
 AnswerT = TypeVar("AnswerT")
 Change = Callable[[str | None, int], tuple[str | None, AnswerT]]
@@ -25,6 +27,16 @@ Change = Callable[[str | None, int], tuple[str | None, AnswerT]]
 PATIENCE_S = 60
 """How long a process waits for another's change, which takes milliseconds; then something is wrong."""
 SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg2"})
+POSTGRES_URL = re.compile(
+    r"(?P<scheme>[a-z0-9+]+)://"
+    r"((?P<user>[^\s:@/?#\[\]]*)(:(?P<password>[^\s@/?#\[\]]*))?@)?"
+    r"(?P<hosts>(\[[0-9A-Fa-f:.%]*\]|[\w.%-]*)(:\d{1,5})?(,(\[[0-9A-Fa-f:.%]*\]|[\w.%-]*)(:\d{1,5})?)*)"
+    r"(?P<path>/[^\s:@/?#]*)?(\?(?P<query>[^\s@#]*))?",
+    re.ASCII,
+)
+"""Stricter than the database's own reading, which tells pieces of a password that holds an ``@`` or ``/``."""
+NO_ENCODING = re.compile("%(?![0-9A-Fa-f]{2})|%00")
+SECRET_PARAMETERS = frozenset({"password", "sslpassword"})
 
 TABLE = "CREATE TABLE IF NOT EXISTS adce_limits (key TEXT PRIMARY KEY, record TEXT NOT NULL)"
 
@@ -56,12 +68,12 @@ def open_records(where: str | Path, clock_ms: Callable[[], int] | None = None) -
         clock_ms: Milliseconds of another clock than the place's own.
 
     Raises:
-        ConfigurationError: a URL of something else.
+        ConfigurationError: a URL of something else, or one that is not written as it should be.
     """
-    scheme = urlsplit(str(where)).scheme if "://" in str(where) else ""
-    if scheme in SCHEMES:
+    scheme, is_url, _ = str(where).partition("://")
+    if is_url and scheme in SCHEMES:
         return PostgresRecords(str(where), clock_ms)
-    if scheme:
+    if is_url:
         raise ConfigurationError(
             f"limits cannot be kept in `{scheme}`", valid="a path of a SQLite file, or postgresql://user@host/database"
         )
@@ -124,9 +136,19 @@ class PostgresRecords:
     """Records in a table of PostgreSQL, for the processes of many machines."""
 
     def __init__(self, url: str, clock_ms: Callable[[], int] | None) -> None:
-        parts = urlsplit(url)
-        self._url = parts._replace(scheme="postgresql").geturl()
-        self.where = f"postgresql://{parts.hostname or ''}{parts.path}"
+        parts = POSTGRES_URL.fullmatch(url)
+        if parts is None or NO_ENCODING.search(url):
+            raise ConfigurationError(
+                "the URL of the limits' database cannot be read",
+                valid="postgresql://user:password@host:port/database",
+                hint="percent-encode what is no letter or digit of the user and the password: `@` is %40, `/` is %2F",
+            )
+        self._url = "postgresql" + url.removeprefix(parts["scheme"])
+        self.where = f"postgresql://{parts['hosts']}{parts['path'] or ''}"
+        self._redactor = Redactor()
+        given = dict(parse_qsl(parts["query"] or ""))
+        for secret in (unquote(parts["password"] or ""), *(given.get(name, "") for name in SECRET_PARAMETERS)):
+            self._redactor.learn(secret)
         self._clock_ms, self._lock = clock_ms, Lock()
         self._connection: Any = None
 
@@ -142,7 +164,9 @@ class PostgresRecords:
                 self._connection = self._open()
                 return self._changed(key, change)
         except psycopg2.Error as error:
-            raise unusable(self.where, str(error).strip(), "check that the database can be reached") from error
+            told = self._redactor.text(str(error).strip())
+            cause = error if told == str(error).strip() else None
+            raise unusable(self.where, told, "check that the database can be reached") from cause
 
     def dispose(self) -> None:
         """Close the connection."""

@@ -1,8 +1,8 @@
 """A collected body in, a checked object under its key out; what fails the audit is kept aside with the reason.
 
 The way is: staged, read back, audited, written under its key only if that key is as expected, staged copy removed. A
-process may die after any of these steps: the next run starts over and ends in the same lake. Only this module writes
-data into the lake. What the audit asks is not known here.
+process may die after any of these steps: the next run starts over and ends with the same data, and what the dead one
+had staged is swept up later. Only this module writes data into the lake. What the audit asks is not known here.
 """
 
 import hashlib
@@ -10,8 +10,9 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -32,6 +33,9 @@ LONGEST_KEY = 900
 """Bytes of UTF-8; S3 allows 1,024, and a staged key has a prefix before it."""
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+
+STAGED_FOR = timedelta(days=2)
+"""How long a staged copy can belong to a run that is still at work: longer than any run lasts."""
 
 PIECE = 8 * 1024 * 1024
 """Bytes of a large object that are held in memory at once; what is no larger is held whole."""
@@ -80,19 +84,71 @@ def promote(
         LakeError: the lake could not be read or written.
     """
     staged = f"{STAGING}{_checked(key, run_id)}"
-    store.put(staged, body)
-    if not _reads_back(store, staged, body):
-        raise LakeError("the staged object reads back differently", where=staged, hint="check the lake's storage")
     try:
-        result = audit(body)
+        store.put(staged, body)
+        if not _reads_back(store, staged, body):
+            raise LakeError("the staged object reads back differently", where=staged, hint="check the lake's storage")
+        return _judged(store, key, body, run_id, audit, expected_etag)
+    finally:
+        with suppress(LakeError):  # what stays is swept up later; how the promotion ended counts more
+            store.delete(staged)
+
+
+def sweep_staging(store: LakeStore, now: datetime) -> int:
+    """Remove the staged copies that dead runs have left, and count them; those of living runs are too young for that.
+
+    Args:
+        store: The lake.
+        now: The time (UTC).
+
+    Raises:
+        LakeError: the lake could not be read or written.
+    """
+    left = [found.key for found in store.list(STAGING) if found.last_modified < now - STAGED_FOR]
+    for key in left:
+        store.delete(key)
+    return len(left)
+
+
+def _judged(store: LakeStore, key: str, body: Body, run_id: str, audit: Audit, expected_etag: str | None) -> Promotion:
+    """Write a body under its key, or keep it aside."""
+    if expected_etag == "":
+        there = store.head(key)
+        expected_etag = there.etag if there else None
+    try:
+        result = _result(store, key, body, audit, replaces=expected_etag is not None)
     except VerifyError as fault:
         if isinstance(fault, EmptyAnswerError) and fault.confirmed:
-            store.delete(staged)
             raise
         raise _quarantined(store, key, body, run_id, fault) from fault
-    promotion = _written(store, key, body, result, audit, expected_etag)
-    store.delete(staged)
-    return promotion
+    return _written(store, key, body, result, audit, expected_etag)
+
+
+def _result(store: LakeStore, key: str, body: Body, audit: Audit, *, replaces: bool) -> AuditResult:
+    """Audit a body; one without records, however well it is believed, does not replace an object that has some."""
+    try:
+        result = audit(body)
+    except EmptyAnswerError as nothing:
+        if replaces and nothing.confirmed:
+            _refuse_loss(store, key, audit)
+        raise
+    if replaces and result.records == 0:
+        _refuse_loss(store, key, audit)
+    return result
+
+
+def _refuse_loss(store: LakeStore, key: str, audit: Audit) -> None:
+    """Refuse an answer without records where the object that it would replace is good and has some."""
+    there = store.head(key)
+    if there is None:
+        return
+    try:
+        with _taken(store, key, there.size) as body:
+            records = audit(body).records
+    except (ObjectNotFoundError, VerifyError):
+        return
+    if records:
+        raise EmptyAnswerError(f"without a record, where the object that it would replace has {records}")
 
 
 def _checked(key: str, run_id: str) -> str:
@@ -127,9 +183,6 @@ def _pieces(body: Body) -> Iterator[bytes]:
 def _written(
     store: LakeStore, key: str, body: Body, result: AuditResult, audit: Audit, expected_etag: str | None
 ) -> Promotion:
-    if expected_etag == "":
-        there = store.head(key)
-        expected_etag = there.etag if there else None
     try:
         etag = store.put_if_absent(key, body) if expected_etag is None else store.put_if_match(key, body, expected_etag)
     except ConditionFailedError as lost:
@@ -168,8 +221,8 @@ def _taken(store: LakeStore, key: str, length: int) -> Generator[Body]:
 
 
 def _quarantined(store: LakeStore, key: str, body: Body, run_id: str, fault: VerifyError) -> VerifyError:
-    """Move a refused body aside with the reason and return the error that names the place."""
-    place = f"{QUARANTINE}{run_id}/{key}"
+    """Keep a refused body with the reason and return the error that names the place."""
+    place = _kept(store, f"{QUARANTINE}{run_id}/{key}", body)
     reason = {
         "key": key,
         "kind": type(fault).__name__.removesuffix("Error"),
@@ -178,11 +231,26 @@ def _quarantined(store: LakeStore, key: str, body: Body, run_id: str, fault: Ver
         "bytes": size(body),
         "sha256": _sha256(body),
     }
-    store.put(place, body)
     store.put(f"{place}.reason.json", json.dumps(reason, indent=1).encode())
-    store.delete(f"{STAGING}{run_id}/{key}")
     where = f"{key} at {fault.where}" if fault.where else key
     return type(fault)(fault.what, where=where, valid=fault.valid, hint=f"the body is kept as {place}")
+
+
+def _kept(store: LakeStore, place: str, body: Body) -> str:
+    """Write a body to a place, or behind what another body of this run already is there: ``-2``, ``-3``."""
+    name, number = place, 1
+    while not _is_kept(store, name, body):
+        number += 1
+        name = f"{place}-{number}"
+    return name
+
+
+def _is_kept(store: LakeStore, name: str, body: Body) -> bool:
+    try:
+        store.put_if_absent(name, body)
+    except ConditionFailedError:
+        return _reads_back(store, name, body)
+    return True
 
 
 def _sha256(body: Body) -> str:

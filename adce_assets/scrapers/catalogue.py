@@ -24,6 +24,7 @@ from adce_assets.scrapers.entries import Declared, Name, ScraperEntry
 NO_KINDS = frozenset(
     {
         "answering",
+        "boundary",
         "catalogue",
         "collect",
         "entries",
@@ -147,6 +148,23 @@ def _misplaced_settings(catalogue: Catalogue, document: Document) -> Iterator[Fa
                 yield document.fault((*at, "requirements", "parses"), message, valid=["html"])
 
 
+def _ageless_snapshots(catalogue: Catalogue, document: Document) -> Iterator[Fault]:
+    """Find what is to be of today alone, and would be taken of any day."""
+    for name, entry in catalogue.scrapers.items():
+        for data_set, yielded in entry.yields.items() if entry.kind == "snapshot" else ():
+            asked = yielded.requirements
+            if asked.longest_age_s is None and (asked.id_may_lack or not _names_a_day(entry, asked.id_is or "")):
+                message = "a snapshot must tell its day: write `fresh_path` or `max_age_s`, or a day in `id_is`"
+                yield document.fault(("scrapers", name, "yields", data_set, "requirements"), message)
+
+
+def _names_a_day(entry: ScraperEntry, template: str) -> bool:
+    """Tell whether a template has a field of the day, or one made of it."""
+    of_day = {"date", *DATE_FIELDS}
+    of_day |= {name for name, derived in entry.fields.items() if derived.of in of_day}
+    return any(f"{{{field}}}" in template for field in of_day)
+
+
 def _crooked_templates(catalogue: Catalogue, document: Document) -> Iterator[Fault]:
     for name, entry in catalogue.scrapers.items():
         for place, text in entry.templates().items():
@@ -189,6 +207,7 @@ FAULTS: tuple[Callable[[Catalogue, Document], Iterator[Fault]], ...] = (
     _unknown_names,
     _endless_successions,
     _misplaced_settings,
+    _ageless_snapshots,
     _crooked_templates,
     _crooked_fields,
     _quarrelling_hosts,

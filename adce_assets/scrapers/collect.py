@@ -17,21 +17,14 @@ from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.contract.templates import field_values
 from adce_assets.errors import ContractError, LakeError
-from adce_assets.fetch.outcomes import AbsentKey
 from adce_assets.lake.store import LakeStore, probe_conditional_writes
-from adce_assets.ledger.evidence import write_evidence
-from adce_assets.ledger.receipts import Receipt, write_completion, write_receipts
+from adce_assets.ledger.journal import Cell, Journal
 from adce_assets.progress import Progress, silent
 from adce_assets.scrapers.entries import ScraperEntry
-from adce_assets.scrapers.interface import ConfirmedEmpty, Failed, Wanted
-from adce_assets.scrapers.promoting import Promoted, Settled
+from adce_assets.scrapers.interface import Failed, Wanted
+from adce_assets.scrapers.promoting import Absent, Promoted, Settled
 from adce_assets.scrapers.reports import CollectReport, DataSetReport
 from adce_assets.scrapers.working import Work
-
-PRODUCER = "adce"
-
-Cell = tuple[str, str, str]
-"""Source, data type and season."""
 
 
 class Asker(Protocol):
@@ -115,21 +108,22 @@ def collect(
             where=store.url,
             valid="storage that honours If-None-Match and If-Match, as AWS S3 and the file system do",
         )
-    run = _Run(store, run_id, clock, tasks or {}, clock())
+    started_at = clock()
+    run = _Run(Journal(store, run_id, clock, started_at), tasks or {})
     for one in asked:
         run.reports[one.data_set].asked += 1
     before = client.requests, client.retries, client.waited_s
     with TemporaryDirectory(prefix="adce-") as folder:
         working = Work(scraper, client, store, run_id, clock, Path(folder), at_once, hurry)
         try:
-            for done, settled in enumerate(working.through(asked, run.started_at), start=1):
+            for done, settled in enumerate(working.through(asked, started_at), start=1):
                 run.take(settled)
                 progress("collect", done, len(asked))
         finally:
             for settled in working.finished():
                 run.take(settled)
-            run.write_ledger()
-    run.write_completions(asked)
+            run.journal.write()
+    run.complete(asked)
     requests, retries, waited_s = client.requests - before[0], client.retries - before[1], client.waited_s - before[2]
     return CollectReport(dict(run.reports), requests, retries, waited_s)
 
@@ -138,57 +132,31 @@ def collect(
 class _Run:
     """One run as it goes: what became of each key so far."""
 
-    store: LakeStore
-    run_id: str
-    clock: Callable[[], datetime]
+    journal: Journal
     tasks: Mapping[str, str]
-    started_at: datetime
     reports: defaultdict[str, DataSetReport] = field(default_factory=lambda: defaultdict(DataSetReport))
-    receipts: defaultdict[tuple[Cell, str], list[Receipt]] = field(default_factory=lambda: defaultdict(list))
-    absent: defaultdict[Cell, list[AbsentKey]] = field(default_factory=lambda: defaultdict(list))
 
     def take(self, settled: Settled) -> None:
-        """Count what came of a key, and keep what the ledger is to be told of it."""
+        """Count what came of a key, and tell the journal what it is to keep."""
         one, report = settled.wanted, self.reports[settled.wanted.data_set]
-        cell = (one.source, one.data_type, one.season)
         match settled:
             case Failed():
                 report.fail(one.key, settled.error)
-            case ConfirmedEmpty():
+            case Absent():
                 report.confirmed_empty += 1
-                self.absent[cell].append(settled.evidence.of(one.key))
+                self.journal.absent(_cell(one), settled.entry)
             case Promoted():
                 task = self.tasks.get(one.key, "")
-                receipt = settled.receipt(task, self.run_id)
+                receipt = settled.receipt(task, self.journal.run_id)
                 report.count(receipt.bytes, receipt.records, settled.warnings, is_new=settled.is_new)
-                self.receipts[cell, task].append(receipt)
+                self.journal.promoted(_cell(one), task, receipt)
 
-    def write_ledger(self) -> None:
-        """Write the receipts of everything promoted so far, one file for each task, and the evidence of what is not."""
-        for ((source, data_type, season), task), receipts in self.receipts.items():
-            receipt_id = f"{self.run_id}-{task}" if task else self.run_id
-            write_receipts(self.store, receipt_id, source=source, data_type=data_type, season=season, receipts=receipts)
-        for (source, data_type, season), entries in self.absent.items():
-            write_evidence(self.store, self.run_id, source=source, data_type=data_type, season=season, entries=entries)
-
-    def write_completions(self, asked: Sequence[Wanted]) -> None:
+    def complete(self, asked: Sequence[Wanted]) -> None:
         """Mark the work on each cell as ended, so that a reconciliation looks at what is there now."""
-        written: defaultdict[Cell, list[Receipt]] = defaultdict(list)
-        for (cell, _), receipts in self.receipts.items():
-            written[cell] += receipts
-        for cell in sorted({(one.source, one.data_type, one.season) for one in asked}):
-            source, data_type, season = cell
-            report, receipts = self.reports[f"{source}/{data_type}"], written[cell]
-            write_completion(
-                self.store,
-                self.run_id,
-                source=source,
-                data_type=data_type,
-                season=season,
-                status="ok" if receipts or self.absent[cell] or not report.failed else "failed",
-                keys=[receipt.key for receipt in receipts],
-                records=sum(receipt.records or 0 for receipt in receipts),
-                started_at=self.started_at,
-                finished_at=self.clock(),
-                producer=PRODUCER,
-            )
+        for cell in sorted({_cell(one) for one in asked}):
+            source, data_type, _ = cell
+            self.journal.complete(cell, failed=bool(self.reports[f"{source}/{data_type}"].failed))
+
+
+def _cell(one: Wanted) -> Cell:
+    return one.source, one.data_type, one.season

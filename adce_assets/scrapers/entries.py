@@ -146,6 +146,7 @@ class ScraperEntry(Declared):
         seasons: The seasons that the source has: ``1996-97..``; None where nobody knows.
         valid_until: The day on which the source ended: nothing is asked from then on.
         superseded_by: The scraper that has what this one had.
+        unreachable: Why the source does not let itself be asked for this, in words: then nobody asks.
         waits: How long an answer may take.
         command: The program that a scraper of the kind `command` starts; such a one needs neither host nor path.
         absent_statuses: Statuses by which the host says that it has no such thing.
@@ -161,6 +162,7 @@ class ScraperEntry(Declared):
     seasons: str | None = None
     valid_until: date | None = None
     superseded_by: Name | None = None
+    unreachable: Annotated[str, Field(min_length=10, max_length=200)] | None = None
     waits: Patience | None = None
     absent_statuses: tuple[int, ...] = ()
     command: Command | None = None

@@ -8,13 +8,12 @@ import fnmatch
 import hashlib
 import shutil
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from adce_assets.errors import DamagedDocumentError, DriftError, FetchError, VerifyError
-from adce_assets.fetch.audit_zip import members
+from adce_assets.fetch.audit_zip import BROKEN, members
 from adce_assets.fetch.bodies import Bounded, allowance
 from adce_assets.fetch.client import Client
 from adce_assets.fetch.download import Download
@@ -51,7 +50,7 @@ def _collected(entry: ScraperEntry, one: Wanted, file: Download, beside: Path) -
             body = taken_out(file.path, yielded.member, beside)
         except VerifyError as error:
             return Failed(one, error, file.url)
-    return Collected(one, body, file.url, file.fetched_at, yielded.requirements, file.headers)
+    return Collected(one, body, file.url, file.fetched_at, yielded.requirements, file.headers, attempts=file.attempts)
 
 
 def taken_out(archive: Path, member: str, into: Path) -> Path:
@@ -68,6 +67,6 @@ def taken_out(archive: Path, member: str, into: Path) -> Path:
             with opened.open(fitting[0]) as source, into.open("wb") as target:
                 content = Bounded(cast("BinaryIO", source), allowance(archive.stat().st_size), "the ZIP file")
                 shutil.copyfileobj(content, target, CHUNK)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DamagedDocumentError(f"not an archive that can be read: {error}") from error
+    except BROKEN as error:
+        raise DamagedDocumentError(f"not an archive that can be read: {str(error)[:200]}") from error
     return into

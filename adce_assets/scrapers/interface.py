@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from adce_assets.errors import AdceError
+from adce_assets.errors import AdceError, FetchError, LostError, TransientFetchError
 from adce_assets.fetch.outcomes import Evidence
 from adce_assets.fetch.requirements import Pages, Requirements
 from adce_assets.scrapers.entries import ScraperEntry
@@ -45,6 +45,18 @@ class Wanted:
         """The name under which an entry ``yields`` it."""
         return f"{self.source}/{self.data_type}"
 
+    def out_of_time(self, now: datetime) -> FetchError | None:
+        """Say that a day of which only the present can be had is over, or has not begun; None where it can be had."""
+        if self.window is None:
+            return None
+        begins, ends = self.window
+        if now >= ends:
+            return LostError(
+                f"only the present can be had, and this was to be taken before {ends:%Y-%m-%d %H:%M} UTC",
+                hint="the day is lost: no later run can take it",
+            )
+        return TransientFetchError(f"it can be had from {begins:%Y-%m-%d %H:%M} UTC on") if now < begins else None
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -60,7 +72,8 @@ class Collected:
     """A document for a wanted key, not audited yet; ``url`` is where it came from.
 
     ``body`` may be a file in the folder that `Kind.answer` was given; ``pages`` says how a document of several pages
-    tells that it is whole; ``warnings`` are what a person should know of it.
+    tells that it is whole, and ``whole_at`` when the last of them came; ``warnings`` are what a person should know of
+    it; ``attempts`` is how often it was asked for, of several pages the one that took most.
     """
 
     wanted: Wanted
@@ -71,6 +84,8 @@ class Collected:
     headers: Mapping[str, str] = field(default_factory=dict)
     pages: Pages | None = None
     warnings: tuple[str, ...] = ()
+    attempts: int = 1
+    whole_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

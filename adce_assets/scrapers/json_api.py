@@ -46,4 +46,6 @@ def _collected(entry: ScraperEntry, one: Wanted, document: Document) -> Collecte
         document.headers,
         entry.pages_due,
         warnings,
+        document.attempts,
+        document.whole_at,
     )

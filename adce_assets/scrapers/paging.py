@@ -17,13 +17,19 @@ from adce_assets.scrapers.entries import Paging, ScraperEntry
 from adce_assets.scrapers.interface import Request
 
 MOST_PAGES = 1000
+DIGITS = 10
+"""Of a number that is read at all."""
 MOST_BYTES = 256 * 1024 * 1024
 """Of all pages of a document together: they are joined in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was sent: one page of an answer that has no others, or all of them; ``url`` is that of the first."""
+    """What was sent: one page of an answer that has no others, or all of them.
+
+    ``url``, ``fetched_at`` and ``headers`` are those of the first, ``whole_at`` is when the last came; ``attempts`` are
+    those at the page that took most.
+    """
 
     pages: tuple[bytes, ...]
     url: str
@@ -31,6 +37,8 @@ class Document:
     headers: Mapping[str, str]
     is_paged: bool = False
     index: bytes = b""
+    attempts: int = 1
+    whole_at: datetime | None = None
     warnings: tuple[str, ...] = ()
 
     def joined(self, pages: Sequence[bytes]) -> bytes:
@@ -53,13 +61,13 @@ def document(entry: ScraperEntry, request: Request, client: Client) -> Document:
     parameters = dict(request.parameters)
     first = asking.get(request.path, parameters)
     if entry.paging is None:
-        return Document((first.body,), first.url, first.fetched_at, first.headers)
+        return asking.document(first, (first.body,))
     if entry.paging.kind == "refs":
         pages = [response.body for response in asking.referred(first, entry.paging)]
-        return Document(tuple(pages), first.url, first.fetched_at, first.headers, is_paged=True, index=first.body)
+        return asking.document(first, pages, is_paged=True, index=first.body)
     further = asking.numbered if entry.paging.kind == "pages" else asking.pointed
     pages = [first.body, *(page.body for page in further(first, entry.paging, request.path, parameters))]
-    return Document(tuple(pages), first.url, first.fetched_at, first.headers, is_paged=True)
+    return asking.document(first, pages, is_paged=True)
 
 
 @dataclass(slots=True)
@@ -70,10 +78,20 @@ class _Asking:
     client: Client
     asked: int = 0
     size: int = 0
+    attempts: int = 1
+    whole_at: datetime | None = None
+
+    def document(
+        self, first: Response, pages: Sequence[bytes], *, is_paged: bool = False, index: bytes = b""
+    ) -> Document:
+        """Put together what was asked for."""
+        about = first.url, first.fetched_at, first.headers
+        return Document(tuple(pages), *about, is_paged, index, self.attempts, self.whole_at)
 
     def get(self, path: str, parameters: Mapping[str, str]) -> Response:
         response = self.client.get(self.entry.host, path, parameters, waits=waits_of(self.entry))
         self.asked, self.size = self.asked + 1, self.size + len(response.body)
+        self.attempts, self.whole_at = max(self.attempts, response.attempts), response.fetched_at
         if self.asked > MOST_PAGES or self.size > MOST_BYTES:
             raise TooLargeError(
                 f"{self.asked} pages of {self.size} bytes, and more to come",
@@ -85,9 +103,10 @@ class _Asking:
     def numbered(self, first: Response, paging: Paging, path: str, parameters: Mapping[str, str]) -> Iterator[Response]:
         """Ask for the pages from the second on."""
         told = _told(first, paging.count)
-        last = int(told) if told.isdecimal() else 1
-        if last > MOST_PAGES:
-            raise TooLargeError(f"says that there are {last} pages", where=first.url, valid=f"at most {MOST_PAGES}")
+        last = int(told[:DIGITS]) if told.isdecimal() else 1
+        if last > MOST_PAGES or len(told) > DIGITS:
+            what = f"says that there are {told[: 2 * DIGITS]} pages"
+            raise TooLargeError(what, where=first.url, valid=f"at most {MOST_PAGES}")
         for number in range(2, last + 1):
             yield self.get(path, {**parameters, paging.parameter: str(number)})
 

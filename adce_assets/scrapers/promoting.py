@@ -1,28 +1,37 @@
-"""What a kind of scraper made of a key in, the end of that key out: an object in the lake, evidence, or a failure."""
+"""What a kind of scraper made of a key in, the end of that key out: an object in the lake, evidence, or a failure.
+
+A key may have come to a good end before anybody is asked: what lies in the lake already is audited like any document.
+"""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from adce_assets.errors import ConditionFailedError, EmptyAnswerError, VerifyError
+from adce_assets.errors import ConditionFailedError, EmptyAnswerError, ObjectNotFoundError, VerifyError, printable
 from adce_assets.fetch.audit import audit
 from adce_assets.fetch.outcomes import Evidence
 from adce_assets.fetch.requirements import Arrival, AuditResult
 from adce_assets.fetch.staging import Outcome as Way
 from adce_assets.fetch.staging import Promotion, promote
-from adce_assets.lake.store import LakeStore
+from adce_assets.lake.store import LakeStore, StoredObject
+from adce_assets.ledger.evidence import AbsentKey
 from adce_assets.ledger.receipts import Receipt
 from adce_assets.scrapers.answering import LOOK_AGAIN
+from adce_assets.scrapers.entries import ScraperEntry
 from adce_assets.scrapers.interface import Collected, ConfirmedEmpty, Failed, Outcome, Wanted
 
 OK = 200
+PIECE = 8 * 1024 * 1024
+"""Bytes of an object that are held in memory at once; what is larger is looked at in a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """A key that now holds a good object."""
+    """A key that now holds a good object; ``url`` and ``attempts`` are those of our own, had it not been there."""
 
     wanted: Wanted
     url: str
@@ -30,6 +39,7 @@ class Promoted:
     promoted_at: datetime
     promotion: Promotion
     warnings: tuple[str, ...]
+    attempts: int = 1
 
     @property
     def is_new(self) -> bool:
@@ -37,7 +47,7 @@ class Promoted:
         return self.promotion.outcome is Way.WRITTEN
 
     def receipt(self, task: str, run_id: str) -> Receipt:
-        """Write down what lies under the key, and where it came from."""
+        """Write down what lies under the key, and where it came from; of another writer's object nobody knows that."""
         return Receipt(
             key=self.wanted.key,
             bytes=self.promotion.size,
@@ -45,24 +55,78 @@ class Promoted:
             records=self.promotion.records,
             task=task,
             run=run_id,
-            attempt=1,
+            attempt=self.attempts if self.is_new else 1,
             fetched_at=self.fetched_at,
             promoted_at=self.promoted_at,
-            url=self.url,
+            url=self.url if self.is_new else "",
         )
 
 
-Settled = Promoted | ConfirmedEmpty | Failed
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A key that the source has nothing for, and what is written down of that."""
+
+    wanted: Wanted
+    entry: AbsentKey
 
 
-def settle(store: LakeStore, outcome: Outcome, *, run_id: str, clock: Callable[[], datetime]) -> Settled:
+Settled = Promoted | Absent | Failed
+
+
+def already_there(
+    store: LakeStore, scraper: ScraperEntry, one: Wanted, *, folder: Path, clock: Callable[[], datetime]
+) -> Promoted | None:
+    """Look whether a key that was missing holds a good object by now; None where it is to be asked for.
+
+    Raises:
+        LakeError: the lake could not be read.
+    """
+    there = store.head(one.key) if one.etag is None else None
+    if there is None:
+        return None
+    requirements = scraper.yields[one.data_set].requirements.model_copy(update={"pages": scraper.pages_due})
+    try:
+        with _taken(store, there, folder) as body:
+            result = audit(body, requirements, one.entity, arrival=Arrival(at=there.last_modified, headers={}))
+            sha256 = _sha256(body)
+    except (ObjectNotFoundError, VerifyError):
+        return None
+    promotion = Promotion(
+        one.key, there.etag, there.size, sha256, result.records, Way.ALREADY_THERE, warnings=result.warnings
+    )
+    now = clock()
+    return Promoted(one, "", now, now, promotion, result.warnings)
+
+
+@contextmanager
+def _taken(store: LakeStore, there: StoredObject, folder: Path) -> Generator[bytes | Path]:
+    """Take an object out of the lake: a large one into a file, which is gone afterwards."""
+    if there.size <= PIECE:
+        yield store.get(there.key)
+        return
+    with TemporaryDirectory(dir=folder, prefix="there-") as own:
+        path = Path(own) / "object"
+        with path.open("wb") as file:
+            for start in range(0, there.size, PIECE):
+                file.write(store.get(there.key, start=start, length=PIECE))
+        yield path
+
+
+def settle(store: LakeStore, outcome: Outcome | Promoted, *, run_id: str, clock: Callable[[], datetime]) -> Settled:
     """Promote what was collected; what must not become data has failed, or is evidence that there is nothing.
 
     Raises:
         LakeError: the lake could not be read or written.
     """
+    if isinstance(outcome, ConfirmedEmpty):
+        return _absent(outcome.wanted, outcome.evidence)
     if not isinstance(outcome, Collected):
         return outcome
+    late = outcome.wanted.out_of_time(outcome.whole_at or outcome.fetched_at)
+    return Failed(outcome.wanted, late, outcome.url) if late else _promoted(store, outcome, run_id, clock)
+
+
+def _promoted(store: LakeStore, outcome: Collected, run_id: str, clock: Callable[[], datetime]) -> Settled:
     target = outcome.wanted
     requirements = outcome.requirements.model_copy(update={"pages": outcome.pages})
     arrival = Arrival(at=outcome.fetched_at, headers=outcome.headers)
@@ -73,11 +137,15 @@ def settle(store: LakeStore, outcome: Outcome, *, run_id: str, clock: Callable[[
     try:
         promotion = promote(store, target.key, outcome.body, run_id=run_id, audit=audited, expected_etag=target.etag)
     except EmptyAnswerError as error:
-        return ConfirmedEmpty(target, _evidence(outcome, error)) if error.confirmed else _failed(outcome, error)
+        return _absent(target, _evidence(outcome, error)) if error.confirmed else _failed(outcome, error)
     except (VerifyError, ConditionFailedError) as error:
         return _failed(outcome, error)
     warnings = (*outcome.warnings, *promotion.warnings)
-    return Promoted(target, outcome.url, outcome.fetched_at, clock(), promotion, warnings)
+    return Promoted(target, outcome.url, outcome.fetched_at, clock(), promotion, warnings, outcome.attempts)
+
+
+def _absent(wanted: Wanted, evidence: Evidence) -> Absent:
+    return Absent(wanted, replace(evidence, what=printable(evidence.what)).of(wanted.key))
 
 
 def _failed(collected: Collected, error: VerifyError | ConditionFailedError) -> Failed:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from adce_assets.errors import AdceError
+from adce_assets.errors import AdceError, printable
 from adce_assets.fetch.outcomes import classify
 
 WORST = 20
@@ -53,7 +53,7 @@ class DataSetReport:
         self.already_there += not is_new
         self.bytes += size
         self.records += records or 0
-        for text in warnings:
+        for text in map(printable, warnings):
             if text in self.warned or len(self.warned) < WORST:
                 self.warned[text] += 1
 
@@ -62,7 +62,7 @@ class DataSetReport:
         failure = str(classify(error))
         self.failed[failure] += 1
         if len(self.worst) < WORST:
-            self.worst.append(NotCollected(key, failure, error.what))
+            self.worst.append(NotCollected(key, failure, printable(error.what)))
 
 
 @dataclass(frozen=True, slots=True)

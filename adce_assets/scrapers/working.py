@@ -2,24 +2,26 @@
 
 Requests are made in as many threads as the host allows. What they bring is staged, audited and promoted in threads of
 its own, so that no request waits for the lake. Of both only a few are under way at a time: a run of any size takes the
-same memory, and the same room in its folder.
+same memory, and the same room in its folder. A key under which a good object lies by now is not asked for: an earlier
+run may have ended without a word.
 """
 
 import importlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
-from adce_assets.errors import FetchError, GoneError, LostError, TransientFetchError
+from adce_assets.errors import FetchError, GoneError
 from adce_assets.lake.store import LakeStore
+from adce_assets.scrapers.boundary import guarded
 from adce_assets.scrapers.entries import ScraperEntry
 from adce_assets.scrapers.interface import Collected, Failed, Kind, Outcome, Request, Wanted
-from adce_assets.scrapers.promoting import Settled, settle
+from adce_assets.scrapers.promoting import Promoted, Settled, already_there, settle
 
 AHEAD = 3
 """Requests that are under way in one way or the other, for each that is made."""
@@ -50,8 +52,8 @@ class Work:
     folder: Path
     at_once: int
     hurry: Callable[[], None]
-    fetching: set[Future[list[Outcome]]] = field(default_factory=set)
-    settling: set[Future[list[Settled]]] = field(default_factory=set)
+    fetching: set[Future[list[Outcome | Promoted]]] = field(default_factory=set)
+    settling: set[Future[None]] = field(default_factory=set)
     ready: deque[Settled] = field(default_factory=deque)
 
     def through(self, asked: Sequence[Wanted], now: datetime) -> Iterator[Settled]:
@@ -69,10 +71,6 @@ class Work:
 
     def finished(self) -> Iterator[Settled]:
         """Give what was finished meanwhile when a run is interrupted, without beginning anything new."""
-        for future in self.settling:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                self.ready += future.result()
-        self.settling.clear()
         yield from self._given()
 
     def _in_turn(self, kind: Kind, planned: Iterator[Request | Failed]) -> Iterator[Settled]:
@@ -80,7 +78,7 @@ class Work:
             if isinstance(step, Failed):
                 yield step
             else:
-                yield from self._settled(kind.answer(self.scraper, step, self.client, self.folder))
+                yield from self._settled(self._brought(kind, step))
 
     def _side_by_side(self, kind: Kind, planned: Iterator[Request | Failed]) -> Iterator[Settled]:
         fetchers = ThreadPoolExecutor(self.at_once, thread_name_prefix="fetch")
@@ -109,9 +107,9 @@ class Work:
         for fetched in [future for future in self.fetching if future.done()]:
             outcomes = fetched.result()
             self.fetching.remove(fetched)
-            self.settling.add(settlers.submit(lambda given: list(self._settled(given)), outcomes))
+            self.settling.add(settlers.submit(self._settle, outcomes))
         for settled in [future for future in self.settling if future.done()]:
-            self.ready += settled.result()
+            settled.result()
             self.settling.remove(settled)
         yield from self._given()
 
@@ -120,21 +118,46 @@ class Work:
         while self.ready:
             yield self.ready.popleft()
 
-    def _answers(self, kind: Kind, request: Request) -> list[Outcome]:
-        return list(kind.answer(self.scraper, request, self.client, self.folder))
+    def _answers(self, kind: Kind, request: Request) -> list[Outcome | Promoted]:
+        return list(self._brought(kind, request))
 
-    def _settled(self, outcomes: Iterable[Outcome]) -> Iterator[Settled]:
+    def _brought(self, kind: Kind, request: Request) -> Iterator[Outcome | Promoted]:
+        """Bring every key of a request to an end, or to what can be settled."""
+        return guarded(request.wanted, self._looked_up_or_asked(kind, request))
+
+    def _looked_up_or_asked(self, kind: Kind, request: Request) -> Iterator[Outcome | Promoted]:
+        """Look into the lake, and ask for what is not there."""
+        left = []
+        for one in request.wanted:
+            found = already_there(self.store, self.scraper, one, folder=self.folder, clock=self.clock)
+            if found is None:
+                left.append(one)
+            else:
+                yield found
+        if left:
+            asked = replace(request, wanted=tuple(left))
+            yield from kind.answer(self.scraper, asked, self.client, self.folder)
+
+    def _settle(self, outcomes: Iterable[Outcome | Promoted]) -> None:
+        """Settle what was brought; each key is told as soon as it is settled, whatever becomes of the next."""
+        for settled in self._settled(outcomes):
+            self.ready.append(settled)
+
+    def _settled(self, outcomes: Iterable[Outcome | Promoted]) -> Iterator[Settled]:
         """Settle the outcomes of one request, and leave nothing of it in the folder."""
         files: set[Path] = set()
         try:
             for outcome in outcomes:
                 if isinstance(outcome, Collected) and isinstance(outcome.body, Path):
                     files.add(outcome.body)
-                yield settle(self.store, outcome, run_id=self.run_id, clock=self.clock)
+                yield from guarded((outcome.wanted,), map(self._end_of, (outcome,)))
         finally:
             for file in files:
                 if file.is_relative_to(self.folder):
                     file.unlink(missing_ok=True)
+
+    def _end_of(self, outcome: Outcome | Promoted) -> Settled:
+        return settle(self.store, outcome, run_id=self.run_id, clock=self.clock)
 
 
 def refusal(scraper: ScraperEntry, one: Wanted, now: datetime) -> FetchError | None:
@@ -148,15 +171,4 @@ def refusal(scraper: ScraperEntry, one: Wanted, now: datetime) -> FetchError | N
     if one.season != WHOLE_HISTORY and Season.parse(one.season) not in scraper.season_range:
         what = f"the source has the seasons {scraper.seasons}, not {one.season}{successor}"
         return GoneError(what, hint=hint)
-    return _out_of_time(one.window, now) if one.window else None
-
-
-def _out_of_time(window: tuple[datetime, datetime], now: datetime) -> FetchError | None:
-    """Say that a day of which only the present can be had is over, or has not begun."""
-    begins, ends = window
-    if now >= ends:
-        return LostError(
-            f"only the present can be had, and this was to be taken before {ends:%Y-%m-%d %H:%M} UTC",
-            hint="the day is lost: no later run can take it",
-        )
-    return TransientFetchError(f"it can be had from {begins:%Y-%m-%d %H:%M} UTC on") if now < begins else None
+    return one.out_of_time(now)

@@ -7,8 +7,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from adce_assets.defs.collecting import Collector, lane_of
 from adce_assets.demo.source import LocalSource, Trouble
+from adce_assets.fetch.lanes import Lane
+from adce_assets.loop.tasks import TaskKey
 from adce_assets.progress import current_progress
+from adce_assets.scrapers.catalogue import load_catalogue
+from adce_assets.settings import load_settings
 
 SEASON = "2024-25"
 
@@ -188,3 +193,30 @@ def test_a_historical_season_is_backfilled_by_command(asking: Any) -> None:
     finished = later.command("dagster", "asset", "materialize", "-m", "adce_assets.definitions", *selected)
     assert finished.returncode == 0, finished.stderr
     assert [len(keys(asking, folder)) for folder in ("pbp", "box_scores", "team_stats")] == [6, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("season", "states", "lane"),
+    [
+        ("2024-25", ["missing"], Lane.FRESH),
+        ("2023-24", ["missing"], Lane.FRESH),
+        ("2022-23", ["missing"], Lane.HISTORY),
+        ("2022-23", ["stale"], Lane.HISTORY),
+        ("all", ["missing", "stale"], Lane.HISTORY),
+        ("all", ["present"], Lane.HISTORY),
+        ("all", ["stale", "stale"], Lane.FRESH),
+    ],
+)
+def test_without_a_queue_the_age_says_whose_part_of_the_budget_is_used(
+    small: Any, season: str, states: list[str], lane: Lane
+) -> None:
+    contract = small.contract
+    catalogue = load_catalogue(load_settings(small.environment).scraper_config_path)
+    collector = Collector(contract, catalogue, "espn_summary", ("espn/box_scores",))
+    keys = [TaskKey("", "espn", "box_scores", season, None, f"{state}.json", state, None) for state in states]
+    assert lane_of(small.project, collector, season, keys) is lane
+
+
+def test_a_run_of_the_queue_uses_the_part_that_it_was_given(asking: Any, instance: dg.DagsterInstance) -> None:
+    result = materialise(asking, instance, "play_by_play", lane="HISTORY")
+    assert told(result)["play_by_play"]["host_used_24h_history"] == 2

@@ -366,6 +366,33 @@ def test_a_backfill_of_history_leaves_room_for_tonight(small: Any, instance: dg.
     assert any(request.tags["adce/scraper"] == "espn_summary" for request in requests)
 
 
+def test_a_run_is_told_whose_part_of_the_budget_it_uses(small: Any, instance: dg.DagsterInstance) -> None:
+    later = small.at(days=3 * 365)
+    sensor = queued(later, instance)
+    lanes: dict[str, set[str]] = {}
+    while requests := sensor.tick().run_requests:
+        for request in requests:
+            told = lanes.setdefault(request.partition_key, set())
+            told |= {op["config"]["lane"] for op in request.run_config["ops"].values()}
+            start(instance, request, dg.DagsterRunStatus.SUCCESS)
+    assert lanes[SEASON] == {"HISTORY"}
+    assert lanes["2027-28"] == lanes["2026-27"] == {"FRESH"}
+
+
+def test_hosts_have_room_for_both_lanes_and_a_persons_own_limit_is_kept(small: Any, tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        sensor = Ticking(small, instance, "task_queue_sensor")
+        sensor.tick()
+        assert limits_of_pools(instance) == {"host_espn_site": 5}
+        instance.event_log_storage.set_concurrency_slots("host_espn_site", 2)
+        sensor.tick()
+        assert limits_of_pools(instance) == {"host_espn_site": 2}
+
+
+def limits_of_pools(instance: dg.DagsterInstance) -> dict[str, int]:
+    return {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+
+
 def test_a_cell_that_a_person_is_collecting_is_left_alone(small: Any, instance: dg.DagsterInstance) -> None:
     sensor = queued(small, instance)
     tags = {"dagster/partition": SEASON}

@@ -165,6 +165,17 @@ def games(n: int) -> Member:
 TEAMS: Member = ("csv/team.csv", b"id,name\r\n1,Boston\r\n")
 
 
+def damaged_zip(method: int) -> bytes:
+    """Pack one member and spoil the middle of it, not the directory."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        archive.writestr("csv/gamé.csv", bytes(range(256)) * 40)
+    whole = bytearray(out.getvalue())
+    middle = whole.index(b"PK\1\2") // 2
+    whole[middle : middle + 64] = b"\xff" * 64
+    return bytes(whole)
+
+
 def link(name: str) -> Member:
     info = zipfile.ZipInfo(name)
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -196,6 +207,9 @@ def zips() -> Shape:
         "a member with backslashes": zip_of(games(7), TEAMS, ("..\\evil", b"x")),
         "a member with a drive": zip_of(games(7), TEAMS, ("C:evil", b"x")),
         "a link": zip_of(games(7), TEAMS, link("csv/link")),
+        "a damaged LZMA member": damaged_zip(zipfile.ZIP_LZMA),
+        "a damaged bzip2 member": damaged_zip(zipfile.ZIP_BZIP2),
+        "a name that is no text": damaged_zip(zipfile.ZIP_STORED).replace("é".encode(), b"\xff\xfe"),
         "a bomb": zip_of(games(7), TEAMS, ("zeros", bytes(100 << 20))),
         "a wrong sum": whole.replace(struct.pack("<I", zlib.crc32(games(7)[1])), bytes(4)),
         "encrypted, it says": whole[: at + 8] + b"\x01" + whole[at + 9 :],

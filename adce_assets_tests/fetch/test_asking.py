@@ -1,13 +1,14 @@
 """What an errand does to its host: how often it is asked, what the limits are told, and who waits for whom."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Lock, Thread
 from typing import Any
 
 import pytest
+from httpcore2 import SyncBackend
 
 from adce_assets.errors import (
     BusyError,
@@ -17,6 +18,7 @@ from adce_assets.errors import (
     PermanentFetchError,
     RefusedError,
     TransientFetchError,
+    UnsafeError,
 )
 from adce_assets.fetch.client import Client, Waits
 from adce_assets.fetch.hosts import Host
@@ -66,7 +68,8 @@ def limits(tmp_path: Path, clock: Clock) -> Iterator[Notebook]:
         ("/ok", Answered.OK),
         ("/status/404", Answered.OK),
         ("/status/410", Answered.OK),
-        ("/large", Answered.OK),
+        ("/large", Answered.HEARD),
+        ("/odd-encoding", Answered.HEARD),
         ("/redirect-to-a-file", Answered.OK),
         ("/status/401", Answered.REFUSED),
         ("/status/403", Answered.REFUSED),
@@ -84,9 +87,17 @@ def limits(tmp_path: Path, clock: Clock) -> Iterator[Notebook]:
 def test_the_limits_are_told_once_how_a_request_went(
     server: Any, client_of: MakeClient, limits: Notebook, path: str, told: Answered
 ):
+    server.on("/odd-encoding", always(reply(b"{}", Content_Encoding="compress")))
     with suppress(FetchError):
         client_of(server.url, read_timeout_s=0.1, max_bytes=1_000_000).get("it", path)
     assert limits.told == [told]
+
+
+def test_what_never_reached_the_host_says_nothing_about_it(client_of: MakeClient, limits: Notebook):
+    client = client_of("http://api.example", allow_private=False, resolver=lambda *_: ["10.0.0.1"])
+    with pytest.raises(UnsafeError):
+        client.get("it", "/ok")
+    assert limits.told == []
 
 
 def test_a_host_that_is_not_there_is_busy(server: Any, client_of: MakeClient, limits: Notebook):
@@ -179,6 +190,22 @@ def test_a_refusal_keeps_its_status(server: Any, client_of: MakeClient, status: 
     with pytest.raises(RefusedError) as caught:
         client_of(server.url).get("it", f"/status/{status}")
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize("reason", ["Not\tFound", "Not\x85Found", "Not\xa0Found"])
+def test_what_a_host_says_is_told_in_printable_words(server: Any, client_of: MakeClient, reason: str):
+    server.on("/odd", always(reply(b"{}", f"404 {reason}")))
+    with pytest.raises(RefusedError) as caught:
+        client_of(server.url).get("it", "/odd")
+    assert caught.value.what.startswith("answered 404 Not")
+    assert caught.value.what.isprintable()
+    assert str(caught.value).isprintable()
+
+
+def test_headers_that_are_kept_are_printable(server: Any, client_of: MakeClient):
+    server.on("/odd", always(reply(b"{}", ETag='"v\xa01"', Content_Type="text/\xadplain")))
+    found = client_of(server.url).get("it", "/odd")
+    assert (found.headers["etag"], found.content_type) == ('"v 1"', "text/ plain")
 
 
 def test_a_host_that_fails_throughout_is_not_asked_many_times_over(server: Any, client_of: MakeClient):
@@ -341,7 +368,136 @@ def test_robots_that_cannot_be_had_just_now_allow_nothing(server: Any, client_of
     assert server.asked["/ok"] == 1
 
 
-@pytest.mark.parametrize("script", [redirect("http://evil.example/robots.txt"), redirect("/robots.txt")])
-def test_robots_that_lead_nowhere_are_none(server: Any, client_of: MakeClient, script: Any):
+@pytest.mark.parametrize(
+    "script",
+    [
+        redirect("http://evil.example/robots.txt"),
+        redirect("/robots.txt"),
+        always(reply(b"", "302 Found")),
+        always(reply(b"User-agent: *", Content_Encoding="compress")),
+        always(reply(b"User-agent: *", "206 Partial Content")),
+    ],
+)
+def test_robots_that_cannot_be_read_allow_nothing(server: Any, client_of: MakeClient, script: Any):
     server.on("/robots.txt", script)
-    assert client_of(server.url, **HONOURED).get("it", "/ok").status == 200
+    with pytest.raises(HostClosedError, match=r"robots\.txt cannot be read") as caught:
+        (client := client_of(server.url, attempts=3, **HONOURED)).get("it", "/ok")
+    assert "ignored_because" in caught.value.hint
+    assert (server.asked["/ok"], client.retries) == (0, 0)
+
+
+def test_robots_may_be_larger_than_the_hosts_documents(server: Any, client_of: MakeClient):
+    server.on("/robots.txt", rules("User-agent: *\nDisallow: /private/\n" + "# more\n" * 1000))
+    client = client_of(server.url, max_bytes=2000, **HONOURED)
+    client.get("it", "/ok")
+    with pytest.raises(ForbiddenByRobotsError):
+        client.get("it", "/private/1")
+
+
+def test_what_stands_first_in_endless_robots_counts(server: Any, client_of: MakeClient):
+    def endless(asked: Asked) -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\n\r\nUser-agent: *\nDisallow: /private/\n"
+        while not asked.ended.is_set():
+            yield b"# more\n" * 1000
+
+    server.on("/robots.txt", endless)
+    client = client_of(server.url, **HONOURED)
+    with pytest.raises(ForbiddenByRobotsError):
+        client.get("it", "/private/1")
+    client.get("it", "/ok")
+
+
+def test_robots_that_fail_are_asked_for_once_in_each_attempt(server: Any, client_of: MakeClient):
+    server.on("/robots.txt", busy(503))
+    with pytest.raises(BusyError):
+        client_of(server.url, attempts=3, **HONOURED).get("it", "/ok")
+    assert server.asked == {"/robots.txt": 3}
+
+
+def test_robots_are_asked_for_once_by_many_threads(server: Any, client_of: MakeClient):
+    server.on("/robots.txt", rules("User-agent: *\nDisallow: /private/\n"))
+    client, together = client_of(server.url, concurrency=8, **HONOURED), Barrier(8)
+
+    def ask() -> None:
+        together.wait(timeout=5)
+        client.get("it", "/ok")
+
+    threads = [Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert server.asked == {"/robots.txt": 1, "/ok": 8}
+
+
+@pytest.fixture
+def client_of_two(
+    server: Any, limits: Notebook, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Client]]:
+    """Make clients of ``it``, which may redirect to ``files.example``, and of ``files``: the same server here."""
+    connect, clients = SyncBackend.connect_tcp, ExitStack()
+    monkeypatch.setattr(  # a test cannot listen on port 80, the only one to which a redirect to another name may lead
+        SyncBackend, "connect_tcp", lambda self, host, _, *rest: connect(self, host, server.port, *rest)
+    )
+
+    def make(**files: Any) -> Client:
+        common: dict[str, Any] = {"requests_per_second": 100, "burst": 100, "allow_private": True, "attempts": 1}
+        ours = Host(base_url=f"http://api.example:{server.port}", redirect_hosts=("files.example",), **common)
+        hosts = {"it": ours}
+        if files:
+            hosts["files"] = Host.model_validate({**common, "base_url": "http://files.example", **files})
+        return clients.enter_context(
+            Client(
+                hosts,
+                limits,
+                agent="adce/0",
+                now=lambda: NOW,
+                monotonic=clock.monotonic,
+                sleep=clock.sleep,
+                resolver=lambda *_: ["127.0.0.1"],
+            )
+        )
+
+    with clients:
+        yield make
+
+
+def robots_by_name(asked: Asked) -> Iterator[bytes]:
+    """Forbid what is private at ``files.example`` only, which is asked slowly."""
+    there = asked.headers["host"] == "files.example"
+    yield reply(b"User-agent: *\nDisallow: /private/\nCrawl-delay: 5\n" if there else b"")
+
+
+def test_the_robots_of_another_host_are_honoured_too(server: Any, client_of_two: MakeClient, limits: Notebook):
+    server.on("/robots.txt", robots_by_name)
+    server.on("/old", redirect("http://files.example/private/new"))
+    server.on("/moved", redirect("http://files.example/ok"))
+    client = client_of_two()
+    with pytest.raises(ForbiddenByRobotsError):
+        client.get("it", "/old")
+    client.get("it", "/moved")
+    assert server.asked == {"/robots.txt": 2, "/old": 1, "/moved": 1, "/ok": 1}
+    assert 5.0 not in limits.delays
+
+
+def test_whether_robots_count_is_said_by_the_entry_of_the_host_that_is_asked(server: Any, client_of_two: MakeClient):
+    server.on("/robots.txt", robots_by_name)
+    server.on("/old", redirect("http://files.example/private/new"))
+    server.on("/private/new", always(reply(b"{}")))
+    client = client_of_two(robots={"ignored_because": "files, not pages"})
+    assert client.get("it", "/old").url == "http://files.example/private/new"
+
+
+def test_a_redirect_is_taken_from_the_budget_of_the_host_that_it_leads_to(
+    server: Any, client_of_two: MakeClient, limits: Notebook
+):
+    server.on("/old", redirect("http://files.example/busy"))
+    server.on("/busy", busy(503, "600"))
+    files = Host(base_url="http://files.example", requests_per_second=100, burst=100)
+    client = client_of_two(robots={"ignored_because": "files, not pages"})
+    with pytest.raises(HostClosedError):
+        client.get("it", "/old")
+    states = {state.name: state for state in limits.states({"it": client.host("it"), "files": files})}
+    assert {name: sum(state.used.values()) for name, state in states.items()} == {"it": 2, "files": 1}
+    assert limits.closed_for("files", files) == 600
+    assert limits.closed_for("it", client.host("it")) == 0

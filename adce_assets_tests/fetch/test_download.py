@@ -110,6 +110,9 @@ def test_what_has_no_strong_version_is_begun_again(
         always(reply(CONTENT[500:], "206 Partial Content", Content_Range="bytes */300000")),
         always(reply(CONTENT[500:], "206 Partial Content", Content_Range="lines 500-299999/300000")),
         always(reply(CONTENT[500:], "206 Partial Content")),
+        always(reply(CONTENT[500:], "206 Partial Content", Content_Range=f"bytes 500-{'9' * 5000}/*")),
+        always(reply(CONTENT[500:], "206 Partial Content", Content_Range=f"bytes {'0' * 5000}500-299999/300000")),
+        always(reply(CONTENT[500:], "206 Partial Content", Content_Range=f"bytes 500-299999/{'9' * 5000}")),
         busy(416),
     ],
 )

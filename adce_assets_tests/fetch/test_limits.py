@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -372,9 +373,36 @@ def test_a_file_that_is_no_database_is_named_with_the_way_out(tmp_path: Path):
 
 def test_a_database_that_cannot_be_reached_is_named_without_its_password():
     limits = Limits("postgresql://me:s3cret@127.0.0.1:1/adce")
-    with pytest.raises(ConfigurationError, match=r"postgresql://127\.0\.0\.1/adce: the limits") as raised:
+    with pytest.raises(ConfigurationError, match=r"postgresql://127\.0\.0\.1:1/adce: the limits") as raised:
         limits.acquire("it", host())
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:p%zzs3cret@127.0.0.1:1/adce",
+        "postgresql://me:s3cret%00@127.0.0.1:1/adce",
+        "postgresql://me:pa@s3cret@127.0.0.1:1/adce",
+        "postgresql://me:pa/s3cret@127.0.0.1:1/adce",
+        "postgresql://me/s3cret@127.0.0.1:1/adce",
+        "postgresql://me:pa?s3cret@127.0.0.1:1/adce",
+        "postgresql://me:pa#s3cret@127.0.0.1:1/adce",
+        "postgresql://me:pa[s3cret@127.0.0.1:1/adce",
+        "postgresql://me:pa s3cret@127.0.0.1:1/adce",
+        "postgresql://me:s3cret",
+        "postgresql://127.0.0.1:s3cret/adce",
+        "postgresql://me@127.0.0.1:1/adce?password=s3cret",
+        "postgresql://me@127.0.0.1:1/adce?passwrd=s3cret",
+        "postgresql://me:s3cret@127.0.0.1:1/adce?connect_timeout=s3cret",
+        "postgresql+psycopg2://me:s3cret@127.0.0.1:1,127.0.0.1:2/adce",
+        "postgresql://me:s%33cret@127.0.0.1:1/adce?options=s3cret",
+    ],
+)
+def test_no_part_of_a_password_is_told_however_the_url_is_written(url: str):
+    with pytest.raises(ConfigurationError) as raised:
+        Limits(url).acquire("it", host())
+    assert "s3cret" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_limits_are_kept_nowhere_else():

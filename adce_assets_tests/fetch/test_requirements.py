@@ -150,6 +150,13 @@ def test_a_copy_of_yesterday_is_told_by_its_headers(headers: dict[str, str]):
     assert ask({"a": 1}, Arrival(NOW, {"age": "60", "date": "nonsense"}), max_age_s=86_400) == AuditResult(None)
 
 
+@pytest.mark.parametrize("headers", [{}, {"date": "nonsense", "age": "old"}])
+def test_what_tells_no_age_at_all_may_be_of_any(headers: dict[str, str]):
+    with pytest.raises(DriftError, match="how old"):
+        ask({"a": 1}, Arrival(NOW, headers), max_age_s=86_400)
+    assert ask({"a": NOW.isoformat()}, Arrival(NOW, headers), fresh_path="a", max_age_s=86_400) == AuditResult(None)
+
+
 def test_an_age_that_cannot_be_known_is_a_fault_of_the_caller():
     with pytest.raises(ConfigurationError):
         ask({"a": 1}, max_age_s=86_400)

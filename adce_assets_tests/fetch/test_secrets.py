@@ -5,6 +5,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -134,27 +135,46 @@ def test_a_credential_stays_with_its_host_through_redirects_and_retries(server: 
     assert [asked.query["apiKey"] for asked in server.log] == [KEY] * 4
 
 
-@pytest.mark.parametrize("entry", [by_header(), by_parameter(), {"headers": {"Authorization": KEY, "X-Own": KEY}}])
-def test_a_credential_crosses_to_no_other_host(
-    server: Any, client_of: MakeClient, entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-):
-    """Another name is another host, though it is the same server here, and the entry allows the redirect."""
+@pytest.fixture
+def client_of_two_names(server: Any, client_of: MakeClient, monkeypatch: pytest.MonkeyPatch) -> MakeClient:
+    """Make clients of ``api.example``, which may redirect to ``files.example``: the same server here."""
     connect = SyncBackend.connect_tcp
     monkeypatch.setattr(  # a test cannot listen on port 80, the only one to which a redirect to another name may lead
         SyncBackend, "connect_tcp", lambda self, host, _, *rest: connect(self, host, server.port, *rest)
     )
+    url, entry = f"http://api.example:{server.port}", {"redirect_hosts": ["files.example"]}
+    return partial(client_of, url, resolver=lambda *_: ["127.0.0.1"], **entry)
+
+
+@pytest.mark.parametrize("entry", [by_header(), by_parameter(), {"headers": {"Authorization": KEY, "X-Own": KEY}}])
+def test_a_credential_crosses_to_no_other_host(server: Any, client_of_two_names: MakeClient, entry: dict[str, Any]):
     server.on("/out", redirect("http://files.example/in"))
     server.on("/in", saying())
-    client = client_of(
-        f"http://api.example:{server.port}",
-        secrets=kept(KEY),
-        redirect_hosts=["files.example"],
-        resolver=lambda *_: ["127.0.0.1"],
-        **entry,
-    )
+    client = client_of_two_names(secrets=kept(KEY), **entry)
     assert client.get("it", "/out").url == "http://files.example/in"
     assert KEY in repr(server.log[0])
     assert KEY not in repr(server.log[1])
+
+
+@pytest.mark.parametrize("entry", [by_header(), by_parameter(), {"headers": {"Authorization": ODD_KEY}}])
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        f"/in?a=1&apiKey={quote_plus(ODD_KEY)}",
+        f"/in?a=1&apiKey={quote(quote(ODD_KEY, safe=''), safe='')}",
+        f"/in/{quote(ODD_KEY, safe='')}",
+        "/in?k=" + "".join(f"%{letter:02x}" for letter in ODD_KEY.encode()),
+        "/in?k=" + "".join(f"%25{letter:02x}" for letter in ODD_KEY.encode()),
+    ],
+)
+def test_a_redirect_takes_no_credential_to_another_host(
+    server: Any, client_of_two_names: MakeClient, entry: dict[str, Any], repeated: str
+):
+    server.on("/out", redirect(f"http://files.example{repeated}"))
+    with pytest.raises(UnsafeError, match="its own credential") as caught:
+        client_of_two_names(secrets=kept(ODD_KEY), **entry).get("it", "/out")
+    assert [asked.path for asked in server.log] == ["/out"]
+    assert "Zq9" not in str(caught.value)
 
 
 @pytest.mark.parametrize("secret", [None, "", "  ", "abc", "a\nb-c-d", "a\x00b-c-d", "\u017e-\u010d-ff-00"])

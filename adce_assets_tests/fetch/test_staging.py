@@ -4,18 +4,28 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adce_assets.errors import ConditionFailedError, DriftError, EmptyAnswerError, LakeError, VerifyError
+from adce_assets.errors import (
+    AdceError,
+    ConditionFailedError,
+    ConfigurationError,
+    DriftError,
+    EmptyAnswerError,
+    LakeError,
+    VerifyError,
+)
 from adce_assets.fetch.bodies import Body
 from adce_assets.fetch.requirements import AuditResult
-from adce_assets.fetch.staging import Outcome, Promotion, promote
+from adce_assets.fetch.staging import Outcome, Promotion, promote, sweep_staging
 from adce_assets.lake.store import EVERYTHING, KeyRange, LakeStore, Level, Part, StoredObject, open_store
 
 KEY = "pbp/401584783.json"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 GOOD, NEWER, BAD = b'{"good":1}', b'{"good":2}', b"<html>"
 
 
@@ -116,23 +126,8 @@ def test_of_many_writers_one_wins_and_the_others_are_told(store: LakeStore):
 
 
 VECTORS = [
-    "",
-    "/",
-    "/etc/passwd",
-    "..",
-    "../x.json",
-    "a/../../x.json",
-    "a/./x.json",
-    "a//x.json",
-    "a/",
-    "a\0.json",
-    "a\n.json",
-    "a\r.json",
-    "a\u202e.json",
-    "_adce/receipts/x.json",
-    "_adce/",
-    "k" * 901,
-    "é" * 451,
+    *("", "/", "/etc/passwd", "..", "../x.json", "a/../../x.json", "a/./x.json", "a//x.json", "a/"),
+    *("a\0.json", "a\n.json", "a\r.json", "a\u202e.json", "_adce/receipts/x.json", "_adce/", "k" * 901, "é" * 451),
 ]
 
 
@@ -199,7 +194,7 @@ class Dying:
 
     def _step(self, write: Callable[[], Any]) -> Any:
         self.steps -= 1
-        if self.steps < 0 and not self.after:
+        if self.steps < -1 or (self.steps < 0 and not self.after):
             raise KilledError
         result = write()
         if self.steps < 0:
@@ -208,13 +203,19 @@ class Dying:
 
 
 def ends_the_same(store: LakeStore, body: bytes, expected_etag: str | None, steps: int, *, after: bool) -> None:
-    """Kill a run at a step, let another run finish, and compare with what an undisturbed run leaves behind."""
+    """Kill a run at a step, let another run finish and one of later days sweep up."""
     with pytest.raises(KilledError):
         bring(Dying(store, steps, after), body, expected_etag=expected_etag)
     try:
-        bring(store, body, expected_etag=expected_etag)
+        bring(store, body, run_id="run-2", expected_etag=expected_etag)
     except VerifyError:
         assert body == BAD
+    sweep_staging(store, days_after(store, 3))
+
+
+def days_after(store: LakeStore, days: int) -> datetime:
+    """Say what time it is so many days after the last write."""
+    return max((found.last_modified for found in store.list()), default=LONG_AGO) + timedelta(days=days)
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -233,10 +234,90 @@ def test_a_replacement_killed_anywhere_ends_the_same(store: LakeStore, steps: in
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("steps", range(4))
-def test_a_refusal_killed_anywhere_ends_the_same(store: LakeStore, steps: int, *, after: bool):
+def test_a_refusal_killed_anywhere_is_told_by_the_next_run(store: LakeStore, steps: int, *, after: bool):
     ends_the_same(store, BAD, None, steps, after=after)
+    place = f"_adce/quarantine/run-2/{KEY}"
+    kept = lake(store)
+    assert {place, f"{place}.reason.json"} <= kept.keys()
+    assert all(key.startswith("_adce/quarantine/") for key in kept)
+
+
+def test_what_a_run_at_work_has_staged_is_not_swept_up(store: LakeStore):
+    store.put(f"_adce/staging/run-1/{KEY}", GOOD)
+    assert sweep_staging(store, days_after(store, 1)) == 0
+    assert sweep_staging(store, days_after(store, 3)) == 1
+    assert lake(store) == {}
+
+
+@pytest.mark.parametrize("error", [LakeError("out of order"), ConfigurationError("asks for what cannot be known")])
+def test_whatever_ends_a_promotion_nothing_stays_staged(store: LakeStore, error: AdceError):
+    def failing(_: Body) -> AuditResult:
+        raise error
+
+    with pytest.raises(type(error)):
+        bring(store, audit=failing)
+    assert lake(store) == {}
+
+
+def test_a_staged_copy_that_cannot_be_removed_does_not_undo_the_promotion(store: LakeStore):
+    class Keeping(Dying):
+        def delete(self, key: str) -> None:
+            raise LakeError("no", where=key)
+
+    assert bring(Keeping(store, 99, after=False)).outcome is Outcome.WRITTEN
+    assert lake(store)[KEY] == GOOD
+
+
+def counted(body: Body) -> AuditResult:
+    assert isinstance(body, bytes)
+    return AuditResult(len(json.loads(body)))
+
+
+def believed(body: Body) -> AuditResult:
+    result = counted(body)
+    if not result.records:
+        raise EmptyAnswerError("none", confirmed=True)
+    return result
+
+
+@pytest.mark.parametrize("audit", [counted, believed])
+@pytest.mark.parametrize("etag_is_known", [True, False])
+def test_an_empty_answer_does_not_replace_what_has_records(
+    store: LakeStore, audit: Callable[[Body], AuditResult], *, etag_is_known: bool
+):
+    etag = store.put(KEY, b"[1, 2, 3]")
+    with pytest.raises(EmptyAnswerError, match="has 3") as caught:
+        bring(store, b"[]", audit=audit, expected_etag=etag if etag_is_known else "")
+    assert not caught.value.confirmed
+    kept = lake(store)
+    assert kept[KEY] == b"[1, 2, 3]"
+    assert kept[f"_adce/quarantine/run-1/{KEY}"] == b"[]"
+
+
+@pytest.mark.parametrize("before", [b"[ ]", b"<html>"])
+def test_an_empty_answer_replaces_what_is_empty_or_bad(store: LakeStore, before: bytes):
+    def reading(body: Body) -> AuditResult:
+        try:
+            return counted(body)
+        except ValueError as error:
+            raise VerifyError("no JSON") from error
+
+    assert bring(store, b"[]", audit=reading, expected_etag=store.put(KEY, before)).outcome is Outcome.WRITTEN
+    assert lake(store) == {KEY: b"[]"}
+
+
+def test_what_a_run_refuses_twice_is_kept_twice(store: LakeStore):
+    for body in (BAD, b"<html>again", BAD):
+        with pytest.raises(VerifyError):
+            bring(store, body)
     place = f"_adce/quarantine/run-1/{KEY}"
-    assert lake(store).keys() == {place, f"{place}.reason.json"}
+    kept = lake(store)
+    assert {key: body for key, body in kept.items() if not key.endswith(".reason.json")} == {
+        place: BAD,
+        f"{place}-2": b"<html>again",
+    }
+    digest = hashlib.sha256(b"<html>again").hexdigest()
+    assert json.loads(kept[f"{place}-2.reason.json"])["sha256"] == digest
 
 
 def test_a_lake_that_reads_back_something_else_is_not_trusted(store: LakeStore):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adce_assets.loop.dispatch import Batch, batches
+from adce_assets.fetch.lanes import Lane
+from adce_assets.loop.dispatch import RUN_SECONDS, Batch, Pace, batches
 from adce_assets.settings import PRIORITIES, Dispatch
 
 GROUPS = {
@@ -41,10 +42,16 @@ def queue(*tasks: dict[str, Any], generated_at: str = "2025-01-15T12:00:00+00:00
 
 
 def chosen(
-    tasks: dict[str, Any], *, in_flight: tuple[str, ...] = (), done: tuple[str, ...] = (), runs: int = 4, size: int = 10
+    tasks: dict[str, Any],
+    *,
+    in_flight: tuple[str, ...] = (),
+    done: tuple[str, ...] = (),
+    runs: int = 4,
+    size: int = 10,
+    **paces: Pace,
 ) -> list[Batch]:
     limits = Dispatch(max_runs_in_flight=runs, max_tasks_per_batch=size)
-    return batches(tasks, in_flight=in_flight, done=done, limits=limits, groups=GROUPS)
+    return batches(tasks, in_flight=in_flight, done=done, limits=limits, groups=GROUPS, paces=paces)
 
 
 def test_an_empty_queue_starts_nothing() -> None:
@@ -58,6 +65,7 @@ def test_data_types_of_one_scraper_go_into_one_run() -> None:
         scraper="espn_summary",
         season="2024-25",
         priority="high",
+        part=Lane.FRESH,
         data_sets=("espn/box_score", "espn/play_by_play"),
         task_ids=("a", "b"),
         keys=8,
@@ -125,6 +133,75 @@ def test_tonights_games_do_not_wait_for_a_run_of_the_same_season() -> None:
 def test_a_run_that_a_person_started_keeps_its_whole_cell() -> None:
     tasks = queue(task("a", priority="critical"), task("b"), task("c", season="2023-24"))
     assert [batch.task_ids for batch in chosen(tasks, in_flight=("espn_summary/2024-25",))] == [("c",)]
+
+
+SLOW, FAST = Pace.of("espn_site", 4 / RUN_SECONDS), Pace.of("espn_site", 1.0)
+
+
+def test_a_run_is_no_longer_than_its_host_takes_in_a_quarter_of_what_a_run_may_take() -> None:
+    names = {"p": "espn/play_by_play", "b": "espn/box_score"}
+    tasks = queue(*(task(f"{name}{number}", names[name], score=9 - number) for number in range(3) for name in "pb"))
+    assert [len(batch.task_ids) for batch in chosen(tasks, espn_summary=FAST)] == [6]
+    started: list[Batch] = []
+    while found := chosen(tasks, done=tuple(batch.id for batch in started), espn_summary=SLOW):
+        started += found
+    assert [batch.task_ids for batch in started] == [("p0", "b0"), ("p1", "b1"), ("p2", "b2")]
+
+
+def test_a_task_that_is_longer_than_a_run_is_a_run_of_its_own() -> None:
+    (batch,) = chosen(queue(task("a", missing_files=100)), espn_summary=SLOW)
+    assert batch.keys == 102
+
+
+LOW = [
+    task("old", priority="low", season="2010-11", score=3.0),
+    task("older", priority="low", season="2009-10", score=2.0),
+    task("elsewhere", "nba_api/schedule", priority="low", season="2010-11", score=1.0),
+]
+
+
+def test_of_each_host_one_run_of_history_is_in_flight_and_fresh_work_beside_it() -> None:
+    paces = {"espn_summary": FAST, "nba_schedule": Pace("stats_nba", 99)}
+    first = chosen(queue(*LOW), **paces)
+    assert [batch.task_ids for batch in first] == [("old",), ("elsewhere",)]
+    flights = tuple(batch.lane for batch in first)
+    assert chosen(queue(*LOW), in_flight=flights, **paces) == []
+    found = chosen(queue(*LOW, task("tonight", priority="critical")), in_flight=flights, **paces)
+    assert [batch.task_ids for batch in found] == [("tonight",)]
+
+
+@pytest.mark.parametrize(
+    ("runs", "in_flight", "started"),
+    [
+        (4, (), 3),
+        (4, ("s0/2000-01/low", "s1/2000-01/low", "s2/2000-01/low"), 0),
+        (4, ("x/2024-25/high", "y/2024-25/high"), 2),
+        (6, ("x/2010-11", "y/2010-11"), 3),
+        (1, (), 1),
+    ],
+    ids=["empty", "all but one taken", "beside fresh work", "beside a person's", "one place"],
+)
+def test_history_leaves_one_place_to_what_comes_due(runs: int, in_flight: tuple[str, ...], started: int) -> None:
+    paces = {f"s{number}": Pace(f"host{number}", 99) for number in range(9)}
+    tasks = [task(f"{scraper}", f"of/{scraper}", scraper=scraper, priority="low") for scraper in paces]
+    assert len(chosen(queue(*tasks), runs=runs, in_flight=in_flight, **paces)) == started
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"priority": "critical"}, Lane.FRESH),
+        ({"priority": "medium", "season": "2023-24"}, Lane.FRESH),
+        ({"priority": "low", "season": "1998-99"}, Lane.HISTORY),
+        ({"priority": "low", "season": "1998-99", "missing_files": 0, "damaged_files": 0}, Lane.HISTORY),
+        ({"priority": "low", "season": "all"}, Lane.HISTORY),
+        ({"priority": "low", "season": "all", "missing_files": 0}, Lane.HISTORY),
+        ({"priority": "low", "season": "all", "missing_files": 0, "damaged_files": 0}, Lane.FRESH),
+        ({"priority": "critical", "season": "all"}, Lane.FRESH),
+    ],
+)
+def test_the_part_of_the_budget_that_a_run_uses_follows_from_its_priority(changes: dict[str, Any], part: Lane) -> None:
+    assert [batch.part for batch in chosen(queue(task("a", **changes)))] == [part]
 
 
 def test_the_same_queue_never_starts_a_batch_twice() -> None:

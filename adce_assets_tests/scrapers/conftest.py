@@ -31,6 +31,7 @@ class SmallSource:
     source: Source
     clients: list[tuple[Client, Limits]] = field(default_factory=list)
     asked: Asked = field(default_factory=Asked)
+    now: datetime = NOON
 
     def entry(self, **entry: Any) -> ScraperEntry:
         """Make a scraper of the data set ``some/things``, over the server."""
@@ -39,14 +40,14 @@ class SmallSource:
         host = {"base_url": self.source.url, "requests_per_second": 1000, "burst": 1000, "allow_private": True}
         document = {
             "contact": "https://example.org/contact",
-            "hosts": {"here": host | {"attempts": 1, "robots": {"ignored_because": "a test"}}},
+            "hosts": {"here": host | {"attempts": 2, "robots": {"ignored_because": "a test"}}},
             "scrapers": {"one": whole},
         }
         path = self.folder / "scraper_config.yaml"
         path.write_text(yaml.safe_dump(document))
         catalogue = load_catalogue(path)
         limits = Limits(self.folder / f"limits{len(self.clients)}.sqlite")
-        self.clients.append((Client(catalogue.hosts, limits, agent="adce/0", now=lambda: NOON), limits))
+        self.clients.append((Client(catalogue.hosts, limits, agent="adce/0", now=lambda: self.now), limits))
         return catalogue.scrapers["one"]
 
     def wanted(self, name: str = "x", *, window: Any = None, data_type: str = "things", **entity: str) -> Wanted:
@@ -58,7 +59,13 @@ class SmallSource:
         self.asked = self.source.now_answers(answer)
         client, _ = self.clients[-1]
         return collect(
-            entry, asked, client=client, store=self.lake, run_id=f"run{len(self.clients)}", clock=lambda: NOON, **how
+            entry,
+            asked,
+            client=client,
+            store=self.lake,
+            run_id=f"run{len(self.clients)}",
+            clock=lambda: self.now,
+            **how,
         )
 
     def one(self, answer: Answer, *asked: Wanted, **entry: Any) -> DataSetReport:

@@ -124,6 +124,40 @@ def test_what_nothing_bears_out_is_a_fault(tmp_path: Path, old: str, new: str, l
     assert any(f":{line}:" in fault and field in fault and said in fault for fault in told), told
 
 
+SNAPSHOT = """\
+  today:
+    kind: snapshot
+    host: two
+    path: /today/{month}
+    fields: {month: {from: date, match: ".*-(.*)-.*"}}
+    yields:
+      some/today:
+        requirements: {must_have: [a], TELLS}
+"""
+
+
+@pytest.mark.parametrize(
+    "tells",
+    [
+        *('id_path: a, id_is: "{date}"', 'id_path: a, id_is: "of {month}"', 'id_path: a, id_is: "{date_compact}"'),
+        *("fresh_path: b", "max_age_s: 3600"),
+    ],
+)
+def test_a_snapshot_that_tells_its_day_is_sound(tmp_path: Path, tells: str):
+    load(tmp_path, CATALOGUE + SNAPSHOT.replace("TELLS", tells))
+
+
+@pytest.mark.parametrize(
+    "tells", ["records: b", 'id_path: a, id_is: "{team}"', 'id_path: a, id_is: "{date}", id_may_lack: true']
+)
+def test_a_snapshot_that_may_be_of_any_day_is_a_fault(tmp_path: Path, tells: str):
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, CATALOGUE + SNAPSHOT.replace("TELLS", tells))
+    (fault,) = caught.value.faults
+    assert ":43:" in str(fault)
+    assert "must tell its day" in str(fault)
+
+
 def test_all_faults_are_named_at_once(tmp_path: Path):
     wrong = CATALOGUE.replace("superseded_by: pages", "superseded_by: page").replace("host: two", "host: tow")
     with pytest.raises(ConfigurationError) as caught:

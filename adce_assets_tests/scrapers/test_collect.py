@@ -129,7 +129,7 @@ TYPES = ("play_by_play", "box_scores", "team_stats")
 
 def test_every_object_has_a_receipt_and_every_cell_a_marker(session: Collecting) -> None:
     session.run(*(session.want("play_by_play", f"pbp/{game.game_id}.json") for game in GAMES))
-    receipts_key = f"_adce/receipts/{NOW:%Y-%m-%d}/espn.play_by_play.2024-25.run1-task1.json"
+    receipts_key = f"_adce/receipts/{NOW:%Y-%m-%d}/espn.play_by_play.2024-25.run1-task1-1.json"
     receipts = read_receipts(receipts_key, session.lake.get(receipts_key))
     assert [(receipt.key, receipt.bytes) for receipt in receipts] == [
         (found.key, found.size) for found in session.lake.list("pbp/")
@@ -163,7 +163,7 @@ def keys_of(session: Collecting, count: int = 4) -> list[Wanted]:
 def test_requests_side_by_side_do_what_they_do_one_after_another(session: Collecting) -> None:
     report = session.run(*keys_of(session), at_once=3)
     assert session.data() == [one.key for one in keys_of(session)]
-    receipts_key = f"_adce/receipts/{NOW:%Y-%m-%d}/espn.play_by_play.2024-25.run1-task1.json"
+    receipts_key = f"_adce/receipts/{NOW:%Y-%m-%d}/espn.play_by_play.2024-25.run1-task1-1.json"
     receipts = read_receipts(receipts_key, session.lake.get(receipts_key))
     assert sorted(receipt.key for receipt in receipts) == session.data()
     assert (report.collected, report.requests, report.retries) == (4, 4, 0)
@@ -180,7 +180,7 @@ def test_what_an_interrupted_run_has_promoted_has_its_receipts(session: Collecti
 
     with pytest.raises(Interrupted):
         session.run(*keys_of(session), at_once=at_once, progress=interrupt)
-    receipts_key = f"_adce/receipts/{NOW:%Y-%m-%d}/espn.play_by_play.2024-25.run1-task1.json"
+    receipts_key = f"_adce/receipts/{NOW:%Y-%m-%d}/espn.play_by_play.2024-25.run1-task1-1.json"
     receipts = read_receipts(receipts_key, session.lake.get(receipts_key))
     assert sorted(receipt.key for receipt in receipts) == session.data()
     assert not list(session.lake.list("_adce/completions/"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adce_assets_tests.fetch.shapes_files import damaged_zip
 from adce_assets_tests.scrapers.conftest import NOON
 from adce_assets_tests.scrapers.every_scraper import HTML, JSON, Sent
 
@@ -72,16 +73,19 @@ def test_of_an_archive_one_member_can_be_kept(small_source: Any, kind: str):
         (zipped(games_csv=CSV)[:-40], "damaged"),
         (zipped(games_csv=CSV)[: len(zipped(games_csv=CSV)) // 2], "damaged"),
         (b"<html>please log in</html>", "damaged"),
+        (damaged_zip(zipfile.ZIP_LZMA), "damaged"),
+        (damaged_zip(zipfile.ZIP_BZIP2), "damaged"),
+        (damaged_zip(zipfile.ZIP_STORED).replace("é".encode(), b"\xff\xfe"), "damaged"),
         (zipped(games_csv=b"0" * 40 * 1024 * 1024), "too_large"),
     ],
-    ids=["none fits", "two fit", "no directory", "cut off", "a login page", "a bomb"],
+    ids=["none fits", "two fit", "no directory", "cut off", "a login page", "LZMA", "bzip2", "a name", "a bomb"],
 )
 def test_an_archive_that_is_not_what_it_should_be_is_refused(small_source: Any, archive: bytes, failure: str):
     told = small_source.one(
         sends(archive, "application/zip"),
         small_source.wanted(),
         kind="file_download",
-        yields={"some/things": {"member": "*games.csv", "requirements": OF_CSV}},
+        yields={"some/things": {"member": "*gam*.csv", "requirements": OF_CSV}},
     )
     assert (told.failed, small_source.data()) == ({failure: 1}, {})
 
@@ -98,7 +102,12 @@ def test_an_archive_that_is_not_what_it_should_be_is_refused(small_source: Any, 
     ],
 )
 def test_a_snapshot_is_taken_in_its_time_or_never(small_source: Any, window: Any, written: int, failed: Any):
-    told = small_source.one(sends(b'{"a": 1}'), small_source.wanted(window=window), kind="snapshot")
+    told = small_source.one(
+        sends(b'{"a": "2024-12-10"}'),
+        small_source.wanted(window=window, date="2024-12-10"),
+        kind="snapshot",
+        yields={"some/things": {"requirements": {"must_have": ["a"], "id_path": "a", "id_is": "{date}"}}},
+    )
     assert (told.written, told.failed) == (written, failed)
     assert len(small_source.asked.requests) == written
 

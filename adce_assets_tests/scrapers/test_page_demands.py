@@ -14,7 +14,7 @@ from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.contract.templates import field_values
 from adce_assets.errors import EmptyAnswerError, VerifyError
 from adce_assets.fetch.audit import audit
-from adce_assets.fetch.requirements import Requirements
+from adce_assets.fetch.requirements import Arrival, Requirements
 from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.scrapers.interface import Request, Wanted
 from adce_assets.scrapers.planning import plan
@@ -27,6 +27,7 @@ CATALOGUE = load_catalogue(Path(__file__).resolve().parents[2] / "config" / "scr
 CASES: Mapping[str, Case] = (
     cases_basketball_reference.CASES | cases_leagues.CASES | cases_pages.CASES | cases_files.CASES
 )
+JUST_NOW = Arrival(NOW, {"age": "0"})
 ANOTHER = {
     "game_id": "199901010NYK",
     "team": "NYK",
@@ -80,7 +81,7 @@ def of_kind(*kinds: str) -> list[str]:
 
 def refused(body: bytes, requirements: Requirements, entity: Mapping[str, str]) -> VerifyError:
     with pytest.raises(VerifyError) as caught:
-        audit(body, requirements, entity)
+        audit(body, requirements, entity, arrival=JUST_NOW)
     return caught.value
 
 
