@@ -26,13 +26,14 @@ check: $(INSTALLED) ## run only the checks that need no test: style, types, laye
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED) ## measure at a small size what is promised; with FOLDER=... of real schedules and games, try those too
-	$(BIN)/python benchmarks/job_overhead.py
+	$(BIN)/python benchmarks/job_overhead.py --small
 	$(BIN)/python benchmarks/scale.py --small
 	$(BIN)/python benchmarks/scale.py --small --format CSV
 	$(BIN)/python benchmarks/scale.py --small --format ORC
 	$(BIN)/python benchmarks/listing.py --small
 	$(BIN)/python benchmarks/politeness.py
 	$(BIN)/python benchmarks/collecting.py --small
+	$(BIN)/python benchmarks/ledger.py --small
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_answers.py $(FOLDER)/recorded)
 	$(if $(FOLDER),$(BIN)/python benchmarks/real_games.py $(FOLDER)/schedule)
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_schedules.py $(FOLDER)/recorded)
@@ -43,11 +44,12 @@ lock: ## write constraints.txt anew (needs uv)
 clean: ## remove the environment, the demo and what tools keep
 	rm -rf .venv demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-# `--no-deps` is right: constraints.txt names everything, with hashes, and pip would otherwise resolve it all again.
+# `--no-deps` is right: constraints.txt names everything, with hashes, and pip would otherwise resolve it all again. Byte code is made of what
+# is imported, when it is.
 $(INSTALLED): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo 'error: ADCE needs Python 3.11 or newer; say which with `make $(or $(MAKECMDGOALS),demo) PYTHON=python3.12`' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

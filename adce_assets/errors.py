@@ -78,6 +78,10 @@ class ConditionFailedError(LakeError):
     """A conditional write lost: the object exists already, or has changed. Read again, then decide."""
 
 
+class LedgerError(AdceError):
+    """The ledger cannot be used, or what it holds is not what was written."""
+
+
 class ReportError(LakeError):
     """An AWS Inventory report is unfinished, damaged or of an unknown form; it is refused whole."""
 
@@ -128,6 +132,10 @@ class HostClosedError(TransientFetchError):
         """Take the end of the closure (aware, UTC) beside the parts of the text."""
         self.until = until
         super().__init__(what, where=where, valid=valid, hint=hint, status=status)
+
+
+class RunEndsError(TransientFetchError):
+    """The run ends before the host was asked: that is no failure of the key, which is given back."""
 
 
 class EgressBlockedError(HostClosedError):

@@ -15,6 +15,7 @@ import ibis
 import pyarrow as pa
 import pytest
 
+from adce_assets.configuration import AutonomousConfig, ReconciliationConfig
 from adce_assets.contract.events import Event, events_table
 from adce_assets.contract.loading import load_contract
 from adce_assets.lake.classify import Classifier
@@ -24,7 +25,7 @@ from adce_assets.loop.matching import Held, Matcher
 from adce_assets.loop.project import Project
 from adce_assets.loop.ranges import WHOLE, Known
 from adce_assets.loop.state import COVERAGE, INVENTORY, SCHEDULE, VERDICTS, State
-from adce_assets.settings import AutonomousConfig, ReconciliationConfig, Settings
+from adce_assets.settings import Settings
 from adce_assets.tables import engine
 
 MOMENT = OBJECT_SCHEMA.field("last_modified").type

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from adce_assets.configuration import AutonomousConfig, ReconciliationConfig, check_cron
 from adce_assets.errors import ConfigurationError
-from adce_assets.settings import AutonomousConfig, ReconciliationConfig, check_cron, load_settings
+from adce_assets.settings import load_settings
 
 INFINITE = float("inf")
 
@@ -89,7 +90,7 @@ def test_a_reconciliation_that_could_not_run_is_refused(section: str, name: str,
         ("completions", "quiet_seconds", INFINITE),
         ("completions", "longest_wait_seconds", 1e300),
         ("completions", "markers_per_tick", 10**30),
-        ("dispatch", "max_runs_in_flight", 10**30),
+        ("dispatch", "max_concurrent_scrapers", 10**30),
     ],
 )
 def test_a_loop_that_could_not_run_is_refused(section: str, name: str, value: Any):

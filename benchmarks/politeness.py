@@ -1,12 +1,13 @@
 """Measure how politely many processes ask one host together: never too fast, and not slower than need be.
 
-    python benchmarks/politeness.py                      # small: 10 requests a second, windows of 10 seconds, for 30 s
+    python benchmarks/politeness.py                      # small: 10 requests a second, windows of 10 seconds, for 20 s
     python benchmarks/politeness.py --full               # as promised: 3 a second, windows of a minute, ten minutes
     python benchmarks/politeness.py --store postgresql   # the same through PostgreSQL instead of a SQLite file
 
-Starts 4 processes of 3 runs each (threads that share nothing but the process, each with limits of its own), which ask
-a local server without pause. The server notes when each request arrives. Prints one JSON object and exits 1 if any
-sliding window saw more than ``rate x window + burst``, or if less than 95 % of the rate was used.
+Starts 4 processes of 3 runs each (threads that share nothing but the process, each with its own client and limits,
+one of the three for history), which ask a local server without pause. The server notes when each request arrives.
+Prints one JSON object; exits 1 if any sliding window saw more than ``rate x window + burst``, or if less than 95 % of
+the rate was used.
 """
 
 import argparse
@@ -28,24 +29,26 @@ PROCESSES, RUNS = 4, 3
 BURST = 5
 LEAST_USED = 0.95
 WORKER = """
-import sys, time, http.client
+import sys, time
+from datetime import UTC, datetime
 from threading import Thread
+from adce_assets.fetch.client import Client
 from adce_assets.fetch.hosts import Host
+from adce_assets.fetch.lanes import Lane
 from adce_assets.fetch.limits import Limits
 
 store, port, rate, burst, runs, ends = sys.argv[1], int(sys.argv[2]), *map(float, sys.argv[3:])
-host = Host(base_url=f"http://127.0.0.1:{port}", requests_per_second=rate, burst=int(burst))
+host = Host(base_url=f"http://127.0.0.1:{port}", requests_per_second=rate, burst=int(burst), allow_private=True,
+            concurrency=1, robots={"ignored_because": "a server of this benchmark"})
 
-def run():
-    limits, connection = Limits(store), http.client.HTTPConnection("127.0.0.1", port)
-    while time.time() < ends:
-        limits.acquire("host", host)
-        connection.request("GET", "/")
-        connection.getresponse().read()
-    connection.close()
+def run(lane):
+    limits = Limits(store)
+    with Client({"host": host}, limits, agent="adce/0", now=lambda: datetime.now(UTC), lane=lane) as client:
+        while time.time() < ends:
+            client.get("host", "/")
     limits.dispose()
 
-threads = [Thread(target=run) for _ in range(int(runs))]
+threads = [Thread(target=run, args=(Lane.FRESH if number else Lane.HISTORY,)) for number in range(int(runs))]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 """
@@ -127,7 +130,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="sliding minutes over ten minutes, as promised")
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     given = parser.parse_args()
-    rate, window, seconds = (3.0, 60.0, 600.0) if given.full else (10.0, 10.0, 30.0)
+    rate, window, seconds = (3.0, 60.0, 600.0) if given.full else (10.0, 10.0, 20.0)
     with store_of(given.store) as store:
         arrivals = arrivals_at(store, rate, seconds)
     lasted = arrivals[-1] - arrivals[0]

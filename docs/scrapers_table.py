@@ -21,9 +21,10 @@ HEAD = """\
 One line each, made by `python docs/scrapers_table.py > docs/scrapers.md`. A scraper is one entry in `config/scrapers/`;
 its limit is that of its host, which all scrapers of the host share. Tested: the number of cases in which a gap goes in,
 a local server answers as the source does, and exactly the expected keys come out, audited and counted
-(`adce_assets_tests/scrapers/test_every_scraper.py`); programs are tested by themselves.
+(`adce_assets_tests/scrapers/test_every_scraper.py`); programs are tested by themselves. Where a source does not let
+itself be asked, the last column says why: nobody asks it, and the contract expects nothing of it.
 """
-COLUMNS = ("source", "scraper", "kind", "data types", "seasons", "limit", "tested")
+COLUMNS = ("source", "scraper", "kind", "data types", "seasons", "limit", "tested", "unreachable")
 
 
 def main() -> None:
@@ -32,7 +33,9 @@ def main() -> None:
     rows = sorted(_rows(catalogue, _cases()))
     sources = {source for row in rows for source in row[0].split(", ")}
     print(HEAD)
-    print(f"{len(rows)} scrapers of {len(sources)} sources on {len(catalogue.hosts)} hosts.\n")
+    closed = sum(1 for row in rows if row[-1])
+    hosts = len(catalogue.hosts)
+    print(f"{len(rows)} scrapers of {len(sources)} sources on {hosts} hosts; {closed} of them are unreachable.\n")
     print(f"| {' | '.join(COLUMNS)} |")
     print(f"|{'---|' * len(COLUMNS)}")
     for row in rows:
@@ -45,7 +48,8 @@ def _rows(catalogue: Catalogue, cases: Counter[str]) -> Iterator[tuple[str, ...]
         sources = ", ".join(dict.fromkeys(source for source, _, _ in sets))
         types = ", ".join(f"`{data_type}`" for _, _, data_type in sets)
         limit = _limit(catalogue.hosts[entry.host], entry.host) if entry.host else "its own"
-        yield sources, f"`{name}`", f"`{entry.kind}`", types, _seasons(entry), limit, str(cases[name] or "-")
+        tested = str(cases[name] or "-")
+        yield sources, f"`{name}`", f"`{entry.kind}`", types, _seasons(entry), limit, tested, entry.unreachable or ""
 
 
 def _seasons(entry: ScraperEntry) -> str:

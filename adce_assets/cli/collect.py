@@ -1,29 +1,24 @@
-"""`adce collect`: the tasks of the queue, run as Dagster runs them; then a reconciliation shows what has closed."""
+"""`adce collect`: what is open, run as Dagster runs it; then a reconciliation shows what has closed.
 
-import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+Without anything said it is the queue, its tasks in their order. With seasons it is whole cells, as a backfill from the
+UI: every open key of them, whether it stands in the queue or not.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from adce_assets.cli import options, reconcile
-from adce_assets.cli.alone import alone
-from adce_assets.cli.drawing import drawn
+from adce_assets.cli import options, running
 from adce_assets.cli.main import DEBUG, ERROR
 from adce_assets.cli.output import Column, talk, write_json, write_table
-from adce_assets.progress import current_progress
+from adce_assets.cli.statistics import described, statistics, write_statistics
 
 if TYPE_CHECKING:
-    from adce_assets.defs.in_process import Outcome
+    from adce_assets.defs.in_process import Order
     from adce_assets.loop.dispatch import Batch
-
-NUMBERS = ("asked", "collected", "failed", "bytes", "records")
-GROUPS = ("priority", "source", "scraper")
-UNLIMITED = 1_000_000
-MOST_NAMED = 20
-"""Failures that are named; all are counted."""
+    from adce_assets.loop.project import Project
 
 BATCH_COLUMNS = (
     Column("priority", "priority"),
@@ -33,188 +28,148 @@ BATCH_COLUMNS = (
     Column("tasks", "tasks", numeric=True),
     Column("keys", "keys", numeric=True),
 )
-STATISTICS_COLUMNS = (
-    Column("by", "by"),
-    Column("", "name"),
-    *(Column(name, name, numeric=True) for name in NUMBERS),
+
+
+@click.command(epilog="Example: `adce collect --season 1996-97..2003-04` collects whatever is open of eight seasons.")
+@options.priority
+@options.source
+@click.option("--season", metavar="RANGE", help="Whole cells of these seasons: 2024-25, 1996-97..2003-04, 2020-21.. .")
+@click.option("--only-failed", is_flag=True, help="Whole cells: only keys whose last try has failed, and these now.")
+@click.option(
+    "--refresh", type=click.Choice(["all"]), help="Whole cells: everything that is due, not only what is open."
 )
-
-
-@click.command(epilog="Example: `adce collect --priority critical --dry-run` shows what would be collected first.")
-@options.gap_filters
+@click.option(
+    "--older-than", metavar="TIME", help="With --refresh: leave what was written at this time (ISO) or later."
+)
 @click.option("--max-concurrent", type=click.IntRange(1, 64), default=1, metavar="N", help="Runs at once (default: 1).")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many tasks, the most urgent first.")
 @click.option("--dry-run", is_flag=True, help="Show what would be collected, and collect nothing.")
 @click.option("--no-reconcile", is_flag=True, help="Do not reconcile afterwards.")
 @options.as_json
 @click.pass_context
-def command(
-    ctx: click.Context,
-    priority: str | None,
-    source: str | None,
-    season: str | None,
-    max_concurrent: int,
-    limit: int | None,
-    *,
-    dry_run: bool,
-    no_reconcile: bool,
-    as_json: bool,
-) -> None:
+def command(ctx: click.Context, *, dry_run: bool, as_json: bool, **asked: Any) -> None:
     """Collect what the queue names: one run for each scraper, season and priority, the most urgent first.
 
+    With --season, --only-failed or --refresh: whole cells, as a backfill from the UI, and what the queue leaves for
+    later too; with --season and --priority or --limit, tasks of the queue.
+
     Keys that a source refuses stay open and are listed; a run that could collect nothing at all makes the exit code 1.
-    The limits of a host hold for all runs together, however many there are at once.
+    The limits of a host hold for all runs together, however many there are at once. Ctrl-C lets what is under way come
+    to its end, gives the rest back and says how to go on (exit code 130); the second time it stops at once.
     """
     from adce_assets.loop.project import open_project
-    from adce_assets.loop.state import QUEUE
     from adce_assets.settings import load_settings
 
     project = open_project(load_settings())
-    queue = project.state.read_json(QUEUE)
-    options.refuse_unknown(project.state, source=source, season=season)
-    tasks = options.chosen(queue["tasks"], priority=priority, source=source, season=season)[:limit]
-    chosen, limits = queue | {"tasks": tasks}, project.settings.autonomous.dispatch
-    if dry_run:
-        _show_plan(chosen, list(_plan(chosen, limits.max_tasks_per_batch)), as_json=as_json)
+    if _is_of_cells(asked):
+        cells, order = _cells(project, asked)
+        if dry_run:
+            _show_plan(cells, as_json=as_json)
+            return
+        added = {"older_than": project.clock().isoformat()} if asked["refresh"] else {}
+        with running.saying_how_to_go_on(ctx, **added):
+            ran = running.collect_cells(
+                cells, order, project.settings, asked["max_concurrent"], verbose=ctx.meta[DEBUG]
+            )
+        _tell(ctx, ran, asked, as_json=as_json, **added)
         return
-    outcomes, seconds = _collect(chosen, limits, max_concurrent, verbose=ctx.meta[DEBUG])
-    told = _statistics(outcomes) | {"seconds": round(seconds, 1), "reconciled": None}
-    if outcomes and not no_reconcile:
-        told["reconciled"] = _reconcile(verbose=ctx.meta[DEBUG])
-    if as_json:
-        write_json(told)
-    else:
-        _write_statistics(told)
-    if any(outcome.error for outcome in outcomes):
+    queue = _queue(project, asked)
+    is_held, queue = _approved(project, queue, only_look=dry_run)
+    if dry_run:
+        _show_plan(running.plan(queue, project.settings), as_json=as_json)
+        return
+    with running.saying_how_to_go_on(ctx):
+        ran = running.collect_batches(queue, project.settings, asked["max_concurrent"], verbose=ctx.meta[DEBUG])
+    _tell(ctx, ran, asked, as_json=as_json)
+    if is_held and not queue["tasks"]:
         ctx.exit(ERROR)
 
 
-def _plan(queue: Mapping[str, Any], tasks_per_batch: int) -> Iterator["Batch"]:
-    """List every batch of the queue in the order in which they would start."""
-    from adce_assets.loop.dispatch import batches
-    from adce_assets.settings import Dispatch
+def _tell(ctx: click.Context, ran: running.Ran, asked: Mapping[str, Any], *, as_json: bool, **added: str) -> None:
+    """Tell what became of the runs; of whatever was stopped, how to go on."""
+    wants_to = ran.outcomes and not asked["no_reconcile"] and not ran.interrupted
+    reconciled = running.reconcile_after(verbose=ctx.meta[DEBUG]) if wants_to else None
+    told = statistics(ran.outcomes) | {"seconds": round(ran.seconds, 1), "reconciled": reconciled}
+    (write_json if as_json else write_statistics)(told | {"stopped": ran.stopped or None})
+    if ran.stopped:
+        running.say_how_to_go_on(ctx, ran.stopped, **added)
+    if ran.exit_code:
+        ctx.exit(ran.exit_code)
 
-    limits = Dispatch(max_runs_in_flight=UNLIMITED, max_tasks_per_batch=tasks_per_batch)
-    done: set[str] = set()
-    while found := batches(queue, in_flight=(), done=done, limits=limits, groups={}, paces={}):
-        yield from found
-        done.update(batch.id for batch in found)
+
+def _is_of_cells(asked: Mapping[str, Any]) -> bool:
+    """Tell whether whole cells are asked for; UsageError where that and a choice of tasks are."""
+    of_tasks = [f"--{name}" for name in ("priority", "limit") if asked[name]]
+    of_cells = [f"--{name.replace('_', '-')}" for name in ("only_failed", "refresh") if asked[name]]
+    if of_tasks and of_cells:
+        raise click.UsageError(f"{of_cells[0]} is about whole cells, and {of_tasks[0]} chooses tasks of the queue")
+    if asked["only_failed"] and asked["refresh"]:
+        raise click.UsageError("--only-failed and --refresh exclude each other")
+    if asked["older_than"] and not asked["refresh"]:
+        raise click.UsageError("--older-than needs --refresh all")
+    return bool(of_cells or (asked["season"] and not of_tasks))
 
 
-def _show_plan(queue: Mapping[str, Any], planned: Sequence["Batch"], *, as_json: bool) -> None:
-    rows = [_described(batch) for batch in planned]
+def _queue(project: "Project", asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the queue, and leave those of its tasks that were asked for."""
+    from adce_assets.loop.state import QUEUE
+
+    queue = project.state.read_json(QUEUE)
+    is_within = options.seasons(project.state, asked["season"], asked["source"])
+    tasks = options.chosen(queue["tasks"], priority=asked["priority"], source=asked["source"])
+    return queue | {"tasks": [task for task in tasks if is_within(task["season"])][: asked["limit"]]}
+
+
+def _approved(project: "Project", queue: dict[str, Any], *, only_look: bool) -> tuple[bool, dict[str, Any]]:
+    """Leave away what waits for an approval, and say so."""
+    from adce_assets.loop import approvals
+    from adce_assets.loop.state import QUEUE
+
+    if not queue["tasks"]:
+        return False, queue
+    held = (approvals.look if only_look else approvals.hold)(project, project.state.read_json(QUEUE))
+    if held is None:
+        return False, queue
+    talk(str(held))
+    return True, queue | {"tasks": [task for task in queue["tasks"] if not held.holds(task)]}
+
+
+def _cells(project: "Project", asked: Mapping[str, Any]) -> tuple[list["Batch"], "Order"]:
+    """Find the partitions that a backfill is about, and say what is wanted of them."""
+    from adce_assets.defs.data_sets import scrapers_of
+    from adce_assets.defs.in_process import Order, Refresh
+    from adce_assets.loop import cells
+    from adce_assets.loop.state import COVERAGE
+    from adce_assets.scrapers.catalogue import load_catalogue
+
+    refresh = Refresh.failed if asked["only_failed"] else Refresh(asked["refresh"] or "gaps")
+    count = {Refresh.gaps: cells.open_files, Refresh.all: cells.due_files}
+    path = project.settings.scraper_config_path
+    chosen = cells.backfill(
+        project.state.read_json(COVERAGE)["cells"],
+        is_within=options.seasons(project.state, asked["season"], asked["source"]),
+        source=asked["source"],
+        groups=scrapers_of(project.contract, load_catalogue(path), path),
+        count=count.get(refresh) or _failed_files(project),
+    )
+    return chosen, Order(refresh=refresh, older_than=asked["older_than"] or "")
+
+
+def _failed_files(project: "Project") -> Callable[[Mapping[str, Any]], int]:
+    """Count the keys of each cell whose last try has failed."""
+    from adce_assets.ledger.transitions import State
+
+    failed = project.ledger.states(states=(State.FAILED,))
+    counts = Counter((state.source, state.data_type, state.season) for state in failed)
+    return lambda cell: counts[cell["source"], cell["data_type"], cell["season"]]
+
+
+def _show_plan(planned: Sequence["Batch"], *, as_json: bool) -> None:
+    rows = [described(batch) for batch in planned]
+    tasks = sum(row["tasks"] for row in rows)
     if as_json:
-        write_json({"schema": 1, "total_tasks": len(queue["tasks"]), "batches": rows})
+        write_json({"schema": 1, "total_tasks": tasks, "batches": rows})
         return
     if rows:
         write_table(BATCH_COLUMNS, [row | {"data_sets": ", ".join(row["data_sets"])} for row in rows])
-    talk(f"{len(queue['tasks']):,} task(s) in {len(rows):,} run(s); nothing was collected")
-
-
-def _described(batch: "Batch") -> dict[str, Any]:
-    return {
-        "id": batch.id,
-        "priority": batch.priority,
-        "scraper": batch.scraper,
-        "season": batch.season,
-        "data_sets": list(batch.data_sets),
-        "tasks": len(batch.task_ids),
-        "keys": batch.keys,
-    }
-
-
-def _collect(queue: Mapping[str, Any], limits: Any, at_once: int, *, verbose: bool) -> tuple[list["Outcome"], float]:
-    """Run the batches with one bar over all of their keys; return what became of them and the seconds it took."""
-    from adce_assets.defs.in_process import collect_all
-
-    if not queue["tasks"]:
-        talk("nothing to collect")
-        return [], 0.0
-    began, outcomes, done = time.monotonic(), [], 0
-    total = sum(batch.keys for batch in _plan(queue, limits.max_tasks_per_batch))
-    with drawn() as progress:
-        runs = collect_all(queue, limits, at_once=at_once, verbose=verbose)
-        while True:
-            with _counted_from(done, total):
-                outcome = next(runs, None)
-            if outcome is None:
-                return outcomes, time.monotonic() - began
-            outcomes.append(outcome)
-            done += outcome.batch.keys
-            progress("collect", done, total)
-
-
-@contextmanager
-def _counted_from(before: int, total_of_all: int) -> Iterator[None]:
-    """Let the progress of a run count on from the runs before it."""
-    outer = current_progress.get()
-
-    def counted(stage: str, done: int, total: int | None, note: str = "") -> None:  # noqa: ARG001 - as `Progress` has it
-        outer(stage, before + done, total_of_all, note)
-
-    token = current_progress.set(counted)
-    try:
-        yield
-    finally:
-        current_progress.reset(token)
-
-
-def _reconcile(*, verbose: bool) -> dict[str, Any]:
-    """Reconcile by listing: no report can know what has just been written."""
-    from adce_assets.defs.in_process import runner
-
-    with alone(), drawn(), runner(verbose=verbose) as here:
-        here.reconcile("list")
-        return reconcile.summary()
-
-
-def _statistics(outcomes: Iterable["Outcome"]) -> dict[str, Any]:
-    """Sum up what came of the runs, in all and by priority, source and scraper."""
-    runs, failures, failing = [], [], {}
-    sums: dict[str, defaultdict[str, dict[str, int]]] = {name: defaultdict(_nothing) for name in (*GROUPS, "all")}
-    for outcome in outcomes:
-        runs.append(_described(outcome.batch) | {"error": outcome.error})
-        for name, told in _by_data_set(outcome).items():
-            failures += told.get("worst_failures", [])
-            failing |= {name: told["failing"]} if "failing" in told else {}
-            groups = (outcome.batch.priority, name.partition("/")[0], outcome.batch.scraper, "all")
-            for group, value in zip(sums, groups, strict=True):
-                for number in NUMBERS:
-                    sums[group][value][number] += told[number]
-    return {
-        "schema": 1,
-        "runs": runs,
-        "totals": sums["all"]["all"],
-        **{f"by_{group}": dict(sums[group]) for group in GROUPS},
-        "worst_failures": failures[:MOST_NAMED],
-        "failing": failing,
-    }
-
-
-def _by_data_set(outcome: "Outcome") -> Mapping[str, Mapping[str, Any]]:
-    """Return what each data set was told; a run that failed as a whole counts all its keys as failed."""
-    if outcome.error is None:
-        return outcome.data_sets
-    keys = outcome.batch.keys
-    return {outcome.batch.data_sets[0]: _nothing() | {"asked": keys, "failed": keys}}
-
-
-def _nothing() -> dict[str, int]:
-    return dict.fromkeys(NUMBERS, 0)
-
-
-def _write_statistics(told: Mapping[str, Any]) -> None:
-    if not told["runs"]:
-        return
-    rows = [{"by": group, "name": name, **numbers} for group in GROUPS for name, numbers in told[f"by_{group}"].items()]
-    write_table(STATISTICS_COLUMNS, [*rows, {"by": "all", "name": "", **told["totals"]}])
-    for failure in told["worst_failures"]:
-        talk(f"not collected: {failure['key']}: {failure['fault']}")
-    for name, since in told["failing"].items():
-        talk(f"{name}: {since}")
-    for run in told["runs"]:
-        if run["error"]:
-            talk(f"failed: {run['scraper']} {run['season']} {run['priority']}: {run['error']}")
-    talk(f"{len(told['runs']):,} run(s) in {told['seconds']:,} s")
-    if told["reconciled"]:
-        reconcile.write_summary(told["reconciled"])
+    talk(f"{tasks:,} task(s) in {len(rows):,} run(s); nothing was collected")

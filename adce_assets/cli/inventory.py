@@ -12,9 +12,10 @@ from adce_assets.cli.main import LATE
 from adce_assets.cli.output import Column, talk, write_json, write_table
 
 if TYPE_CHECKING:
+    from adce_assets.configuration import Scanning
     from adce_assets.lake.s3_inventory import Wanted
     from adce_assets.loop.project import Project
-    from adce_assets.settings import Scanning, Settings
+    from adce_assets.settings import Settings
 
 COLUMNS = (
     Column("what", "what"),
@@ -39,7 +40,7 @@ def command() -> None:
 
 
 def _prefix(_ctx: click.Context, _option: click.Parameter, given: str | None) -> str | None:
-    from adce_assets.settings import check_prefix
+    from adce_assets.configuration import check_prefix
 
     try:
         return None if given is None else check_prefix(given)

@@ -14,7 +14,24 @@ import click
 
 from adce_assets.errors import AdceError
 
-COMMANDS = ("reconcile", "inventory", "coverage", "gaps", "tasks", "collect", "hosts", "demo")
+COMMANDS = (
+    "reconcile",
+    "inventory",
+    "coverage",
+    "gaps",
+    "tasks",
+    "plan",
+    "apply",
+    "approve",
+    "collect",
+    "hosts",
+    "why",
+    "prove",
+    "ledger",
+    "dlq",
+    "canary",
+    "demo",
+)
 """The commands, in the order in which a person meets them; each is a module of this folder."""
 
 DONE, ERROR, GAPS, LATE = 0, 1, 2, 2
@@ -72,7 +89,8 @@ def main() -> None:
     """Find what a data lake is missing, and go and get it.
 
     \b
-    Exit codes: 0 done; 1 error; 2 there are gaps, or a report is late (where `--exit-code` asks).
+    Exit codes: 0 done; 1 error; 2 there are gaps, or a report is late (where `--exit-code` asks), or a
+    plan has something to do.
     stdout is data, stderr is talk.
 
     \b

@@ -55,6 +55,22 @@ def refuse_unknown(files: "State", **wanted: str | None) -> None:
             raise _unknown(name, value, known)
 
 
+def seasons(files: "State", asked: str | None, source: str | None) -> Callable[[str], bool]:
+    """Tell which seasons are within a range; AdceError for one that is not written so, or of which no cell is known."""
+    from adce_assets.contract.seasons import WHOLE_HISTORY, Season, SeasonRange
+
+    if asked is None or ".." not in asked:
+        refuse_unknown(files, source=source, season=asked)
+        return lambda label: asked in {None, label}
+    refuse_unknown(files, source=source)
+    try:
+        within = SeasonRange.parse(asked)
+    except ValueError as error:
+        valid = "such as 1996-97..2003-04, 2020-21.. or ..1999-00"
+        raise AdceError(str(error), where="--season", valid=valid) from error
+    return lambda label: label != WHOLE_HISTORY and Season.parse(label) in within
+
+
 def _unknown(name: str, value: str, known: Sequence[str]) -> AdceError:
     near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
     listed = known if len(known) <= MOST_LISTED else [*known[:3], "...", *known[-3:]]

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 import dagster as dg
 
 from adce_assets.contract.loading import load_contract
+from adce_assets.defs.canary import canary_asset, canary_job, canary_schedule
 from adce_assets.defs.checks import fresh_check
 from adce_assets.defs.data_sets import cells_of, data_set_assets, key_of, partition_sets, scrapers_of
 from adce_assets.defs.jobs import collect_jobs, reconciliation_job, reconciliation_schedule
 from adce_assets.defs.loop import LoopAssets
-from adce_assets.defs.pools import paces
+from adce_assets.defs.paces import paces
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.sensors import Sensors
 from adce_assets.scrapers.catalogue import load_catalogue
@@ -35,7 +36,7 @@ def _built(environment: Mapping[str, str] | None) -> dg.Definitions:
     contract, catalogue = load_contract(settings.contract_path), load_catalogue(settings.scraper_config_path)
     scrapers = scrapers_of(contract, catalogue, settings.scraper_config_path)
     partitions = partition_sets(contract, settings.clock())
-    reconciliation = reconciliation_job()
+    reconciliation, canary = reconciliation_job(), canary_job()
     sensors = Sensors(
         contract=contract,
         intervals=settings.autonomous.intervals,
@@ -48,10 +49,11 @@ def _built(environment: Mapping[str, str] | None) -> dg.Definitions:
         assets=[
             *data_set_assets(contract, catalogue, scrapers, partitions),
             *LoopAssets(contract, catalogue, settings).all(key_of(data) for data in contract.data_sets.values()),
+            canary_asset(contract, settings),
         ],
         asset_checks=[fresh_check(contract)],
-        jobs=[reconciliation, *collect_jobs(contract, scrapers).values()],
-        schedules=[reconciliation_schedule(settings, reconciliation)],
+        jobs=[reconciliation, canary, *collect_jobs(contract, scrapers).values()],
+        schedules=[reconciliation_schedule(settings, reconciliation), canary_schedule(settings, canary)],
         sensors=sensors.all(),
         resources={"project": ProjectResource(environment=dict(environment or {}))},
         executor=dg.in_process_executor,

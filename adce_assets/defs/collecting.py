@@ -6,9 +6,12 @@ of it. A failure of some keys leaves them open; only a run that could collect no
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -16,7 +19,9 @@ from pydantic import Field
 
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
-from adce_assets.defs.metadata import of_collection
+from adce_assets.defs.claiming import failed_keys, of_claim, recording, unavailable, wishes
+from adce_assets.defs.draining import draining
+from adce_assets.defs.metadata import of_collection, of_failed_collection
 from adce_assets.defs.pools import pool_of
 from adce_assets.defs.resources import ProjectResource, asking
 from adce_assets.fetch.lanes import Lane
@@ -28,7 +33,9 @@ from adce_assets.progress import Progress, current_progress, silent
 from adce_assets.scrapers.catalogue import Catalogue
 from adce_assets.scrapers.entries import ScraperEntry
 from adce_assets.scrapers.failing import Failing, note
+from adce_assets.scrapers.recording import Left
 from adce_assets.scrapers.reports import CollectReport
+from adce_assets.scrapers.stopping import current_stop
 
 if TYPE_CHECKING:
     from adce_assets.fetch.client import Client
@@ -36,6 +43,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+BATCH_TAG = "adce/batch"
+"""The tag of a run that the queue asks for."""
 LINES = 20
 """How many lines of a run's log tell its progress."""
 
@@ -44,6 +53,7 @@ class Refresh(Enum):
     """Which keys of a cell a run collects when it is given no tasks; run configuration names the members."""
 
     gaps = "gaps"
+    failed = "failed"
     all = "all"
 
 
@@ -53,7 +63,12 @@ class CollectConfig(dg.Config):
     task_ids: list[str] = Field(default=[], description="Tasks of the queue; none: the open keys of the partition.")
     refresh: Refresh = Field(
         default=Refresh.gaps,
-        description="Without tasks: `gaps` collects what is missing, stale or damaged, `all` everything that is due.",
+        description="Without tasks: `gaps` collects what is missing, stale or damaged; `failed` only what was tried "
+        "and failed, and at once, whenever its next try is due; `all` everything that is due.",
+    )
+    older_than: str = Field(
+        default="",
+        description="With `all`: leave what was written at this time (ISO) or later: go on where a run was stopped.",
     )
     limit: int | None = Field(
         default=None, ge=1, description="At most so many keys of each data set; none: all of them."
@@ -90,11 +105,12 @@ class Collector:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What a run did, what fails of its scraper after it, and how the host stands; None where no host was asked."""
+    """What a run did, what fails of its scraper after it, how the host stands (None: none was asked), what it left."""
 
     report: CollectReport
     failing: Mapping[str, Failing] = field(default_factory=dict)
     host: HostState | None = None
+    left: tuple[Left, ...] = ()
 
 
 def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.AssetsDefinition:
@@ -109,14 +125,32 @@ def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.A
         season = context.partition_key if context.has_partition_key else WHOLE_HISTORY
         keys = chosen_keys(opened, collector, selected, season, config)
         lane = config.lane or lane_of(opened, collector, season, keys)
-        collection = collected(opened, collector, keys, lane, context)
+        reopen = is_for_a_person(config, context.run)
+        collection = collected(opened, collector, keys, lane, context, reopen=reopen)
         tell_what_fails(collector, collection)
         refuse_a_run_for_nothing(collector, collection)
         for name in selected:
             told = of_collection(collection.report, name, collection.failing.get(name), collection.host)
-            yield dg.MaterializeResult(asset_key=name.split("/"), metadata=told)
+            left = _left_undone(opened, collector, name, season, collection)
+            yield dg.MaterializeResult(asset_key=name.split("/"), metadata=told | left)
 
     return collect_cells
+
+
+def is_for_a_person(config: CollectConfig, run: dg.DagsterRun) -> bool:
+    """Tell whether a run is to collect what is settled too: a person asks for it, not the queue."""
+    if config.task_ids:
+        return BATCH_TAG not in run.tags
+    return config.refresh is not Refresh.gaps
+
+
+def _left_undone(
+    project: Project, collector: Collector, name: str, season: str, collection: Collection
+) -> dict[str, Any]:
+    data_set = collector.contract.data_sets[name]
+    cell = (data_set.source, data_set.data_type, season if data_set.has_seasons else WHOLE_HISTORY)
+    told = collection.report.data_sets.get(name)
+    return of_claim(collection.left, unavailable(project, cell), told.given_back if told else 0)
 
 
 def chosen_keys(
@@ -132,9 +166,20 @@ def chosen_keys(
         if config.task_ids:
             found = [key for key in tasks if (key.source, key.data_type, key.season) == cell]
         else:
-            found = due_keys(project, *cell) if config.refresh is Refresh.all else open_keys(project.state, *cell)
+            found = _of_cell(project, cell, config)
         keys += found[: config.limit]
     return keys
+
+
+def _of_cell(project: Project, cell: tuple[str, str, str], config: CollectConfig) -> list[TaskKey]:
+    if config.refresh is Refresh.all:
+        older_than = datetime.fromisoformat(config.older_than) if config.older_than else None
+        return due_keys(project, *cell, older_than=older_than)
+    found = open_keys(project.state, *cell)
+    if config.refresh is Refresh.gaps:
+        return found
+    failed = failed_keys(project, cell)
+    return [key for key in found if key.key in failed]
 
 
 def collected(
@@ -143,22 +188,58 @@ def collected(
     keys: Sequence[TaskKey],
     lane: Lane,
     context: dg.AssetExecutionContext,
+    *,
+    reopen: bool = False,
 ) -> Collection:
-    """Collect the keys into the lake; without any, nothing is asked and nothing is written."""
-    from adce_assets.defs.commands import programs
+    """Collect those of the keys that no other run has; without any, nothing is asked and nothing is written.
 
+    Args:
+        project: The installation.
+        collector: The scraper.
+        keys: What the run is about.
+        lane: Whose part of the host's budget is used.
+        context: The run.
+        reopen: Whether keys that are settled, or wait for their next try, are collected too.
+
+    Raises:
+        DagsterExecutionInterruptedError: the run was asked to end; what was under way was finished, the rest is open.
+    """
     if not keys:
         return Collection(CollectReport({}, 0))
+    minutes = project.settings.autonomous.dispatch.max_orchestrator_runtime_minutes
+    with recording(project, context.run, context.instance) as recorder, draining(minutes * 60) as stop:
+        claimed = recorder.claim(wishes(keys), reopen=reopen)
+        got = [key for key in keys if key.key in claimed.keys]
+        if not got:
+            return Collection(CollectReport({}, 0), left=claimed.left)
+        with _asked(project, collector, lane, context) as (asked, how, host):
+            how |= {"recorder": recorder, "stop": stop}
+            report = _run(project, collector, got, context.run.run_id, asked, **how)
+            collection = replace(_noted(project, collector, report, host() if host else None), left=claimed.left)
+    if stop.flag.is_set() and current_stop.get() is None:
+        log.warning("stopped: %d key(s) came to an end, the others are given back to the queue", report.settled)
+        raise dg.DagsterExecutionInterruptedError
+    return collection
+
+
+@contextmanager
+def _asked(
+    project: Project, collector: Collector, lane: Lane, context: dg.AssetExecutionContext
+) -> Iterator[tuple["Asker", dict[str, Any], Callable[[], HostState] | None]]:
+    """Lend whom the scraper asks, how it is asked, and what says how the host stands."""
+    from adce_assets.defs.commands import programs
+
     if collector.starts_programs:
-        folders, run_id = collector.catalogue.program_folders, context.run.run_id
-        with programs(context, project, folders, run_id=run_id) as asked:
-            return _noted(project, collector, _run(project, collector, keys, run_id, asked, progress=_progress()))
+        folders = collector.catalogue.program_folders
+        with programs(context, project, folders, run_id=context.run.run_id) as started:
+            yield started, {"progress": _progress()}, None
+        return
     with asking(project, collector.catalogue, lane) as ask:
-        host = ask.hosts[collector.entry.host]
+        name = collector.entry.host
+        host = ask.hosts[name]
         told = _with_budget(_progress(), ask.client, host.requests_per_second)
         how = {"at_once": host.concurrency, "hurry": ask.hurry, "progress": told}
-        report = _run(project, collector, keys, context.run.run_id, ask.client, **how)
-        return _noted(project, collector, report, ask.state(collector.entry.host))
+        yield ask.client, how, partial(ask.state, name)
 
 
 def lane_of(project: Project, collector: Collector, season: str, keys: Iterable[TaskKey]) -> Lane:
@@ -209,15 +290,16 @@ def tell_what_fails(collector: Collector, collection: Collection) -> None:
 def refuse_a_run_for_nothing(collector: Collector, collection: Collection) -> None:
     """Fail a run that was asked for something and found out nothing, so that a person sees it."""
     report = collection.report
-    if report.settled or not report.asked:
+    faults = [fault.what for told in report.data_sets.values() for fault in told.worst]
+    if report.settled or not faults:
         return
-    first = next(fault.what for told in report.data_sets.values() for fault in told.worst)
+    first = faults[0]
     since = min((failing.since for failing in collection.failing.values()), default=None)
     told_since = f"; so it goes since {since:%Y-%m-%d %H:%M} UTC" if since else ""
     raise dg.Failure(
         f"`{collector.scraper}` was asked for {report.asked} key(s) and could collect none; the first: {first}"
         f"{told_since}",
-        metadata={name: dict(told.failed) for name, told in report.data_sets.items()},
+        metadata=of_failed_collection(report, collection.failing, collection.host),
         allow_retries=False,
     )
 

@@ -4,29 +4,42 @@ A run takes place in the calling process and is kept in the instance of ``DAGSTE
 the end. What to collect is decided by the caller, how a run does it stands in ``loop`` and ``collecting``.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from itertools import islice
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 
+from adce_assets.configuration import Dispatch
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.defs.build import build_defs
-from adce_assets.defs.collecting import CollectConfig
-from adce_assets.defs.jobs import PRIORITY_TAG, RECONCILIATION, RUN_TAGS
+from adce_assets.defs.collecting import CollectConfig, Refresh
+from adce_assets.defs.jobs import RECONCILIATION, RUN_TAGS
 from adce_assets.defs.loop import InventoryConfig, Mode
-from adce_assets.defs.sensors import BATCH_TAG, LANE_TAG, QUEUE_TAG, SCRAPER_TAG
+from adce_assets.defs.metadata import of_data_set
+from adce_assets.defs.sensors import tags_of
+from adce_assets.defs.side_by_side import side_by_side
 from adce_assets.errors import AdceError, FetchError, VerifyError
-from adce_assets.loop.dispatch import Batch, batches
-from adce_assets.settings import Dispatch, dagster_home
+from adce_assets.loop.dispatch import Batch, Pace, batches
+from adce_assets.scrapers.stopping import Stop
+from adce_assets.settings import dagster_home
 
 INVENTORY = "lake_inventory"
 LOUD, QUIET = "DEBUG", "CRITICAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What batches are of: the tasks of the queue of ``queued_at``; or, of cells, which keys (see `CollectConfig`)."""
+
+    queued_at: str = ""
+    refresh: Refresh = Refresh.gaps
+    older_than: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +75,40 @@ class Runner:
             if isinstance(told, dg.AssetCheckEvaluation) and told.blocking and not told.passed:
                 yield f"{told.asset_key.path[-1]}: {told.description}"
 
-    def collect(self, batch: Batch, queued_at: str) -> dict[str, dict[str, Any]]:
-        """Run one batch of the queue of ``queued_at``; return the metadata of each data set's materialisation.
+    def collect(self, batch: Batch, order: Order) -> "Outcome":
+        """Run one batch: its tasks, or if it has none its cells, as a backfill from the UI does.
 
         Raises:
-            FetchError: nothing of it could be collected.
             VerifyError: the definitions have no such assets or no such partition.
             AdceError: the run failed, with its error.
         """
         job = self.definitions.resolve_implicit_global_asset_job_def()
+        if batch.task_ids:
+            config, tags = (
+                CollectConfig(task_ids=list(batch.task_ids), lane=batch.part),
+                tags_of(batch, order.queued_at),
+            )
+        else:
+            config, tags = CollectConfig(refresh=order.refresh, older_than=order.older_than), {}
         try:
             result = job.execute_in_process(
                 instance=self.instance,
                 partition_key=None if batch.season == WHOLE_HISTORY else batch.season,
                 asset_selection=[dg.AssetKey(name.split("/")) for name in batch.data_sets],
-                run_config=self._config(batch.scraper, CollectConfig(task_ids=list(batch.task_ids), lane=batch.part)),
-                tags={
-                    PRIORITY_TAG: str(batch.dagster_priority),
-                    BATCH_TAG: batch.id,
-                    LANE_TAG: batch.lane,
-                    QUEUE_TAG: queued_at,
-                    SCRAPER_TAG: batch.scraper,
-                },
+                run_config=self._config(batch.scraper, config),
+                tags=tags,
             )
         except dg.Failure as failure:
-            raise FetchError(failure.description or "nothing could be collected", where=batch.lane) from failure
+            error = FetchError(failure.description or "nothing could be collected", where=batch.lane)
+            told = {name: of_data_set(failure.metadata, name) for name in batch.data_sets}
+            return Outcome(batch, {name: _plain(values) for name, values in told.items() if values}, str(error))
         except dg.DagsterError as error:
             raise VerifyError(str(error), where=batch.lane, hint="run `adce reconcile` for a new queue") from error
-        told = {}
+        data_sets = {}
         for event in result.get_asset_materialization_events():
             materialization = event.step_materialization_data.materialization
-            told["/".join(materialization.asset_key.path)] = _plain(materialization.metadata)
-        return told
+            data_sets["/".join(materialization.asset_key.path)] = _plain(materialization.metadata)
+        return Outcome(batch, data_sets, None)
 
     def _config(self, op: str, config: dg.Config) -> dict[str, Any]:
         level = LOUD if self.verbose else QUIET
@@ -103,7 +118,7 @@ class Runner:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a batch ended: the metadata of each data set's materialisation, or the error that ended it."""
+    """How a batch ended: what is told of each data set, and the error that ended it, if one did."""
 
     batch: Batch
     data_sets: Mapping[str, Mapping[str, Any]]
@@ -127,52 +142,72 @@ def runner(environment: Mapping[str, str] | None = None, *, verbose: bool = Fals
 
 
 def collect_all(
-    queue: Mapping[str, Any], limits: Dispatch, *, at_once: int, verbose: bool = False
+    queue: Mapping[str, Any],
+    limits: Dispatch,
+    *,
+    paces: Mapping[str, Pace],
+    at_once: int,
+    verbose: bool = False,
+    stop: Stop | None = None,
 ) -> Iterator[Outcome]:
     """Run every batch of a queue, the most urgent first, and tell of each as it ends.
 
     One at a time, they run in this process; ``at_once`` more, each in a process of its own. A batch that fails does not
-    stop the others. The limits of hosts hold for all of them together.
+    stop the others, and once ``stop`` says so no other begins. The limits of hosts hold for all of them together.
     """
-    at_most = limits.model_copy(update={"max_runs_in_flight": at_once})
-    next_batches = partial(batches, queue, limits=at_most, groups={}, paces={})
+    at_most = limits.model_copy(update={"max_concurrent_scrapers": at_once, "kept_for_critical": 0})
+
+    def next_of(running: list[Batch], started: set[str]) -> list[Batch]:
+        lanes = [batch.lane for batch in running]
+        return batches(queue, in_flight=lanes, done=started, limits=at_most, groups={}, paces=paces)
+
+    order = Order(queued_at=queue["generated_at"])
+    yield from _run_all(next_of, order, at_once=at_once, verbose=verbose, stop=stop)
+
+
+def collect_cells(
+    cells: Sequence[Batch], order: Order, *, at_once: int, verbose: bool = False, stop: Stop | None = None
+) -> Iterator[Outcome]:
+    """Run the partitions of a backfill, in order; as `collect_all` does."""
+
+    def next_of(running: list[Batch], started: set[str]) -> list[Batch]:
+        waiting = (batch for batch in cells if batch.id not in started)
+        return list(islice(waiting, at_once - len(running)))
+
+    yield from _run_all(next_of, order, at_once=at_once, verbose=verbose, stop=stop)
+
+
+def _run_all(
+    next_of: Callable[[list[Batch], set[str]], list[Batch]],
+    order: Order,
+    *,
+    at_once: int,
+    verbose: bool,
+    stop: Stop | None,
+) -> Iterator[Outcome]:
+    stop = stop or Stop(threading.Event())
     if at_once == 1:
         with runner(verbose=verbose) as here:
-            done: set[str] = set()
-            while chosen := next_batches(in_flight=(), done=done):
-                done.add(chosen[0].id)
-                yield _outcome(chosen[0], partial(here.collect, chosen[0], queue["generated_at"]))
+            started: set[str] = set()
+            while not stop() and (chosen := next_of([], started)):
+                started.add(chosen[0].id)
+                yield _outcome(chosen[0], partial(here.collect, chosen[0], order))
         return
     with runner():  # makes the instance's database, which processes that start together could not
         pass
-    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:
-        yield from _side_by_side(pool, next_batches, queue["generated_at"], verbose=verbose)
+    run = partial(_collect_here, order=order, verbose=verbose)
+    for batch, ended in side_by_side(next_of, run, at_once=at_once, stop=stop):
+        yield _outcome(batch, ended)
 
 
-def _side_by_side(
-    pool: ProcessPoolExecutor, next_batches: Callable[..., list[Batch]], queued_at: str, *, verbose: bool
-) -> Iterator[Outcome]:
-    running: dict[Future[dict[str, dict[str, Any]]], Batch] = {}
-    started: set[str] = set()
-    while True:
-        for batch in next_batches(in_flight=[batch.lane for batch in running.values()], done=started):
-            running[pool.submit(_collect_here, batch, queued_at, verbose=verbose)] = batch
-            started.add(batch.id)
-        if not running:
-            return
-        ended, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in ended:
-            yield _outcome(running.pop(future), future.result)
-
-
-def _collect_here(batch: Batch, queued_at: str, *, verbose: bool) -> dict[str, dict[str, Any]]:
+def _collect_here(batch: Batch, *, order: Order, verbose: bool) -> Outcome:
     with runner(verbose=verbose) as here:
-        return here.collect(batch, queued_at)
+        return here.collect(batch, order)
 
 
-def _outcome(batch: Batch, ended: Callable[[], dict[str, dict[str, Any]]]) -> Outcome:
+def _outcome(batch: Batch, ended: Callable[[], Outcome]) -> Outcome:
     try:
-        return Outcome(batch, ended(), None)
+        return ended()
     except AdceError as error:
         return Outcome(batch, {}, str(error))
 

@@ -4,12 +4,13 @@ An asset calls its step and tells what the step wrote; what a step does is decid
 writes files of the state, so that the command line and these assets are one and the same loop.
 """
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 from pydantic import Field
@@ -18,11 +19,15 @@ from adce_assets.contract.loading import Contract
 from adce_assets.defs import metadata
 from adce_assets.defs.checks import judged, report_open_seasons, specs_of
 from adce_assets.defs.resources import ProjectResource
+from adce_assets.errors import LedgerError
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import GAPS
 from adce_assets.progress import current_progress
 from adce_assets.scrapers.catalogue import Catalogue
 from adce_assets.settings import Settings
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 GROUP = "loop"
 REPORT = "aws_inventory_report"
@@ -98,9 +103,11 @@ class LoopAssets:
             description="The state of every expected key, summed up by source, data type and season.",
         )
         def coverage_analysis(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
+            from adce_assets.loop import tombstones
             from adce_assets.loop.coverage import analyse
 
             opened = project.open(self.contract)
+            _unless_it_is_out(lambda: tombstones.write(opened, run=context.run.run_id), None)
             document = analyse(opened, progress=current_progress.get()).document
             report_open_seasons(context.instance, self.contract, document)
             return _told("coverage_analysis", opened, document, metadata.of_coverage(document))
@@ -128,12 +135,19 @@ class LoopAssets:
             deps=["detected_gaps"],
             description="The tasks that close the gaps, the most urgent first, and what was left out and why.",
         )
-        def task_queue(project: ProjectResource) -> dg.MaterializeResult:
+        def task_queue(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
+            from adce_assets.loop.chances import success_rates
             from adce_assets.loop.tasks import plan
+            from adce_assets.scrapers.planning import requests_per_key
 
-            opened = project.open(self.contract)
-            document = plan(opened, known_scrapers=self.catalogue.scrapers.keys()).document
-            return _told("task_queue", opened, document, metadata.of_queue(document), opened.state.read_json(GAPS))
+            opened, known = project.open(self.contract), self.catalogue.scrapers
+            costs = {name: requests_per_key(entry) for name, entry in known.items()}
+            rates: Mapping[str, float] = _unless_it_is_out(lambda: success_rates(opened), {})
+            document = plan(opened, known.keys(), costs=costs, success_rates=rates).document
+            gaps, run = opened.state.read_json(GAPS), context.run.run_id
+            described = metadata.of_queue(document)
+            described |= _unless_it_is_out(lambda: _booked(opened, self.catalogue, document, gaps, run), {})
+            return _told("task_queue", opened, document, described, gaps)
 
         return task_queue
 
@@ -149,6 +163,29 @@ class LoopAssets:
             "freshness_policy": dg.FreshnessPolicy.time_window(fail_window=fresh),
             "check_specs": specs_of(step),
         }
+
+
+def _unless_it_is_out(ask: Callable[[], T], otherwise: T) -> T:
+    """Ask the ledger; where it cannot be used, go on without it: the next reconciliation makes up for that.
+
+    No run collects anything meanwhile, because none can lease a key.
+    """
+    try:
+        return ask()
+    except LedgerError as error:
+        logger.warning("reconciled without the ledger: %s", error)
+        return otherwise
+
+
+def _booked(
+    project: Project, catalogue: Catalogue, queue: dict[str, Any], gaps: dict[str, Any], run: str
+) -> metadata.Metadata:
+    """Write down what is new of every key, close what is in the lake, and tell how the keys stand."""
+    from adce_assets.defs.forecasting import followed
+    from adce_assets.loop import bookkeeping, closure, statistics
+
+    closure.close(project, bookkeeping.record(project, run=run).left, run=run)
+    return metadata.of_life(statistics.read(project, gaps)) | metadata.of_forecasts(followed(project, catalogue, queue))
 
 
 def _told(

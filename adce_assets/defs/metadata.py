@@ -9,11 +9,13 @@ from typing import Any
 
 import dagster as dg
 
+from adce_assets.configuration import PRIORITIES
 from adce_assets.fetch.limits import HostState
+from adce_assets.loop.outcomes import Outcomes
 from adce_assets.loop.records import STATES
+from adce_assets.loop.statistics import Statistics
 from adce_assets.scrapers.failing import Failing
 from adce_assets.scrapers.reports import CollectReport, DataSetReport
-from adce_assets.settings import PRIORITIES
 
 SHOWN = 20
 OBJECTS = ("doubled", "unexpected", "unlisted", "non_data", "unclassified")
@@ -121,11 +123,73 @@ def of_queue(document: Mapping[str, Any]) -> Metadata:
     }
 
 
+def of_life(told: Statistics) -> Metadata:
+    """Describe how the loop lives; how soon keys were closed is left out where none was: a nought would be plotted."""
+    age, times = told.oldest_critical, told.to_close
+    days = [{"day": f"{day}", "closed": count} for day, count in told.closed_by_day.items()]
+    failed = [{"class": name, "failures": count} for name, count in told.failed_by_class.items()]
+    return {
+        **{f"open_keys_{priority}": count for priority, count in told.open_keys.items()},
+        "oldest_critical_hours": _hours(age) if age is not None else 0.0,
+        "closed_last_24h": told.closed_last_day,
+        **({"hours_to_close_p50": _hours(times[0]), "hours_to_close_p90": _hours(times[1])} if times else {}),
+        "failed_last_24h": sum(told.failed_by_class.values()),
+        **{f"keys_{state.value}": count for state, count in told.waiting.items()},
+        **table("closed_by_day", days, ("day", "closed")),
+        **table("failures_by_class", failed, ("class", "failures")),
+    }
+
+
+def of_forecasts(told: Outcomes) -> Metadata:
+    """Describe the newest forecast of a queue, and what came of those before it: plotted, the two are to meet."""
+    last, settled = told.last, told.settled
+    return {
+        **({"forecast_hours_p50": last.p50_s / 3600, "forecast_hours_p90": last.p90_s / 3600} if last else {}),
+        **({"settled_forecast_hours_p50": settled.p50_s / 3600} if settled else {}),
+        **({"settled_outcome_hours": settled.took_s / 3600} if settled and settled.took_s is not None else {}),
+        **({} if told.within_p90 is None else {"outcomes_within_p90_pct": round(100 * told.within_p90, 1)}),
+    }
+
+
+def of_canary(document: Mapping[str, Any]) -> Metadata:
+    """Describe `canary.json`; the seconds are plotted, as far as there are any."""
+    seconds = document["seconds"]
+    return {
+        "alive": document["alive"],
+        "says": document["says"],
+        "sent_at": _moment(document["sent_at"]),
+        **({} if seconds is None else {"seconds_to_close": seconds}),
+        **table("steps", document["steps"], ("event", "at")),
+    }
+
+
+def _hours(time: timedelta) -> float:
+    return round(time / timedelta(hours=1), 3)
+
+
 def of_collection(
     report: CollectReport, data_set: str, failing: Failing | None = None, host: HostState | None = None
 ) -> Metadata:
     """Describe what a run did for one data set; requests, retries and waits are those of the whole run."""
-    told = report.data_sets.get(data_set, DataSetReport())
+    return _of_one(report.data_sets.get(data_set, DataSetReport()), failing) | _of_run(report, host)
+
+
+def of_failed_collection(
+    report: CollectReport, failing: Mapping[str, Failing], host: HostState | None = None
+) -> Metadata:
+    """Describe a run that could collect nothing, of all its data sets: what is of one of them begins with its name."""
+    of_each = {name: _of_one(told, failing.get(name)) for name, told in report.data_sets.items()}
+    named = {f"{name}/{label}": value for name, told in of_each.items() for label, value in told.items()}
+    return named | _of_run(report, host)
+
+
+def of_data_set(metadata: Mapping[str, Any], data_set: str) -> Metadata:
+    """Take out of what `of_failed_collection` made what it says of one data set."""
+    prefix = f"{data_set}/"
+    return {name.removeprefix(prefix): value for name, value in metadata.items() if name.startswith(prefix)}
+
+
+def _of_one(told: DataSetReport, failing: Failing | None) -> Metadata:
     outcomes = {"collected": told.collected, "confirmed_empty": told.confirmed_empty, "failed": told.failed.total()}
     worst = [{"key": fault.key, "class": fault.failure, "fault": fault.what} for fault in told.worst]
     warned = [{"warning": text, "documents": count} for text, count in told.warned.most_common()]
@@ -137,13 +201,18 @@ def of_collection(
         "already_there": told.already_there,
         "bytes": told.bytes,
         "records": told.records,
-        "requests": report.requests,
-        "retries": report.retries,
-        "waited_s": round(report.waited_s, 3),
         "failed_by_class": dict(told.failed),
         **table("worst_failures", worst, ("key", "class", "fault"), of=told.failed.total()),
         **table("warnings", warned, ("warning", "documents")),
         **_of_failing(failing),
+    }
+
+
+def _of_run(report: CollectReport, host: HostState | None) -> Metadata:
+    return {
+        "requests": report.requests,
+        "retries": report.retries,
+        "waited_s": round(report.waited_s, 3),
         **_of_host(host),
     }
 

@@ -1,33 +1,18 @@
-"""The catalogue in, Dagster's pools out: how many runs ask a host at once, and how long each of them should be.
+"""Hosts in, Dagster's pools out: how many runs ask a host at once.
 
 A pool keeps runs in the queue, where urgent ones overtake them; it is no limit of requests. Those of a host are shared
 by all of its runs, whatever their number, and its lanes have a meaning only while runs of both are under way: the pool
 of a host therefore has room for several. How a queue is cut into runs stands in ``loop``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import dagster as dg
-
-from adce_assets.loop.dispatch import Pace
-from adce_assets.scrapers.catalogue import Catalogue
 
 PROGRAMS = "programs"
 """The pool of all runs that start programs."""
 RUNS_OF_A_HOST = 5
 """One of history, two of backfills (`dagster.yaml` lets no more run), and two of what has just come due."""
-
-
-def paces(catalogue: Catalogue, scrapers: Iterable[str]) -> Mapping[str, Pace]:
-    """Say of each scraper whom it asks, and how many keys of a data set it is given at once."""
-    return {scraper: _pace(catalogue, scraper) for scraper in scrapers}
-
-
-def _pace(catalogue: Catalogue, scraper: str) -> Pace:
-    entry = catalogue.scrapers[scraper]
-    if entry.command is not None:
-        return Pace.of("", 1 / entry.command.seconds_per_key)
-    return Pace.of(entry.host, catalogue.hosts[entry.host].requests_per_second)
 
 
 def pool_of(host: str) -> str:

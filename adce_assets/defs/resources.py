@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from adce_assets.contract.loading import Contract
-from adce_assets.errors import TransientFetchError
+from adce_assets.errors import RunEndsError
 from adce_assets.loop.project import Project, open_project
 from adce_assets.scrapers.catalogue import Catalogue
 from adce_assets.settings import Settings, load_settings
@@ -63,7 +63,7 @@ def asking(project: Project, catalogue: Catalogue, lane: "Lane") -> Iterator[Ask
 
     def sleep(seconds: float) -> None:
         if ended.wait(seconds):
-            raise TransientFetchError("the run ends before the host may be asked")
+            raise RunEndsError("the run ends before the host may be asked")
 
     limits = Limits(settings.limits_place, sleep=sleep)
     agent = user_agent(catalogue.contact)

@@ -8,19 +8,23 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from adce_assets.configuration import Dispatch, Intervals
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY
-from adce_assets.defs.collecting import CollectConfig
+from adce_assets.defs.claiming import give_back
+from adce_assets.defs.collecting import BATCH_TAG, CollectConfig
 from adce_assets.defs.data_sets import cells_of, partition_sets
 from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, UNFINISHED, job_name
 from adce_assets.defs.loop import REPORT
 from adce_assets.defs.pools import make_room
 from adce_assets.defs.resources import ProjectResource
+from adce_assets.loop.approvals import hold
 from adce_assets.loop.completions import (
     Cell,
     Finished,
@@ -33,15 +37,14 @@ from adce_assets.loop.completions import (
     settle,
     write_seen,
 )
-from adce_assets.loop.dispatch import Batch, Pace, batches
+from adce_assets.loop.dispatch import Batch, Pace, batches, starts_since_low
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import QUEUE
-from adce_assets.settings import Dispatch, Intervals
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-BATCH_TAG, LANE_TAG, QUEUE_TAG, SCRAPER_TAG = "adce/batch", "adce/lane", "adce/queue", "adce/scraper"
+LANE_TAG, QUEUE_TAG, SCRAPER_TAG = "adce/lane", "adce/queue", "adce/scraper"
 
 NAMED = 5
 """Cells that a message names; all are counted."""
@@ -163,23 +166,31 @@ class Sensors:
         if project.state.store.head(f"{QUEUE}.json") is None:
             return dg.SkipReason(f"there is no queue yet: run the job `{self.reconciliation.name}`")
         queue = project.state.read_json(QUEUE)
+        for run, keys in give_back(project, context.instance).items():
+            context.log.warning("%d key(s) of run %s are given back: it is over", keys, run)
         flights = self._in_flight(context.instance)
         stuck = Counter(_cell(task) for task in queue["tasks"] if not self._can_be_run(task))
         wait = self._not_loaded("task(s)", stuck, project.clock(), otherwise="reconcile")
-        chosen = batches(
-            queue | {"tasks": [task for task in queue["tasks"] if _cell(task) not in stuck]},
+        since_low = int(context.cursor or 0)
+        choose = partial(
+            batches,
             in_flight=flights.lanes,
             done=_started(context.instance, queue["generated_at"]),
             limits=flights.beside_others(project.settings.autonomous.dispatch),
             groups=self.scrapers,
             paces=self.paces,
+            under_way=flights.tasks,
+            since_low=since_low,
         )
+        loaded = queue | {"tasks": [task for task in queue["tasks"] if _cell(task) not in stuck]}
+        chosen, held = _approved(project, queue, loaded, choose)
         if not chosen:
             said = f"nothing to start: {len(queue['tasks'])} queued, {len(flights.lanes)} in flight"
-            return dg.SkipReason(_joined(said, wait))
-        if wait:
-            context.log.warning(wait)
-        return dg.SensorResult([_request(batch, queue["generated_at"]) for batch in chosen])
+            return dg.SkipReason(_joined(said, held, wait))
+        for line in filter(None, (held, wait)):
+            context.log.warning(line)
+        requests = [_request(batch, queue["generated_at"]) for batch in chosen]
+        return dg.SensorResult(requests, cursor=str(starts_since_low(since_low, chosen)))
 
     def _can_be_run(self, task: Mapping[str, Any]) -> bool:
         """Tell whether these definitions have the asset and the partition: the queue may know a newer contract."""
@@ -205,7 +216,7 @@ class Sensors:
         runs = instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED)))
         own = [run.tags[LANE_TAG] for run in runs if LANE_TAG in run.tags]
         others = [lane for run in runs if LANE_TAG not in run.tags for lane in self._lanes_of(run)]
-        return Flights(tuple(own), tuple(others))
+        return Flights(tuple(own), tuple(others), frozenset(task for run in runs for task in _tasks_of(run)))
 
     def _lanes_of(self, run: dg.DagsterRun) -> set[str]:
         """Say which cells a run collects that a person or a backfill started."""
@@ -219,10 +230,11 @@ class Sensors:
 
 @dataclass(frozen=True, slots=True)
 class Flights:
-    """The lanes of runs that are queued or running: the sensor's own, and those that others started."""
+    """The lanes of runs that are queued or running, the sensor's own and those that others started; their tasks."""
 
     own: tuple[str, ...]
     others: tuple[str, ...]
+    tasks: frozenset[str]
 
     @property
     def lanes(self) -> list[str]:
@@ -231,7 +243,28 @@ class Flights:
 
     def beside_others(self, limits: Dispatch) -> Dispatch:
         """Leave the sensor its own number of runs: a backfill of history must not keep tonight's games waiting."""
-        return limits.model_copy(update={"max_runs_in_flight": limits.max_runs_in_flight + len(self.others)})
+        return limits.model_copy(update={"max_concurrent_scrapers": limits.max_concurrent_scrapers + len(self.others)})
+
+
+def _approved(
+    project: Project,
+    queue: Mapping[str, Any],
+    loaded: Mapping[str, Any],
+    choose: Callable[[Mapping[str, Any]], list[Batch]],
+) -> tuple[list[Batch], str]:
+    """Choose what may start; where something of it waits for an approval, the rest, and what to say of it."""
+    chosen = choose(loaded)
+    held = hold(project, queue) if chosen else None
+    if held is None:
+        return chosen, ""
+    free = [task for task in loaded["tasks"] if not held.holds(task)]
+    return choose({**loaded, "tasks": free}), str(held)
+
+
+def _tasks_of(run: dg.DagsterRun) -> list[str]:
+    """Name the tasks that a run was started for."""
+    ops: Any = run.run_config.get("ops", {})
+    return [task for op in ops.values() for task in op.get("config", {}).get("task_ids", ())]
 
 
 def _started(instance: dg.DagsterInstance, generated_at: str) -> set[str]:
@@ -246,14 +279,20 @@ def _request(batch: Batch, generated_at: str) -> dg.RunRequest:
         asset_selection=[dg.AssetKey(name.split("/")) for name in batch.data_sets],
         asset_check_keys=[],
         run_config=dg.RunConfig(ops={batch.scraper: CollectConfig(task_ids=list(batch.task_ids), lane=batch.part)}),
-        tags={
-            PRIORITY_TAG: str(batch.dagster_priority),
-            BATCH_TAG: batch.id,
-            LANE_TAG: batch.lane,
-            QUEUE_TAG: generated_at,
-            SCRAPER_TAG: batch.scraper,
-        },
+        tags=tags_of(batch, generated_at),
     )
+
+
+def tags_of(batch: Batch, generated_at: str) -> dict[str, str]:
+    """Say in a run's tags which batch it is, of the queue of which time, and how long it may take."""
+    return {
+        PRIORITY_TAG: str(batch.dagster_priority),
+        BATCH_TAG: batch.id,
+        LANE_TAG: batch.lane,
+        QUEUE_TAG: generated_at,
+        SCRAPER_TAG: batch.scraper,
+        dg.MAX_RUNTIME_SECONDS_TAG: str(batch.seconds),
+    }
 
 
 def _recorded(entry: Finished) -> dg.AssetMaterialization:

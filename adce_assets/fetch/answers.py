@@ -12,7 +12,7 @@ from adce_assets.errors import DamagedError, FetchError, PermanentFetchError
 from adce_assets.fetch.hosts import Host
 from adce_assets.fetch.limits import Answered
 
-OK, PARTIAL, NOT_MODIFIED, NO_SUCH_RANGE, SERVER_ERROR = 200, 206, 304, 416, 500
+OK, PARTIAL, NO_SUCH_RANGE, SERVER_ERROR = 200, 206, 416, 500
 
 MAY_CHANGE = frozenset({202, 408, 425, 429})
 """Statuses below 500 after which the same request may succeed later; all others but 200 are final."""
@@ -36,11 +36,18 @@ def meaning(host: Host, status: int) -> Answered:
     return Answered.REFUSED if status in UNWELCOME else Answered.OK
 
 
-def meaning_of_failure(error: FetchError, *, silent: bool) -> Answered:
-    """Say what a failure without a whole answer tells the limits; ``silent``: connected, and never a byte."""
+def meaning_of_failure(error: FetchError, *, connected: bool, received: bool) -> Answered | None:
+    """Say what a failure without a whole answer tells the limits; None: nothing, for the host was never asked.
+
+    Args:
+        error: The failure.
+        connected: Whether anybody took the connection.
+        received: Whether a byte came back.
+    """
     if isinstance(error, PermanentFetchError):
-        return Answered.OK
-    return Answered.SILENT if silent and not isinstance(error, DamagedError) else Answered.BUSY
+        return Answered.HEARD if received else None
+    silent = connected and not received and not isinstance(error, DamagedError)
+    return Answered.SILENT if silent else Answered.BUSY
 
 
 def retry_after(value: str, sent: str, now: datetime) -> float:
@@ -51,13 +58,14 @@ def retry_after(value: str, sent: str, now: datetime) -> float:
     """
     if re.fullmatch(r"\d+", value.strip(), re.ASCII):
         return float(value)
-    moment = _http_date(value)
-    return max(0.0, (moment - (_http_date(sent) or now)).total_seconds()) if moment else 0.0
+    moment = http_date(value)
+    return max(0.0, (moment - (http_date(sent) or now)).total_seconds()) if moment else 0.0
 
 
-def _http_date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """Read a time as headers and mail write it, in UTC; None for anything else."""
     try:
         moment = parsedate_to_datetime(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -43,8 +43,8 @@ LOG = logging.getLogger(__name__)
 MAX_REDIRECTS = 5
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 30.0
 
-FREE_RETRIES, RETRIED_SHARE = 20, 0.2
-"""What is asked again at most of one host: so often, and for this part of its requests. When a host fails throughout,
+FREE_RETRIES, RETRIED_SHARE = 20, 0.1
+"""What is asked again at most of one host: so often, and for this part of what was asked for the first time. When a host fails throughout,
 asking for every document several times helps nobody."""
 
 T = TypeVar("T")
@@ -209,7 +209,7 @@ class Asker:
         return (
             isinstance(error, TransientFetchError)
             and not isinstance(error, HostClosedError)
-            and tally.retries < FREE_RETRIES + RETRIED_SHARE * tally.requests
+            and tally.retries < FREE_RETRIES + RETRIED_SHARE * (tally.requests - tally.retries)
             and self.limits.closed_for(errand.name, errand.host) <= errand.host.max_wait_s
         )
 
@@ -290,8 +290,9 @@ class Asker:
             except (BusyError, HostClosedError, RefusedError):
                 raise
             except FetchError as error:
-                silent = exchange.connected and not exchange.received
-                self.limits.answered(name, host, answers.meaning_of_failure(error, silent=silent))
+                connected, received = exchange.connected, bool(exchange.received)
+                if how := answers.meaning_of_failure(error, connected=connected, received=received):
+                    self.limits.answered(name, host, how)
                 raise
         self.limits.answered(name, host, Answered.OK)
         return answer

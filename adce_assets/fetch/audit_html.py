@@ -78,17 +78,21 @@ class Page:
         return any(Element("", table).rows() for root in self._roots for table in root.iter("table"))
 
     def find(self, spelling: str) -> Sequence[Element]:
-        """List the tables whose id matches, or the elements of ``tag.class`` or ``tag#id``."""
+        """List the tables whose id matches, or the elements of ``tag.class`` or ``tag#id``, or those in them."""
         asked = ELEMENT.fullmatch(spelling)
         if asked is None:
             return [table for name, tables in self._tables.items() if fnmatchcase(name, spelling) for table in tables]
         attribute = "class" if asked["how"] == "." else "id"
-        return [
-            Element(spelling, node)
+        framed = [
+            node
             for root in self._roots
             for node in root.iter(asked["tag"])
             if any(fnmatchcase(name, asked["name"]) for name in (node.get(attribute) or "").split())
         ]
+        inner = (
+            [node for frame in framed for node in frame.iterdescendants(asked["inner"])] if asked["inner"] else framed
+        )
+        return [Element(spelling, node) for node in dict.fromkeys(inner)]
 
     def told(self, id_path: str) -> Sequence[str]:
         """Say what the page is about: by its canonical address, its title, or all of its text."""

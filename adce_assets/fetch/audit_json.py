@@ -3,8 +3,10 @@
 Endless numbers, nesting without end and texts that only look like JSON are refused while parsing.
 """
 
+import glob
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import NoReturn
 
 from adce_assets.errors import (
@@ -186,8 +188,10 @@ def _is_about_the_entity(document: object, requirements: Requirements, entity: M
     if requirements.id_path is None or requirements.id_is is None:
         return
     told = sorted({_plain(value) for value in found(document, requirements.id_path)})
-    due = filled(requirements.id_is, entity)
-    if told != [due] and (told or not requirements.id_may_lack):
+    due, right = filled(requirements.id_is, entity), filled(requirements.id_is, entity, glob.escape)
+    if told and all(fnmatchcase(value, right) for value in told):
+        return
+    if told or not requirements.id_may_lack:
         about = ", ".join(f"`{value[:60]}`" for value in told[:3])
         raise WrongEntityError(
             f"it is about {about}, not `{due}`" if told else f"it does not say that it is about `{due}`",

@@ -28,8 +28,9 @@ class Pdf:
         return [Table(spelling, (), 1)] if " ".join(spelling.split()) in " ".join(self.text.split()) else []
 
     def told(self, id_path: str) -> Sequence[str]:  # noqa: ARG002 - a PDF says it somewhere in its text
-        """Give the text, which says somewhere what it is about."""
-        return [self.text] if self.text.strip() else []
+        """Give the text in one line, which says somewhere what it is about."""
+        words = " ".join(self.text.split())
+        return [words] if words else []
 
 
 def pdf_view(body: Body, requirements: Requirements, entity: Mapping[str, str]) -> Pdf:  # noqa: ARG001 - as all views

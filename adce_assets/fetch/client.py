@@ -41,11 +41,9 @@ class Waits:
 class Response:
     """What a host answered: ``body`` unfolded but otherwise as sent, ``url`` the last one after redirects.
 
-    ``status`` is 200, or 304 if the version that was named is still the present one. ``attempts``, ``waited_s`` (for
-    the limits and between attempts) and ``redirects`` say what it took.
+    ``attempts``, ``waited_s`` (for the limits and between attempts) and ``redirects`` say what it took.
     """
 
-    status: int
     url: str
     content_type: str
     body: bytes
@@ -121,9 +119,8 @@ class Client:
         params: Mapping[str, str] | None = None,
         *,
         waits: Waits | None = None,
-        if_none_match: str | None = None,
     ) -> Response:
-        """Fetch one document; only status 200 is returned, and 304 where ``if_none_match`` names a version.
+        """Fetch one document; only status 200 is returned.
 
         Raises:
             TransientFetchError: the host could not be reached, broke off, took too long, was busy, or has asked to be
@@ -133,9 +130,6 @@ class Client:
             ConfigurationError: no such host, or its secret is not there.
         """
         errand = self._errand(host_name, path, params, waits)
-        if if_none_match:
-            errand.headers = lambda: {"If-None-Match": if_none_match}
-            errand.accepted |= {answers.NOT_MODIFIED}
         return self._asker.run(errand, partial(self._received, errand))
 
     def download(
@@ -186,7 +180,6 @@ class Client:
         body = b"".join(self._asker.pieces(errand, answer))
         url, content_type, headers = self._told(errand, answer)
         return Response(
-            status=answer.status_code,
             url=url,
             content_type=content_type,
             body=body,

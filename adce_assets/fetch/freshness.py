@@ -6,9 +6,9 @@ tell them. Which day a document is about is another question, the echo of its id
 
 import re
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 from adce_assets.errors import DriftError, WrongEntityError
+from adce_assets.fetch.answers import http_date
 from adce_assets.fetch.audit_json import found
 from adce_assets.fetch.requirements import Arrival, Requirements
 
@@ -58,20 +58,12 @@ def _written(text: str) -> datetime | None:
         return start + WHOLE_DAY if start else None
     if re.fullmatch(r"\d{10}|\d{13}", text, re.ASCII):
         return moment_of(int(text))
-    return _parsed(text) or _http_date(text)
+    return _parsed(text) or http_date(text)
 
 
 def _parsed(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
@@ -85,7 +77,7 @@ def _told(document: object, path: str) -> dict[str, datetime]:
 
 
 def _by_headers(arrival: Arrival) -> dict[str, datetime]:
-    told = {"the header `Date`": _http_date(arrival.headers.get("date", ""))}
+    told = {"the header `Date`": http_date(arrival.headers.get("date", ""))}
     age = arrival.headers.get("age", "").strip()
     if re.fullmatch(r"\d{1,9}", age, re.ASCII):
         told["the header `Age`"] = arrival.at - timedelta(seconds=int(age))

@@ -33,9 +33,10 @@ EMPTY = Budget()
 
 
 class Answered(StrEnum):
-    """How a host took a request: with any final answer, busy, with a refusal, or not with a single byte."""
+    """How a host took a request: with any final answer, with one of no use, busy, with a refusal, or without a byte."""
 
     OK = "ok"
+    HEARD = "heard"
     BUSY = "busy"
     REFUSED = "refused"
     SILENT = "silent"
@@ -117,16 +118,21 @@ class Limits:
             ticket = answer.ticket
 
     def answered(self, name: str, host: Host, how: Answered) -> None:
-        """Tell how the host took a request: errors lower the rate, successes raise it back, silence blocks."""
-        if how is Answered.OK and self._well.get(name):
+        """Tell how the host took a request: errors lower the rate, successes raise it back, silence blocks.
+
+        What was heard and is of no use says that the host is there, and nothing of the rate.
+        """
+        if how in {Answered.OK, Answered.HEARD} and self._well.get(name):
             return
         self._well[name] = False
 
         def change(budget: Budget, now_ms: int) -> tuple[Budget, Breaker]:
             known = budget.breakers.get(name, WELL)
             now_known = breaker.silent(known, now_ms) if how is Answered.SILENT else WELL
-            raised = budgets.after_success(budget, host) if how is Answered.OK else None
-            budget = raised or budgets.after_error(budget, host, now_ms)
+            if how is Answered.OK:
+                budget = budgets.after_success(budget, host)
+            elif how is not Answered.HEARD:
+                budget = budgets.after_error(budget, host, now_ms)
             return _with_breaker(budget, name, now_known), known
 
         before = self._change(name, host, change)

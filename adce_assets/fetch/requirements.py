@@ -23,8 +23,8 @@ Place = Annotated[str, Field(min_length=1, max_length=200)]
 Scalar = bool | int | float | str | None
 Kind = Literal["json", "html", "csv", "parquet", "gz", "zip", "pdf", "sqlite"]
 
-ELEMENT = re.compile(r"(?P<tag>[a-z][a-z0-9]*)(?P<how>[.#])(?P<name>[\w*?\[\]-]+)")
-"""A place in HTML that is not the id of a table: ``tag.class`` or ``tag#id``, with globs."""
+ELEMENT = re.compile(r"(?P<tag>[a-z][a-z0-9]*)(?P<how>[.#])(?P<name>[\w*?\[\]-]+)( (?P<inner>[a-z][a-z0-9]*))?")
+"""A place in HTML that is not the id of a table: ``tag.class`` or ``tag#id``, with globs, or ``tag.class inner``."""
 
 DAY_S = 86_400
 PAGE_IDS = ("canonical", "title", "text")
@@ -50,8 +50,9 @@ class Pages(BaseModel):
 class Requirements(BaseModel):
     """What a document must be and contain, as a scraper's entry declares it.
 
-    A place is a path in JSON; the id of a table in HTML (a glob; ``tag.class`` or ``tag#id`` for other elements); a
-    column of CSV and Parquet; a member of a ZIP; a table of SQLite; a text in a PDF.
+    A place is a path in JSON; the id of a table in HTML (a glob; ``tag.class`` or ``tag#id`` for other elements, and
+    ``tag.class inner`` for those in them); a column of CSV and Parquet; a member of a ZIP; a table of SQLite; a text in
+    a PDF.
     Of several spellings ``a|b`` the first that is there counts.
 
     Attributes:
@@ -64,7 +65,8 @@ class Requirements(BaseModel):
         may_be_empty: Places that must be there, if only to be empty.
         must_equal: Paths and the values they may have.
         id_path: Where the document says what it is about: a path, a column, or one of `PAGE_IDS`.
-        id_is: What it must say there, as a template of the entity: ``{game_id}``.
+        id_is: What it must say there, as a template of the entity: ``{game_id}``; in JSON ``*`` is anything.
+        id_unsaid: Why nothing in it can be asked what it is about, in words.
         id_may_lack: Whether a document that says nothing there may be right all the same.
         fresh_path: Where the document says of when it is.
         max_age_s: How old it may be by that, and by the headers ``Date`` and ``Age``.
@@ -89,6 +91,7 @@ class Requirements(BaseModel):
     must_equal: dict[JsonPath, tuple[Scalar, ...]] = {}
     id_path: Place | None = None
     id_is: Annotated[str, Field(min_length=1)] | None = None
+    id_unsaid: Annotated[str, Field(min_length=10, max_length=200)] | None = None
     id_may_lack: bool = False
     fresh_path: JsonPath | None = None
     max_age_s: Annotated[int, Field(ge=60)] | None = None
@@ -175,6 +178,8 @@ def _unknown_demand(declared: Requirements) -> str:
 def _unpaired(declared: Requirements) -> str:
     if (declared.id_path is None) != (declared.id_is is None):
         return "`id_path` and `id_is` need each other"
+    if declared.id_is and declared.id_unsaid:
+        return "`id_unsaid` says why there is no `id_is`, and there is one"
     counts = declared.min_records is not None or declared.distrust or declared.empty == "confirm"
     return "`min_records`, `distrust` and `empty` need `records`" if counts and not declared.records else ""
 

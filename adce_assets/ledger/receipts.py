@@ -129,18 +129,9 @@ def write_completion(
         VerifyError: a value that no reader would believe.
         ConditionFailedError: there is another marker under this id.
     """
-    fields = {
-        "schema": 1,
-        "source": source,
-        "data_type": data_type,
-        "season": season,
-        "status": status,
-        "keys": None if keys is None else tuple(keys),
-        "records": records,
-        "started_at": started_at,
-        "finished_at": finished_at,
-        "producer": producer,
-    }
+    about = {"schema": 1, "source": source, "data_type": data_type, "season": season, "producer": producer}
+    found = {"status": status, "keys": None if keys is None else tuple(keys), "records": records}
+    fields = {**about, **found, "started_at": started_at, "finished_at": finished_at}
     key = completion_key(source, data_type, season, marker_id)
     return write_once(store, key, built(Completion, fields, key))
 

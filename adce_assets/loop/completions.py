@@ -17,6 +17,7 @@ from itertools import islice
 
 from pydantic import BaseModel, ConfigDict
 
+from adce_assets.configuration import Completions
 from adce_assets.errors import LakeError, ObjectNotFoundError, VerifyError
 from adce_assets.lake.store import LakeStore, StoredObject
 from adce_assets.ledger.receipts import (
@@ -27,7 +28,6 @@ from adce_assets.ledger.receipts import (
 )
 from adce_assets.ledger.records import MAX_BYTES, MAX_COUNT
 from adce_assets.loop.state import State
-from adce_assets.settings import Completions
 
 SEEN = ("cache/completions_seen_a", "cache/completions_seen_b")
 """The two files that take turns: the one that the last tick left is whole until the next tick has ended too."""

@@ -18,7 +18,17 @@ from adce_assets.loop import memory
 from adce_assets.loop.coverage_sums import Parts, summed_up
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL, STATES
-from adce_assets.loop.state import COVERAGE, ESTIMATES, INVENTORY, MATCHED, OTHER_OBJECTS, SCHEDULE, UNMATCHED, VERDICTS
+from adce_assets.loop.state import (
+    COVERAGE,
+    ESTIMATES,
+    INVENTORY,
+    MATCHED,
+    OTHER_OBJECTS,
+    SCHEDULE,
+    TOMBSTONES,
+    UNMATCHED,
+    VERDICTS,
+)
 from adce_assets.progress import Progress, silent
 from adce_assets.tables import engine
 
@@ -28,6 +38,9 @@ if TYPE_CHECKING:
 
 ORDER = ("source", "data_type", "season", "entity", "key", "season_type", "event_at", "state", "basis", "keys")
 """The order of the table, a total one: all behind the key is for rows that stand for many, which have none."""
+TOMBSTONE_COLUMNS = ("key", "reason", "until")
+"""One row a key in `tombstones.parquet` of which it is known that the source has nothing; `until` is when it is asked
+for again (UTC)."""
 TOO_EARLY_DAYS = 2
 """A document of a closed season counts as written too early if it was at most so long before its event was over."""
 
@@ -47,6 +60,9 @@ class StateRule:
     when: Callable[["ir.Table", datetime], "ir.BooleanValue"]
     reason: str
 
+
+A_TOMBSTONE_SAYS = "the source was asked, and has nothing"
+"""In the place of this stands what the tombstone of the key says."""
 
 PRESENT_STATES = (
     StateRule(
@@ -91,6 +107,7 @@ ABSENT_STATES = (
         lambda row, now: row.place.notnull() & _is_lost(row, now),
         "the day was missed: only the present can be had of this",
     ),
+    StateRule("unavailable", lambda row, _: row.place.notnull() & row.tombstone.notnull(), A_TOMBSTONE_SAYS),
     StateRule("missing", lambda row, _: row.place.notnull(), "due and not in the lake"),
 )
 
@@ -116,6 +133,7 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
         project.state.local(SCHEDULE) as scheduled,
         project.state.local(ESTIMATES) as estimated,
         project.state.local(VERDICTS) as verdicts,
+        project.state.local_memory(TOMBSTONES, TOMBSTONE_COLUMNS) as tombstones,
         engine(**limits.model_dump()) as backend,
     ):
         tables = {
@@ -128,9 +146,10 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
             .union(tables["e"].select("event", "season_type", "confirmed_at", "game_id"))
         )
         rows = _cell_rows(project.contract, now)
+        buried = _no_tombstones() if tombstones is None else backend.read_parquet(tombstones)
         keyed = backend.create_table("keyed", _keyed(tables["m"], events, rows), temp=True)
         found = backend.create_table("found", _found(keyed, tables["v"], now), temp=True)
-        judged = backend.create_table("judged", _judged(keyed, found, now), temp=True)
+        judged = backend.create_table("judged", _judged(keyed, found, buried, now), temp=True)
         gathered = _gathered(tables["m"], _counted_only(tables["e"], rows), rows)
         parts = Parts(judged, found, gathered, tables["u"])
         document: dict[str, Any] = {
@@ -191,6 +210,12 @@ def _keyed(matched: "ir.Table", events: "ir.Table", rows: list[dict[str, Any]]) 
     )
 
 
+def _no_tombstones() -> "ir.Table":
+    import ibis
+
+    return ibis.memtable([], schema={"key": "string", "reason": "string", "until": MOMENT})
+
+
 def _found(keyed: "ir.Table", verdicts: "ir.Table", now: datetime) -> "ir.Table":
     """Give each object that was kept the state that it gives the key which it satisfies."""
     import ibis
@@ -209,7 +234,7 @@ def _found(keyed: "ir.Table", verdicts: "ir.Table", now: datetime) -> "ir.Table"
     return table.select(*CELL, *columns, badness=badness)
 
 
-def _judged(keyed: "ir.Table", found: "ir.Table", now: datetime) -> "ir.Table":
+def _judged(keyed: "ir.Table", found: "ir.Table", buried: "ir.Table", now: datetime) -> "ir.Table":
     """Give every kept key its one state: that of the best object found, or that of its absence."""
     import ibis
 
@@ -222,9 +247,13 @@ def _judged(keyed: "ir.Table", found: "ir.Table", now: datetime) -> "ir.Table":
     )
     here = found.filter(found["rank"] == 0).select(wanted="place", found_etag="etag")
     best = best.left_join(here, "wanted").drop("wanted_right")
-    table = keyed.filter(keyed["rank"] == 0).left_join(best, "wanted")
+    buried = buried.select(wanted="key", tombstone="reason")
+    table = (
+        keyed.filter(keyed["rank"] == 0).left_join(best, "wanted").left_join(buried, "wanted", rname="{name}_buried")
+    )
     state, reason = _first_that_holds(ABSENT_STATES, table, now, otherwise=("missing", ""))
     here = table.found_place.notnull()
+    reason = ibis.ifelse(reason == A_TOMBSTONE_SAYS, table.tombstone, reason)
     reason = ibis.coalesce(table.absent_reason, reason)
     return table.select(
         *CELL,

@@ -5,23 +5,30 @@ and nothing is started here: a sensor asks for the next batches and turns them i
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from operator import itemgetter
 from typing import Any
 
+from adce_assets.configuration import Dispatch
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.fetch.lanes import Lane
 from adce_assets.loop.records import ID_DIGITS, OPEN_STATES
-from adce_assets.settings import Dispatch
 
 RUN_PRIORITIES = {"critical": 30, "high": 20, "medium": 10, "low": 0}
 """Place of a run in Dagster's queue: the higher, the sooner."""
-PATIENT = "low"
-"""The priority of history, and of what is of no season: it never takes the last place of what has just come due."""
+URGENT, PATIENT = "critical", "low"
+"""The first priority, and that of history and of what is of no season."""
 RUN_SECONDS = 1800
 """What a run is cut for: a quarter of the time after which Dagster ends it, for a key may take several requests."""
+LONGEST_RUN_SECONDS = 7200
+"""After which Dagster ends every run, as `dagster.yaml` says too."""
+START_SECONDS, SLACK = 300, 3
+"""What a run is given beside the time of its requests, and how much longer than at the host's own rate these may take:
+a document may need several, other runs share the host, and some are asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +49,20 @@ class Batch:
     """Tasks that one run collects: of one scraper, season and priority.
 
     ``id`` is a hash of the tasks and of the queue they stand in: the same queue gives the same batch, and a task that
-    comes back in a later queue comes in a new one. ``part`` says which part of the host's budget the run uses.
+    comes back in a later queue comes in a new one. ``part`` says which part of the host's budget the run uses (None: by
+    the age of the season), and ``seconds`` how long it may take.
     """
 
     id: str
     scraper: str
     season: str
     priority: str
-    part: Lane
+    part: Lane | None
     data_sets: tuple[str, ...]
     task_ids: tuple[str, ...]
     keys: int
     reason: str
+    seconds: int = LONGEST_RUN_SECONDS
 
     @property
     def dagster_priority(self) -> int:
@@ -79,12 +88,14 @@ def batches(
     limits: Dispatch,
     groups: Mapping[str, str],
     paces: Mapping[str, Pace],
+    under_way: Collection[str] = (),
+    since_low: int = 0,
 ) -> list[Batch]:
     """Choose the runs to start now, the most urgent first.
 
-    While a run is in flight, its lane waits: a newer queue may have cut the keys that are still to be collected into
-    tasks of other ids, and those keys would be fetched twice. Runs of history take all places but one, and one of each
-    host, so that what comes due meanwhile finds room beside them.
+    While a run is in flight, its lane waits: it has the keys. What is critical does not wait for it: no key is
+    collected twice, for each run claims its own. Places are kept for what is critical; and one of so many starts is of
+    history, which takes all places but one, and one of each host.
 
     Args:
         queue: what `gaps.json` says, its tasks in order.
@@ -92,62 +103,109 @@ def batches(
         done: ids of batches that have been started before, however they ended.
         limits: how many runs at once, and how many tasks of a data set in each.
         groups: the scraper that serves a data set (``source/data_type``).
-        paces: how fast the scrapers are; of one that is not among them, nothing is held back and runs have any length.
+        paces: how fast scrapers are; where that is not said, nothing is held back and runs have any length.
+        under_way: ids of the tasks of the runs in flight.
+        since_low: how many runs have been started since the last one of history.
     """
-    busy, chosen = set(in_flight), []
-    history = _History.of(in_flight, limits, paces)
-    for batch in _all(queue, limits, groups, paces):
-        if len(in_flight) + len(chosen) >= limits.max_runs_in_flight:
-            break
-        if batch.id in done or busy & {batch.lane, batch.cell} or not history.lets(batch):
-            continue
+    places = _Places.of(in_flight, limits, paces, under_way, since_low)
+    waiting = [batch for batch in cut(queue, limits.max_tasks_per_batch, groups, paces) if batch.id not in done]
+    chosen: list[Batch] = []
+    while (batch := places.next_of(waiting)) is not None:
+        places.take(batch)
+        waiting.remove(batch)
         chosen.append(batch)
-        busy.add(batch.lane)
-        history.take(batch)
     return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class _History:
-    """The patient runs in flight, by the hosts that they ask, and how many there may be."""
+def starts_since_low(before: int, started: Collection[Batch]) -> int:
+    """Count the starts since the last one of history."""
+    for batch in started:
+        before = 0 if batch.priority == PATIENT else before + 1
+    return before
 
+
+@dataclass(slots=True)
+class _Places:
+    """The runs in flight and those chosen, and what may start beside them."""
+
+    limits: Dispatch
     paces: Mapping[str, Pace]
-    most: int
-    hosts: list[str]
+    under_way: set[str]
+    since_low: int
+    busy: set[str]
+    priorities: Counter[str]
+    patient_hosts: set[str]
+    of_people: int
 
     @classmethod
-    def of(cls, in_flight: Collection[str], limits: Dispatch, paces: Mapping[str, Pace]) -> "_History":
+    def of(
+        cls,
+        in_flight: Collection[str],
+        limits: Dispatch,
+        paces: Mapping[str, Pace],
+        under_way: Collection[str],
+        since_low: int,
+    ) -> "_Places":
         lanes = [tuple(lane.split("/")) for lane in in_flight]
-        scrapers = [lane[0] for lane in lanes if lane[-1] == PATIENT and lane[0] in paces]
-        of_people = sum(lane[-1] not in RUN_PRIORITIES for lane in lanes)
-        most = max(limits.max_runs_in_flight - of_people - 1, 1)
-        return cls(paces, most, [paces[scraper].host for scraper in scrapers])
+        own = [lane for lane in lanes if lane[-1] in RUN_PRIORITIES]
+        hosts = {paces[lane[0]].host for lane in own if lane[-1] == PATIENT and lane[0] in paces}
+        priorities = Counter(lane[-1] for lane in own)
+        people = len(lanes) - len(own)
+        return cls(limits, paces, set(under_way), since_low, set(in_flight), priorities, hosts, people)
 
-    def lets(self, batch: Batch) -> bool:
-        if batch.priority != PATIENT or batch.scraper not in self.paces:
-            return True
-        return len(self.hosts) < self.most and self.paces[batch.scraper].host not in self.hosts
+    def next_of(self, waiting: Sequence[Batch]) -> Batch | None:
+        """Say which batch starts next, if one may."""
+        if self.of_people + self.priorities.total() >= self.limits.max_concurrent_scrapers:
+            return None
+        is_due = self.since_low + 1 >= self.limits.low_one_of
+        patient = (batch for batch in waiting if is_due and batch.priority == PATIENT)
+        return next((batch for batch in chain(patient, waiting) if self._has_room(batch)), None)
 
     def take(self, batch: Batch) -> None:
+        """Count a batch among the runs in flight."""
+        self.busy.add(batch.lane)
+        self.under_way.update(batch.task_ids)
+        self.priorities[batch.priority] += 1
         if batch.priority == PATIENT and batch.scraper in self.paces:
-            self.hosts.append(self.paces[batch.scraper].host)
+            self.patient_hosts.add(self.paces[batch.scraper].host)
+        self.since_low = starts_since_low(self.since_low, (batch,))
+
+    def _has_room(self, batch: Batch) -> bool:
+        most = getattr(self.limits.max_concurrent, batch.priority)
+        if most is not None and self.priorities[batch.priority] >= most:
+            return False
+        if batch.priority == URGENT:
+            return self.under_way.isdisjoint(batch.task_ids)
+        kept = min(self.limits.kept_for_critical, self.limits.max_concurrent_scrapers - 1)
+        others = self.of_people + self.priorities.total() - self.priorities[URGENT]
+        if others >= self.limits.max_concurrent_scrapers - kept or self.busy & {batch.lane, batch.cell}:
+            return False
+        return batch.priority != PATIENT or self._lets_history_in(batch)
+
+    def _lets_history_in(self, batch: Batch) -> bool:
+        if batch.scraper not in self.paces:
+            return True
+        most = max(self.limits.max_concurrent_scrapers - self.of_people - 1, 1)
+        return self.priorities[PATIENT] < most and self.paces[batch.scraper].host not in self.patient_hosts
 
 
-def _all(
-    queue: Mapping[str, Any], limits: Dispatch, groups: Mapping[str, str], paces: Mapping[str, Pace]
-) -> list[Batch]:
-    """Cut the whole queue into batches, whatever is in flight: a batch is the same each time it is asked for."""
+def cut(queue: Mapping[str, Any], size: int, groups: Mapping[str, str], paces: Mapping[str, Pace]) -> list[Batch]:
+    """Cut the whole queue into batches, the most urgent first, whatever is in flight.
+
+    A batch is the same each time it is asked for; it has at most ``size`` tasks of a data set. ``groups`` and ``paces``
+    are those of `batches`.
+    """
     lanes: dict[tuple[str, str, str], dict[str, list[_Placed]]] = {}
     for place, task in enumerate(queue["tasks"]):
         name = f"{task['source']}/{task['data_type']}"
         lane = lanes.setdefault((groups.get(name, task["scraper"]), task["season"], task["priority"]), {})
         lane.setdefault(name, []).append(_Placed(place, name, task))
-    cut = [
-        (members[0].place, _batch(queue["generated_at"], lane, members))
+    made = [
+        (members[0].place, _batch(queue["generated_at"], lane, members, paces.get(lane[0])))
         for lane, by_data_set in lanes.items()
-        for members in _rounds(by_data_set.values(), limits.max_tasks_per_batch, paces.get(lane[0]))
+        for members in _rounds(by_data_set.values(), size, paces.get(lane[0]))
     ]
-    return [batch for _, batch in sorted(cut, key=itemgetter(0))]
+    return [batch for _, batch in sorted(made, key=itemgetter(0))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +250,18 @@ def _part(season: str, priority: str, members: Collection[_Placed]) -> Lane:
     return Lane.HISTORY if is_history else Lane.FRESH
 
 
-def _batch(generated_at: str, lane: tuple[str, str, str], members: list[_Placed]) -> Batch:
+def _seconds(members: Collection[_Placed], pace: Pace | None) -> int:
+    """Say how long a run may take: in proportion to what it asks for, and to how fast that may be asked for."""
+    if pace is None:
+        return LONGEST_RUN_SECONDS
+    asked: Counter[str] = Counter()
+    for placed in members:
+        asked[placed.data_set] += placed.keys
+    of_requests = SLACK * RUN_SECONDS * max(asked.values()) / pace.keys
+    return min(START_SECONDS + math.ceil(of_requests), LONGEST_RUN_SECONDS)
+
+
+def _batch(generated_at: str, lane: tuple[str, str, str], members: list[_Placed], pace: Pace | None) -> Batch:
     scraper, season, priority = lane
     task_ids = tuple(placed.task["id"] for placed in members)
     data_sets = tuple(sorted({placed.data_set for placed in members}))
@@ -209,4 +278,5 @@ def _batch(generated_at: str, lane: tuple[str, str, str], members: list[_Placed]
         keys=keys,
         reason=f"{len(task_ids):,} {priority} task(s), {keys:,} key(s) of {', '.join(data_sets)} in {season}; "
         f"first: {members[0].task['reason']}",
+        seconds=_seconds(members, pace),
     )

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from adce_assets.configuration import PRIORITIES, GapDetection, Thresholds
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.errors import LakeError
@@ -23,7 +24,6 @@ from adce_assets.loop.open_keys import Kind
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL, ID_DIGITS, OPEN_STATES, Gap, refuse_other_run
 from adce_assets.loop.state import COVERAGE, GAP_KEYS, GAPS, State
-from adce_assets.settings import PRIORITIES, GapDetection, Thresholds
 
 CEILINGS = {"current": "high", "previous": "medium", "history": "low", "whole": "low"}
 """The highest priority that a low completeness alone can give, by age class: CRITICAL is kept for what is new."""
@@ -253,6 +253,7 @@ def _summed(kind: Kind, groups: list[dict[str, Any]], rules: Mapping[tuple[str, 
         **dict(zip(CELL, kind.cell, strict=True)),
         "newest": max((group["newest"] for group in groups if group["newest"] is not None), default=None),
         "detected_at": min(group["detected_at"] for group in groups),
+        "held": sum(group["held"] for group in groups),
         **counts,
     }
 
@@ -273,6 +274,7 @@ def _gap(cell: _Cell, counted: Mapping[str, Any], config: GapDetection) -> Gap:
         required=cell.row["required"],
         is_schedule=bool(cell.schedules),
         urgency=cell.urgency,
+        held_files=counted["held"],
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from adce_assets.configuration import Scanning
 from adce_assets.errors import LakeError, ReportError
 from adce_assets.lake import listing, report
 from adce_assets.lake.report_manifest import ReportManifest
@@ -26,7 +27,6 @@ from adce_assets.loop.ranges import Known
 from adce_assets.loop.records import OPEN_STATES
 from adce_assets.loop.state import COVERAGE, INVENTORY, SAMPLE
 from adce_assets.progress import Progress
-from adce_assets.settings import Scanning
 from adce_assets.tables import engine
 
 if TYPE_CHECKING:

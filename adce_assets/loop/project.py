@@ -4,10 +4,12 @@ The command line and the Dagster assets both begin here, so that they see the sa
 """
 
 import re
+import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from string import Formatter
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from adce_assets.contract.loading import Contract, load_contract
@@ -17,11 +19,14 @@ from adce_assets.lake.store import LakeStore, open_store
 from adce_assets.loop.state import State
 from adce_assets.settings import Settings
 
+if TYPE_CHECKING:
+    from adce_assets.ledger.book import Ledger
+
 OWN_PREFIX = "_adce/"
 """What the loop itself writes into the bucket: markers, receipts, staged objects. Never part of the lake's data."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Project:
     """What a step of the loop works on."""
 
@@ -29,6 +34,18 @@ class Project:
     contract: Contract
     lake: LakeStore
     state: State
+    _opened: "list[Ledger]" = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def ledger(self) -> "Ledger":
+        """The ledger of this installation, opened when it is first asked for, and closed with the project."""
+        from adce_assets.ledger.book import open_ledger
+
+        if not self._opened:
+            ledger = open_ledger(self.settings.database_url)
+            self._opened.append(ledger)
+            weakref.finalize(self, ledger.dispose)
+        return self._opened[0]
 
     @property
     def clock(self) -> Callable[[], datetime]:

@@ -22,7 +22,8 @@ ID_DIGITS = 16
 class Gap:
     """The open keys of a cell that have one priority, as `detected_gaps.json` says it.
 
-    ``expected_files``, ``actual_files`` and ``completeness_pct`` are of the whole cell. ``urgency`` counts the
+    ``expected_files``, ``actual_files`` and ``completeness_pct`` are of the whole cell. ``held_files`` counts the keys
+    of the gap that nobody may try to collect now: the last ones in the table of open keys. ``urgency`` counts the
     completeness thresholds that the cell is below, its data type's own included; ``is_schedule`` marks documents of a
     schedule of record. Times are ISO 8601 in UTC.
     """
@@ -45,11 +46,17 @@ class Gap:
     required: bool
     is_schedule: bool
     urgency: int
+    held_files: int = 0
 
     @property
     def keys(self) -> int:
         """The number of keys in the gap."""
         return self.missing_files + self.stale_files + self.damaged_files
+
+    @property
+    def free_files(self) -> int:
+        """The number of keys that somebody may try to collect now: the first ones of the gap."""
+        return self.keys - self.held_files
 
 
 def refuse_other_run(state: State, name: str, *, said: int, found: int) -> None:

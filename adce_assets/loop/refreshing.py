@@ -5,7 +5,7 @@ Keys that plainly are present stand in no table one by one, so they are made ane
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from adce_assets.contract.expected import MOMENT, cells, places
@@ -16,10 +16,19 @@ from adce_assets.loop.tasks import TaskKey, open_keys
 from adce_assets.tables import engine
 
 
-def due_keys(project: Project, source: str, data_type: str, season: str) -> list[TaskKey]:
+def due_keys(
+    project: Project, source: str, data_type: str, season: str, *, older_than: datetime | None = None
+) -> list[TaskKey]:
     """List the keys of a cell that are due: the open ones, newest event first, then those that may be there, by key.
 
     The ETag of an object that is there is asked of the lake; where there is none, there is none to replace.
+
+    Args:
+        project: The installation.
+        source: The source of the cell.
+        data_type: Its data type.
+        season: Its season.
+        older_than: Objects that were written then (UTC) or later are left away: a refresh goes on where it ended.
 
     Raises:
         LakeError: there is no coverage yet, or the lake cannot be asked.
@@ -35,6 +44,7 @@ def due_keys(project: Project, source: str, data_type: str, season: str) -> list
         *(
             TaskKey("", *cell, row["entity"], row["place"], row["state"], None if head is None else head.etag)
             for row, head in zip(others, heads, strict=True)
+            if head is None or older_than is None or head.last_modified < older_than
         ),
     ]
 

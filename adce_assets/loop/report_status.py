@@ -7,6 +7,7 @@ still in force, never instead of it.
 from datetime import UTC, datetime
 from typing import Any
 
+from adce_assets.configuration import Scanning
 from adce_assets.errors import LakeError, ReportError
 from adce_assets.lake import report_schedule
 from adce_assets.lake.report_manifest import ReportManifest
@@ -14,7 +15,6 @@ from adce_assets.lake.report_schedule import INTERVALS, Frequency
 from adce_assets.lake.store import LakeStore
 from adce_assets.loop.modes import newest_of
 from adce_assets.loop.state import HINT, INVENTORY, State
-from adce_assets.settings import Scanning
 
 
 def look(lake: LakeStore, state: State, scanning: Scanning, now: datetime) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import difflib
 import hashlib
 import heapq
 import math
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -20,16 +19,19 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import accumulate, chain, islice
 from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from adce_assets.configuration import PRIORITIES, PriorityWeighting, TaskQueue
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import Season
 from adce_assets.errors import LakeError
 from adce_assets.loop import priority
+from adce_assets.loop.open_keys import rows_at
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL, ID_DIGITS, OPEN_STATES, Gap, refuse_other_run
+from adce_assets.loop.remainder import LeftOut, explain, starts
 from adce_assets.loop.state import COVERAGE, GAP_KEYS, GAPS, QUEUE, TASK_KEYS, State
-from adce_assets.settings import PRIORITIES, TaskQueue
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,6 +41,7 @@ TASK_KEY_COLUMNS = ("task_id", "position", "source", "data_type", "season", "ent
 CARRIED = TASK_KEY_COLUMNS[2:]
 """The columns that a task's key brings from its gap."""
 
+NOTHING: Mapping[str, float] = MappingProxyType({})
 LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
 """When an event was of which nobody knows when it was."""
 
@@ -58,30 +61,29 @@ class TaskKey:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Keys of a gap that no task collects, and why."""
-
-    gap_id: str
-    source: str
-    data_type: str
-    season: str
-    priority: str
-    keys: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class QueueSummary:
     """What `gaps.json` says; one that said the same already keeps the time of its own making."""
 
     document: dict[str, Any]
 
 
-def plan(project: Project, known_scrapers: Collection[str]) -> QueueSummary:
+def plan(
+    project: Project,
+    known_scrapers: Collection[str],
+    *,
+    costs: Mapping[str, float] = NOTHING,
+    success_rates: Mapping[str, float] = NOTHING,
+) -> QueueSummary:
     """Turn the detected gaps into an ordered queue, and write `gaps.json` and `task_keys.parquet`.
 
     Scores are those of the moment at which the gaps were found. So the same gaps give the same queue at any time, and
     where nothing has changed, neither file is written again while the queue is fresh enough.
+
+    Args:
+        project: The installation.
+        known_scrapers: Those that are configured.
+        costs: Requests a key, by scraper; of one that is not named, one.
+        success_rates: The share of keys that lately came to a good end, by data set; of one not named, all.
 
     Raises:
         LakeError: no gaps have been detected yet, or their table and their summary do not belong together.
@@ -93,11 +95,20 @@ def plan(project: Project, known_scrapers: Collection[str]) -> QueueSummary:
     obstacles = {gap.id: reason for gap in gaps if (reason := _obstacle(gap, contract, known_scrapers))}
     with state.local(GAP_KEYS) as path:
         newest = _newest(state, path, found["total_keys"], gaps, config)
-        parts = _Parts(contract, config.keys_per_task, newest, datetime.fromisoformat(found["generated_at"]))
-        queued, cut = _within_caps([entry for entry in _starts(gaps) if entry[0].id not in obstacles], parts, config)
+        parts = _Parts(
+            contract,
+            config.keys_per_task,
+            config.priority_weighting,
+            newest,
+            datetime.fromisoformat(found["generated_at"]),
+            costs,
+            success_rates,
+        )
+        queued, cut = _within_caps([entry for entry in starts(gaps) if entry[0].id not in obstacles], parts, config)
         tasks, keys = _collected(path, queued)
+        left_out = explain(gaps, path, obstacles, cut)
     state.write_table(TASK_KEYS, keys)
-    document = _document(tasks, _remainder(gaps, obstacles, cut), found["as_of"], config, now)
+    document = _document(tasks, left_out, found["as_of"], config, now)
     keep_for = timedelta(hours=project.settings.autonomous.intervals.fresh_within_hours)
     state.write_json(QUEUE, document, keep_for=keep_for)
     return QueueSummary(document)
@@ -126,6 +137,7 @@ class _Draft:
     part: int
     first: int
     keys: int
+    facts: priority.Facts
     score: float
     minutes: float
 
@@ -153,14 +165,6 @@ def _obstacle(gap: Gap, contract: Contract, known_scrapers: Collection[str]) -> 
     return f"the scraper `{gap.scraper}` of `{name}` is not configured{hint}"
 
 
-def _starts(gaps: Sequence[Gap]) -> Iterator[tuple[Gap, int]]:
-    """Say at which row of the table each gap begins."""
-    first = 0
-    for gap in gaps:
-        yield gap, first
-        first += gap.keys
-
-
 def _newest(state: State, path: Path, total: int, gaps: Sequence[Gap], config: TaskQueue) -> dict[int, datetime | None]:
     """Read the newest event of every part that a queue can hold, by its first row: no gap fills more than its cap.
 
@@ -171,11 +175,11 @@ def _newest(state: State, path: Path, total: int, gaps: Sequence[Gap], config: T
 
     refuse_other_run(state, GAPS, said=total, found=pq.read_metadata(path).num_rows)
     places: dict[int, str] = {}
-    for gap, first in _starts(gaps):
-        parts = min(math.ceil(gap.keys / config.keys_per_task), getattr(config.max_tasks, gap.priority))
+    for gap, first in starts(gaps):
+        parts = min(math.ceil(gap.free_files / config.keys_per_task), getattr(config.max_tasks, gap.priority))
         places |= dict.fromkeys((first + part * config.keys_per_task for part in range(parts)), gap.id)
         places |= {first: gap.id, first + gap.keys - 1: gap.id}
-    found = _rows_at(path, sorted(places), ["gap_id", "event_at"])
+    found = rows_at(path, sorted(places), ["gap_id", "event_at"])
     if found["gap_id"].to_pylist() != [places[place] for place in sorted(places)]:
         raise LakeError(
             "the table holds the keys of other gaps than the summary beside it: they are of two different runs",
@@ -185,47 +189,52 @@ def _newest(state: State, path: Path, total: int, gaps: Sequence[Gap], config: T
     return dict(zip(sorted(places), found["event_at"].to_pylist(), strict=True))
 
 
-def _rows_at(path: Path, places: Sequence[int], columns: Sequence[str]) -> "pa.Table":
-    """Read some rows of a table, by their numbers in rising order, a group of rows at a time."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        found, start = [file.schema_arrow.empty_table().select(columns)], 0
-        for number in range(file.num_row_groups):
-            end = start + file.metadata.row_group(number).num_rows
-            wanted = places[bisect_left(places, start) : bisect_left(places, end)]
-            if wanted:
-                group = file.read_row_group(number, columns=columns)
-                found.append(group.take(pa.array([place - start for place in wanted], pa.int64())))
-            start = end
-    return pa.concat_tables(found)
-
-
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """Cuts gaps into drafts: ``newest`` is the event of a part's first row, ``at`` the moment of the scores."""
 
     contract: Contract
     keys_per_task: int
+    weighting: PriorityWeighting
     newest: Mapping[int, datetime | None]
     at: datetime
+    costs: Mapping[str, float]
+    success_rates: Mapping[str, float]
 
     def of(self, gap: Gap, first: int) -> Iterator[_Draft]:
         """Draft the parts of a gap that begins at row ``first``, in the order of the queue."""
         data_set = self.contract.data_sets[f"{gap.source}/{gap.data_type}"]
         minutes = data_set.declared.minutes_per_file
-        for part, start in enumerate(range(0, gap.keys, self.keys_per_task)):
-            keys = min(self.keys_per_task, gap.keys - start)
-            facts = priority.Facts(
-                is_schedule=gap.is_schedule,
-                required=gap.required,
-                urgency=gap.urgency,
-                moment=_moment(data_set, gap.season, self.newest[first + start] or LONG_AGO, self.at),
-                gap_keys=gap.keys,
-                minutes=minutes,
-            )
-            yield _Draft(gap, part, first + start, keys, priority.score(facts, self.at), round(keys * minutes, 2))
+        cost, rate = self.costs.get(gap.scraper or "", 1.0), self.success_rates.get(data_set.name, 1.0)
+        for part, start in enumerate(range(0, gap.free_files, self.keys_per_task)):
+            keys = min(self.keys_per_task, gap.free_files - start)
+            moment = _moment(data_set, gap.season, self.newest[first + start] or LONG_AGO, self.at)
+            facts = facts_of(gap, moment, success_rate=rate, requests_per_key=cost)
+            score = priority.score(facts, self.weighting, self.at).total
+            yield _Draft(gap, part, first + start, keys, facts, score, round(keys * minutes, 2))
+
+
+def facts_of(gap: Gap, moment: datetime, *, success_rate: float, requests_per_key: float) -> priority.Facts:
+    """Say what the score of a task is made of; a task of `gaps.json` tells all but its gap.
+
+    Args:
+        gap: Whose keys it collects.
+        moment: When the newest thing happened that it collects (UTC): ``moment`` of the task.
+        success_rate: As the task says.
+        requests_per_key: As the task says.
+    """
+    return priority.Facts(
+        priority=gap.priority,
+        source=gap.source,
+        is_schedule=gap.is_schedule,
+        required=gap.required,
+        urgency=gap.urgency,
+        moment=moment,
+        gap_keys=gap.keys,
+        detected_at=datetime.fromisoformat(gap.detected_at),
+        success_rate=success_rate,
+        requests_per_key=requests_per_key,
+    )
 
 
 def _moment(data_set: DataSet, season: str, newest: datetime, now: datetime) -> datetime:
@@ -255,7 +264,7 @@ def _within_caps(
         in_order = heapq.merge(*(parts.of(gap, first) for gap, first in members), key=_order)
         taken = list(islice(in_order, min(cap, room)))
         limit = f"{cap:,} {name} tasks" if cap < room else f"{config.max_tasks_per_run:,} tasks a run"
-        left = Counter({gap.id: gap.keys for gap, _ in members})
+        left = Counter({gap.id: gap.free_files for gap, _ in members})
         for draft in taken:
             left[draft.gap.id] -= draft.keys
         cut |= {gap_id: (keys, f"over the cap of {limit}") for gap_id, keys in left.items() if keys}
@@ -268,7 +277,7 @@ def _collected(path: Path, queued: Sequence[_Draft]) -> tuple[list[_Task], "pa.T
     import pyarrow as pa
 
     spans = sorted((draft.first, draft.keys) for draft in queued)
-    rows = _rows_at(path, list(chain.from_iterable(range(first, first + keys) for first, keys in spans)), CARRIED)
+    rows = rows_at(path, list(chain.from_iterable(range(first, first + keys) for first, keys in spans)), CARRIED)
     ends = dict(zip((first for first, _ in spans), accumulate(keys for _, keys in spans), strict=True))
     order = chain.from_iterable(range(ends[draft.first] - draft.keys, ends[draft.first]) for draft in queued)
     rows = rows.take(pa.array(order, pa.int64())).combine_chunks()
@@ -289,16 +298,6 @@ def _task(draft: _Draft, rows: "pa.Table") -> _Task:
     return _Task(
         f"task-{hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]}", draft, Counter(rows["state"].to_pylist())
     )
-
-
-def _remainder(gaps: Sequence[Gap], obstacles: Mapping[str, str], cut: Mapping[str, tuple[int, str]]) -> list[LeftOut]:
-    """Explain every key that no task collects, in the order of the gaps."""
-    left = {**cut, **{gap.id: (gap.keys, obstacles[gap.id]) for gap in gaps if gap.id in obstacles}}
-    return [
-        LeftOut(gap.id, gap.source, gap.data_type, gap.season, gap.priority, *left[gap.id])
-        for gap in gaps
-        if gap.id in left
-    ]
 
 
 def _document(
@@ -322,7 +321,7 @@ def _document(
 
 def _entry(task: _Task, keys_per_task: int) -> dict[str, Any]:
     draft, gap = task.draft, task.draft.gap
-    parts = math.ceil(draft.gap.keys / keys_per_task)
+    parts = math.ceil(gap.free_files / keys_per_task)
     part = f"part {draft.part + 1} of {parts}, {draft.keys:,} of {gap.keys:,} keys: " if parts > 1 else ""
     return {
         "id": task.id,
@@ -337,6 +336,10 @@ def _entry(task: _Task, keys_per_task: int) -> dict[str, Any]:
         "reason": part + gap.reason,
         "estimated_time_minutes": draft.minutes,
         "detected_at": gap.detected_at,
+        "gap_id": gap.id,
+        "moment": draft.facts.moment.isoformat(),
+        "success_rate": draft.facts.success_rate,
+        "requests_per_key": draft.facts.requests_per_key,
     }
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from string import Formatter
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
@@ -19,6 +18,7 @@ from adce_assets.contract.templates import DATE_FIELDS, SEASON_FIELDS
 from adce_assets.documents import Document, read, validate
 from adce_assets.errors import ConfigurationError, Fault
 from adce_assets.fetch.hosts import Host, budget_faults
+from adce_assets.fetch.urls import is_secret, without_secrets
 from adce_assets.scrapers.entries import Declared, Name, ScraperEntry
 
 NO_KINDS = frozenset(
@@ -76,7 +76,8 @@ class Catalogue(Declared):
     def with_base_urls(self, urls: Mapping[str, str]) -> "Catalogue":
         """Put stand-ins in the place of hosts, by name: private addresses are then allowed.
 
-        A stand-in on this very machine is asked without the host's limits; any other keeps them.
+        A stand-in on this very machine is asked without the host's limits; any other keeps them, and is told none of
+        the host's secrets, for they are the host's.
 
         Raises:
             ConfigurationError: no such host, or no such URL.
@@ -216,9 +217,15 @@ FAULTS: tuple[Callable[[Catalogue, Document], Iterator[Fault]], ...] = (
 
 
 def _stand_in(name: str, host: Host, url: str) -> Host:
-    limits = STAND_IN if urlsplit(url).hostname in LOOPBACK else {}
     try:
-        return Host.model_validate({**host.model_dump(), **limits, "base_url": url, "allow_private": True})
+        stand_in = Host.model_validate({**host.model_dump(), "base_url": url, "allow_private": True})
+        changes = STAND_IN if stand_in.name in LOOPBACK else _without_secrets(host)
+        return Host.model_validate({**stand_in.model_dump(), **changes})
     except ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ConfigurationError(f"the base URL of `{name}` {message}", where=url) from error
+        raise ConfigurationError(f"the base URL of `{name}` {message}", where=without_secrets(url)) from error
+
+
+def _without_secrets(host: Host) -> dict[str, object]:
+    headers = {name: value for name, value in host.headers.items() if not is_secret(name)}
+    return {"credential": None, "headers": headers}

@@ -7,6 +7,7 @@ entry allows. How a document is fetched belongs to the kinds; whether a failure 
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,13 +18,16 @@ from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.contract.templates import field_values
 from adce_assets.errors import ContractError, LakeError
+from adce_assets.fetch.staging import sweep_staging
 from adce_assets.lake.store import LakeStore, probe_conditional_writes
 from adce_assets.ledger.journal import Cell, Journal
 from adce_assets.progress import Progress, silent
 from adce_assets.scrapers.entries import ScraperEntry
 from adce_assets.scrapers.interface import Failed, Wanted
 from adce_assets.scrapers.promoting import Absent, Promoted, Settled
+from adce_assets.scrapers.recording import Recorder
 from adce_assets.scrapers.reports import CollectReport, DataSetReport
+from adce_assets.scrapers.stopping import never
 from adce_assets.scrapers.working import Work
 
 
@@ -83,6 +87,8 @@ def collect(
     tasks: Mapping[str, str] | None = None,
     progress: Progress = silent,
     hurry: Callable[[], None] = _wait_for_all,
+    recorder: Recorder | None = None,
+    stop: Callable[[], bool] = never,
 ) -> CollectReport:
     """Collect the wanted keys into the lake; a key that fails never stops the others.
 
@@ -97,35 +103,35 @@ def collect(
         tasks: The task that each key belongs to, by key.
         progress: Told after each key.
         hurry: Called when the run is interrupted, so that requests which wait for their turn give up.
+        recorder: Holds the keys for this run, and tells the ledger what comes of them; it is closed by whoever made it.
+        stop: Asked before each request whether to begin it; what is under way comes to its own end.
 
     Raises:
         LakeError: the lake could not be written, what was promoted before has its receipts; or its storage ignores the
             conditions of a write, so that two runs could overwrite each other: nothing is asked then.
+        LedgerError: the ledger could not be written; what was promoted has its receipts.
     """
+    started_at = clock()
+    run = _Run(Journal(store, run_id, clock, started_at), tasks or {}, recorder)
+    before = client.requests, client.retries, client.waited_s
+    _prepare(store, started_at)
+    with TemporaryDirectory(prefix="adce-") as folder:
+        working = Work(scraper, client, store, run_id, clock, Path(folder), at_once, hurry, stop)
+        run.take_all(working, asked, progress)
+    run.complete()
+    requests, retries, waited_s = client.requests - before[0], client.retries - before[1], client.waited_s - before[2]
+    return CollectReport(dict(run.reports), requests, retries, waited_s)
+
+
+def _prepare(store: LakeStore, started_at: datetime) -> None:
+    """Refuse storage on which runs could not meet safely, and remove what dead ones have staged on it."""
     if not probe_conditional_writes(store):
         raise LakeError(
             "this storage ignores conditional writes: two runs could overwrite each other's documents",
             where=store.url,
             valid="storage that honours If-None-Match and If-Match, as AWS S3 and the file system do",
         )
-    started_at = clock()
-    run = _Run(Journal(store, run_id, clock, started_at), tasks or {})
-    for one in asked:
-        run.reports[one.data_set].asked += 1
-    before = client.requests, client.retries, client.waited_s
-    with TemporaryDirectory(prefix="adce-") as folder:
-        working = Work(scraper, client, store, run_id, clock, Path(folder), at_once, hurry)
-        try:
-            for done, settled in enumerate(working.through(asked, started_at), start=1):
-                run.take(settled)
-                progress("collect", done, len(asked))
-        finally:
-            for settled in working.finished():
-                run.take(settled)
-            run.journal.write()
-    run.complete(asked)
-    requests, retries, waited_s = client.requests - before[0], client.retries - before[1], client.waited_s - before[2]
-    return CollectReport(dict(run.reports), requests, retries, waited_s)
+    sweep_staging(store, started_at)
 
 
 @dataclass(slots=True)
@@ -134,11 +140,28 @@ class _Run:
 
     journal: Journal
     tasks: Mapping[str, str]
+    recorder: Recorder | None
     reports: defaultdict[str, DataSetReport] = field(default_factory=lambda: defaultdict(DataSetReport))
+    worked_on: set[Cell] = field(default_factory=set)
+
+    def take_all(self, working: Work, asked: Sequence[Wanted], progress: Progress) -> None:
+        """Bring every key to its end; what had one when the run is interrupted is kept as well."""
+        for one in asked:
+            self.reports[one.data_set].asked += 1
+        try:
+            with closing(working.through(asked, self.journal.started_at)) as outcomes:
+                for done, settled in enumerate(outcomes, start=1):
+                    self.take(settled)
+                    progress("collect", done, len(asked))
+        finally:
+            for settled in working.finished():
+                self.take(settled)
+            self._write()
 
     def take(self, settled: Settled) -> None:
-        """Count what came of a key, and tell the journal what it is to keep."""
+        """Count what came of a key, and tell the journal and the ledger what they are to keep."""
         one, report = settled.wanted, self.reports[settled.wanted.data_set]
+        self.worked_on.add(_cell(one))
         match settled:
             case Failed():
                 report.fail(one.key, settled.error)
@@ -150,10 +173,20 @@ class _Run:
                 receipt = settled.receipt(task, self.journal.run_id)
                 report.count(receipt.bytes, receipt.records, settled.warnings, is_new=settled.is_new)
                 self.journal.promoted(_cell(one), task, receipt)
+        if self.recorder is not None:
+            self.recorder.settle(settled)
+            if self.recorder.is_due:
+                self._write()
 
-    def complete(self, asked: Sequence[Wanted]) -> None:
+    def _write(self) -> None:
+        """Write the receipts, and then what the ledger says of them."""
+        self.journal.write()
+        if self.recorder is not None:
+            self.recorder.write()
+
+    def complete(self) -> None:
         """Mark the work on each cell as ended, so that a reconciliation looks at what is there now."""
-        for cell in sorted({_cell(one) for one in asked}):
+        for cell in sorted(self.worked_on):
             source, data_type, _ = cell
             self.journal.complete(cell, failed=bool(self.reports[f"{source}/{data_type}"].failed))
 

@@ -2,6 +2,7 @@
 
 The program writes into the lake itself, in whatever way it likes, and need know nothing of ADCE. That it ended well
 proves nothing: each key is looked up before and after the call, and what is there is audited like any other document.
+What must not become data is taken away from its key, which is then missing and asked for again.
 Where programs may lie is said in `programs`, how a process runs in `processes`; how Dagster listens, in its own room.
 """
 
@@ -9,12 +10,16 @@ import logging
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from adce_assets.errors import ConfigurationError, ProgramError, VerifyError
-from adce_assets.fetch.secrets import Redactor, Secrets
+from adce_assets.errors import ConditionFailedError, ConfigurationError, ProgramError, VerifyError
+from adce_assets.fetch.audit import audit
+from adce_assets.fetch.requirements import Arrival
+from adce_assets.fetch.secrets import SHORTEST, Redactor, Secrets
+from adce_assets.fetch.staging import QUARANTINE
 from adce_assets.lake.store import LakeStore, StoredObject
 from adce_assets.scrapers.entries import ScraperEntry
 from adce_assets.scrapers.interface import Collected, Failed, Wanted
@@ -190,14 +195,47 @@ def answer(entry: ScraperEntry, call: Call, programs: Programs, folder: Path) ->
     still = [one for one in call.wanted if before[one.key] is None or one.etag is not None]
     if not still:
         return
-    with tempfile.TemporaryDirectory(dir=folder, prefix="call-") as own:
-        how, said = _called(command_of(entry), still, programs, Path(own))
-    for one in still:
-        there = programs.store.head(one.key)
-        if there is None or there == before[one.key]:
-            yield Failed(one, ProgramError(_unwritten(one, how, said, there)), "")
-        else:
-            yield _collected(entry, one, there, programs, folder, said.warnings)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="before-") as aside:
+        lay_there = (before[one.key] for one in still)
+        old = {there.key: _file(programs.store, there, Path(aside)) for there in lay_there if there is not None}
+        with tempfile.TemporaryDirectory(dir=folder, prefix="call-") as own:
+            how, said = _called(command_of(entry), still, programs, Path(own))
+        for one in still:
+            there = programs.store.head(one.key)
+            if there is None or there == before[one.key]:
+                yield Failed(one, ProgramError(_unwritten(one, how, said, there)), "")
+                continue
+            written = _collected(entry, one, there, programs, folder, said.warnings)
+            if _must_not_be_data(written):
+                _take_away(programs, there, written.body, old.get(one.key))
+            yield written
+
+
+def _must_not_be_data(written: Collected) -> bool:
+    """Tell whether what a program wrote came too late or fails the audit; whoever promotes it will say more of it."""
+    if written.wanted.out_of_time(written.fetched_at):
+        return True
+    arrival = Arrival(at=written.fetched_at, headers={})
+    try:
+        audit(written.body, written.requirements, written.wanted.entity, arrival=arrival)
+    except VerifyError:
+        return True
+    return False
+
+
+def _take_away(programs: Programs, there: StoredObject, body: bytes | Path, old: Path | None) -> None:
+    """Empty a key under which a program has put what must not stay; of that, and of what lay there, copies are kept.
+
+    The old version does not go back under the key: it would bear the time of now, and pass for as fresh as that.
+    """
+    store, place = programs.store, f"{QUARANTINE}{programs.run_id}/{there.key}"
+    for name, kept in {place: body, f"{place}.before": old}.items():
+        with suppress(ConditionFailedError):  # an earlier call of this run has kept one already
+            if kept is not None:
+                store.put_if_absent(name, kept)
+    if store.head(there.key) == there:
+        store.delete(there.key)
+    log.warning("%s must not stay as the program wrote it: it is taken away", there.key)
 
 
 def _called(command: Command, wanted: Sequence[Wanted], programs: Programs, own: Path) -> tuple[str, Said]:
@@ -231,8 +269,19 @@ def _environment(command: Command, programs: Programs, own: Path, hidden: Redact
             raise ConfigurationError(f"no secret is kept under `{name}`", where=f"`{command.program}` needs it")
         environment |= {} if value is None else {name: value}
     for name in command.secrets:
+        _check_secret(command, name, environment[name])
         hidden.learn(environment[name])
     return environment
+
+
+def _check_secret(command: Command, name: str, value: str) -> None:
+    """Refuse what could not be kept out of a log: too short to be told from other text, or of several lines."""
+    if not (value.isascii() and value.isprintable() and len(value) >= SHORTEST):
+        raise ConfigurationError(
+            f"the secret `{name}` cannot be passed on",
+            where=f"`{command.program}` needs it",
+            valid=f"printable ASCII, {SHORTEST} letters or more",
+        )
 
 
 def _how(command: Command, ended: Ended) -> str:
@@ -260,17 +309,20 @@ def _collected(
     folder: Path,
     warnings: tuple[str, ...] = (),
 ) -> Collected:
-    """Hand on what lies under a key, as something that must not be replaced."""
+    """Hand on what lies under a key, as something that must not be replaced; it came when it was written there."""
     requirements = entry.yields[one.data_set].requirements
     url = f"{programs.store.url}/{one.key}"
     body = _body(programs.store, there, folder)
-    return Collected(replace(one, etag=None), body, url, programs.clock(), requirements, warnings=warnings)
+    came = min(there.last_modified, programs.clock())
+    return Collected(replace(one, etag=None), body, url, came, requirements, warnings=warnings)
 
 
 def _body(store: LakeStore, there: StoredObject, folder: Path) -> bytes | Path:
     """Read an object, into a file if it is large."""
-    if there.size <= PIECE:
-        return store.get(there.key)
+    return store.get(there.key) if there.size <= PIECE else _file(store, there, folder)
+
+
+def _file(store: LakeStore, there: StoredObject, folder: Path) -> Path:
     with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
         for start in range(0, there.size, PIECE):
             file.write(store.get(there.key, start=start, length=PIECE))

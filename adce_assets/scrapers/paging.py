@@ -4,11 +4,14 @@ Pages are joined as they were sent, byte for byte: ``{"pages": [<page>, <page>, 
 through a list of references, with that list as ``index`` in front. Whether all of them are there is told by the audit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from adce_assets.errors import TooLargeError, VerifyError
+from adce_assets.fetch.answers import http_date
 from adce_assets.fetch.audit_json import found, parse_json
 from adce_assets.fetch.client import Client, Response
 from adce_assets.fetch.urls import below
@@ -27,8 +30,8 @@ MOST_BYTES = 256 * 1024 * 1024
 class Document:
     """What was sent: one page of an answer that has no others, or all of them.
 
-    ``url``, ``fetched_at`` and ``headers`` are those of the first, ``whole_at`` is when the last came; ``attempts`` are
-    those at the page that took most.
+    ``url``, ``fetched_at`` and ``headers`` are those of the first, but ``Date`` and ``Age`` those of the oldest;
+    ``whole_at`` is when the last came; ``attempts`` are those at the page that took most.
     """
 
     pages: tuple[bytes, ...]
@@ -80,18 +83,20 @@ class _Asking:
     size: int = 0
     attempts: int = 1
     whole_at: datetime | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def document(
         self, first: Response, pages: Sequence[bytes], *, is_paged: bool = False, index: bytes = b""
     ) -> Document:
         """Put together what was asked for."""
-        about = first.url, first.fetched_at, first.headers
+        about = first.url, first.fetched_at, self.headers
         return Document(tuple(pages), *about, is_paged, index, self.attempts, self.whole_at)
 
     def get(self, path: str, parameters: Mapping[str, str]) -> Response:
         response = self.client.get(self.entry.host, path, parameters, waits=waits_of(self.entry))
         self.asked, self.size = self.asked + 1, self.size + len(response.body)
         self.attempts, self.whole_at = max(self.attempts, response.attempts), response.fetched_at
+        self.headers = _older(self.headers, response.headers)
         if self.asked > MOST_PAGES or self.size > MOST_BYTES:
             raise TooLargeError(
                 f"{self.asked} pages of {self.size} bytes, and more to come",
@@ -125,6 +130,29 @@ class _Asking:
         for url in _all_told(first, paging.items):
             path, parameters = below(host, url)
             yield self.get(path, parameters)
+
+
+def _older(known: Mapping[str, str], further: Mapping[str, str]) -> Mapping[str, str]:
+    """Keep the headers, of ``Date`` and ``Age`` those that tell of a longer way: caches may have kept any of the pages.
+
+    What cannot be read says nothing, and gives way to what can.
+    """
+    older = {name: further[name] for name, age in AGES.items() if age(further) > age(known)}
+    return {**(known or further), **older}
+
+
+def _age_told(headers: Mapping[str, str]) -> int:
+    age = headers.get("age", "").strip()
+    return int(age) if re.fullmatch(r"\d{1,9}", age, re.ASCII) else -1
+
+
+def _age_by_date(headers: Mapping[str, str]) -> float:
+    date = http_date(headers.get("date", ""))
+    return -date.timestamp() if date else -math.inf
+
+
+AGES: Mapping[str, Callable[[Mapping[str, str]], float]] = {"age": _age_told, "date": _age_by_date}
+"""How old something is by a header, on a scale of the header's own."""
 
 
 def _told(response: Response, place: str) -> str:

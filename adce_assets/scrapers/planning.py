@@ -21,6 +21,11 @@ SHOWN = 20
 Question = tuple[str, tuple[tuple[str, str], ...]]
 
 
+def requests_per_key(entry: ScraperEntry) -> float:
+    """Say what a key of a scraper costs, where one request serves a key of each data set that the scraper yields."""
+    return 1 / len(entry.yields)
+
+
 def plan(entry: ScraperEntry, wanted: Sequence[Wanted], now: datetime) -> Iterator[Request | Failed]:  # noqa: ARG001 - as `Kind` has it
     """Fill the entry's templates for each key, and join the keys that ask the same.
 
@@ -48,12 +53,18 @@ def _question(entry: ScraperEntry, entity: Mapping[str, str], fields: Mapping[st
 
 
 def _with_derived(entry: ScraperEntry, entity: Mapping[str, str]) -> dict[str, str]:
-    """Add the entry's own fields, each of which may be made of one before it."""
+    """Add the entry's own fields, each of which may be made of one before it.
+
+    What a pattern takes over of a key's field is checked, whatever the pattern lets through; other words are the
+    entry's own.
+    """
     fields = dict(entity)
     for name, derived in entry.fields.items():
         given = fields.get(derived.of)
         if given is None:
             raise ConfigurationError(f"nothing fills `{{{derived.of}}}`", where=f"`{name}`", valid=", ".join(fields))
+        if derived.match and derived.of in entity:
+            _check(derived.of, given)
         value = derived.value(given)
         if value is None:
             valid = ", ".join(list(derived.values)[:SHOWN]) if derived.values else (derived.match or "")
@@ -65,11 +76,17 @@ def _with_derived(entry: ScraperEntry, entity: Mapping[str, str]) -> dict[str, s
 def _filled(template: str, entity: Mapping[str, str], fields: Mapping[str, str]) -> str:
     """Fill a template; an entity without the field is a fault of the configuration, an odd value one of the key."""
     for name, value in entity.items():
-        if f"{{{name}}}" in template and not PLAIN.fullmatch(value):
-            raise VerifyError(f"{value[:60]!r} cannot be asked for", where=f"`{{{name}}}`", valid=PLAIN.pattern)
+        if f"{{{name}}}" in template:
+            _check(name, value)
     try:
         return template.format_map(fields)
     except KeyError as error:
         raise ConfigurationError(
             f"nothing fills `{{{error.args[0]}}}`", where=template, valid=", ".join(fields)
         ) from error
+
+
+def _check(name: str, value: str) -> None:
+    """Refuse a value of a key's field that could say something else in a path or query than it is."""
+    if not PLAIN.fullmatch(value):
+        raise VerifyError(f"{value[:60]!r} cannot be asked for", where=f"`{{{name}}}`", valid=PLAIN.pattern)

@@ -25,6 +25,8 @@ from adce_assets.scrapers.entries import ScraperEntry
 from adce_assets.scrapers.interface import Collected, ConfirmedEmpty, Failed, Outcome, Wanted
 
 OK = 200
+JUST_SENT = {"age": "0"}
+"""Headers of what lies in the lake: how long caches had kept it was asked when it came."""
 PIECE = 8 * 1024 * 1024
 """Bytes of an object that are held in memory at once; what is larger is looked at in a file."""
 
@@ -87,7 +89,7 @@ def already_there(
     requirements = scraper.yields[one.data_set].requirements.model_copy(update={"pages": scraper.pages_due})
     try:
         with _taken(store, there, folder) as body:
-            result = audit(body, requirements, one.entity, arrival=Arrival(at=there.last_modified, headers={}))
+            result = audit(body, requirements, one.entity, arrival=Arrival(there.last_modified, JUST_SENT))
             sha256 = _sha256(body)
     except (ObjectNotFoundError, VerifyError):
         return None

@@ -47,6 +47,11 @@ class DataSetReport:
         """Keys of which the run found out what there is: an object, or nothing."""
         return self.collected + self.confirmed_empty
 
+    @property
+    def given_back(self) -> int:
+        """Keys that came to no end, because the run ended before."""
+        return self.asked - self.settled - self.failed.total()
+
     def count(self, size: int, records: int | None, warnings: Iterable[str], *, is_new: bool) -> None:
         """Count a key that now holds a good object."""
         self.written += is_new

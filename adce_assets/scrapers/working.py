@@ -8,7 +8,7 @@ run may have ended without a word.
 
 import importlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
-from adce_assets.errors import FetchError, GoneError
+from adce_assets.errors import FetchError, ForbiddenByRobotsError, GoneError
 from adce_assets.lake.store import LakeStore
 from adce_assets.scrapers.boundary import guarded
 from adce_assets.scrapers.entries import ScraperEntry
 from adce_assets.scrapers.interface import Collected, Failed, Kind, Outcome, Request, Wanted
 from adce_assets.scrapers.promoting import Promoted, Settled, already_there, settle
+from adce_assets.scrapers.stopping import never
 
 AHEAD = 3
 """Requests that are under way in one way or the other, for each that is made."""
@@ -42,6 +43,7 @@ class Work:
         folder: Where large bodies lie until they are in the lake.
         at_once: How many requests are made at the same time; with one, nothing is done side by side.
         hurry: Called when the run is interrupted, so that requests which wait for their turn give up.
+        stop: Asked before each request whether to begin it.
     """
 
     scraper: ScraperEntry
@@ -52,11 +54,12 @@ class Work:
     folder: Path
     at_once: int
     hurry: Callable[[], None]
+    stop: Callable[[], bool] = never
     fetching: set[Future[list[Outcome | Promoted]]] = field(default_factory=set)
     settling: set[Future[None]] = field(default_factory=set)
     ready: deque[Settled] = field(default_factory=deque)
 
-    def through(self, asked: Sequence[Wanted], now: datetime) -> Iterator[Settled]:
+    def through(self, asked: Sequence[Wanted], now: datetime) -> Generator[Settled]:
         """Bring every key to its end; nothing is asked for those that the entry says cannot be had."""
         kind = cast("Kind", importlib.import_module(f"adce_assets.scrapers.{self.scraper.kind}"))
         open_: list[Wanted] = []
@@ -77,6 +80,8 @@ class Work:
         for step in planned:
             if isinstance(step, Failed):
                 yield step
+            elif self.stop():
+                return
             else:
                 yield from self._settled(self._brought(kind, step))
 
@@ -88,6 +93,8 @@ class Work:
                 if isinstance(step, Failed):
                     yield step
                     continue
+                if self.stop():
+                    break
                 self.fetching.add(fetchers.submit(self._answers, kind, step))
                 while len(self.fetching) + len(self.settling) >= self.at_once * AHEAD:
                     yield from self._moved_on(settlers)
@@ -95,10 +102,12 @@ class Work:
                 yield from self._moved_on(settlers)
         except BaseException:
             self.hurry()
+            # An answer may take its time, and nobody will settle it: what is being written is all that is waited for.
+            fetchers.shutdown(wait=False, cancel_futures=True)
             raise
         finally:
-            fetchers.shutdown(wait=True, cancel_futures=True)
             settlers.shutdown(wait=True, cancel_futures=True)
+            fetchers.shutdown(wait=False, cancel_futures=True)
 
     def _moved_on(self, settlers: ThreadPoolExecutor) -> Iterator[Settled]:
         """Wait until something is finished, hand on what was fetched, and give what is settled."""
@@ -119,7 +128,8 @@ class Work:
             yield self.ready.popleft()
 
     def _answers(self, kind: Kind, request: Request) -> list[Outcome | Promoted]:
-        return list(self._brought(kind, request))
+        """Answer a request, unless it is to begin no more."""
+        return [] if self.stop() else list(self._brought(kind, request))
 
     def _brought(self, kind: Kind, request: Request) -> Iterator[Outcome | Promoted]:
         """Bring every key of a request to an end, or to what can be settled."""
@@ -168,6 +178,8 @@ def refusal(scraper: ScraperEntry, one: Wanted, now: datetime) -> FetchError | N
         hint = f"let the contract name `{scraper.superseded_by}` as the scraper"
     if scraper.is_retired(now.date()):
         return GoneError(f"the source ended on {scraper.valid_until}{successor}", hint=hint)
+    if scraper.unreachable:
+        return ForbiddenByRobotsError(f"the source does not let itself be asked for this: {scraper.unreachable}")
     if one.season != WHOLE_HISTORY and Season.parse(one.season) not in scraper.season_range:
         what = f"the source has the seasons {scraper.seasons}, not {one.season}{successor}"
         return GoneError(what, hint=hint)

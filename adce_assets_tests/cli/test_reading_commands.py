@@ -10,8 +10,9 @@ import pytest
 
 from adce_assets.cli import options
 from adce_assets.cli.main import COMMANDS, main
+from adce_assets.configuration import PRIORITIES
 from adce_assets.errors import AdceError
-from adce_assets.settings import PRIORITIES, environment_for_child
+from adce_assets.settings import environment_for_child
 
 if TYPE_CHECKING:
     from adce_assets_tests.cli.conftest import Installation

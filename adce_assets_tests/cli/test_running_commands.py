@@ -163,8 +163,10 @@ def test_a_key_that_the_source_refuses_is_named_and_stays_open(installation: "In
     result = installation.adce("collect", ADCE_HOST_ESPN_SITE=url)
     assert result.exit_code == 1
     assert "failed: espn_summary 2023-24 medium" in result.stderr
-    assert "401523001" in result.stderr or "404" in result.stderr
-    assert installation.state_of("gaps.json")["by_priority"] == {"critical": 0, "high": 0, "medium": 1, "low": 0}
+    assert "not collected: team_stats/401523001.json: answered 404 Not Found" in result.stderr
+    found = installation.state_of("cache/detected_gaps.json")["gaps"]
+    assert [(gap["data_type"], gap["held_files"]) for gap in found if gap["source"] == "espn"] == [("team_stats", 1)]
+    assert installation.state_of("gaps.json")["total_tasks"] == 0
 
 
 def test_one_refused_key_does_not_spoil_its_run(installation: "Installation", source: Source):

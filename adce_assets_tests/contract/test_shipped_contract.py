@@ -22,7 +22,10 @@ CLASSIFIER = Classifier(SHIPPED)
 DATA_SETS = list(SHIPPED.data_sets.values())
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 NOT_COLLECTED = {
-    "basketball_reference": ["schedules", "game_referees", "gleague_player_stats", "gleague_game_logs"],
+    "basketball_reference": [
+        *("schedules", "game_referees", "gleague_player_stats", "gleague_game_logs"),
+        *("team_game_logs", "team_lineups", "team_on_off", "player_game_logs", "player_shooting_splits"),
+    ],
     "hoopr": [
         *("bulk_play_by_play", "bulk_player_box", "bulk_team_box", "bulk_schedule"),
         *("league_dashboards", "standings", "draft", "draft_combine", "static_reference"),
@@ -30,7 +33,7 @@ NOT_COLLECTED = {
     "nba_api": ["play_by_play_probes", "incremental_play_by_play", "incremental_box_scores"],
     "sportsdataverse": ["schedule"],
 }
-"""What another system left in the lake and no source can be asked for."""
+"""What another system left in the lake and no source can, or lets itself, be asked for."""
 
 
 def table(name: str) -> list[dict[str, str]]:

@@ -41,6 +41,12 @@ def materialise(
     )
 
 
+def the_task(small: Any, data_type: str) -> list[str]:
+    """The task of the queue that collects a data type, which a person may name."""
+    tasks = small.project.state.read_json("gaps")["tasks"]
+    return [task["id"] for task in tasks if task["data_type"] == data_type]
+
+
 def one_at_a_time(small: Any) -> None:
     hosts = small.home / "config" / "scrapers" / "espn.yaml"
     hosts.write_text(re.sub(r"concurrency: \d+", "concurrency: 1", hosts.read_text()))
@@ -141,17 +147,48 @@ def test_a_run_that_could_collect_nothing_at_all_has_failed(
     assert result.get_asset_materialization_events() == []
 
 
+def test_a_run_that_has_failed_tells_of_each_data_set_and_of_the_host_what_a_good_one_tells(
+    asking: Any, source: LocalSource, instance: dg.DagsterInstance
+) -> None:
+    source._troubles |= dict.fromkeys(("401501000", "401501001"), Trouble("not_found"))
+    result = materialise(asking, instance, "play_by_play", "box_scores")
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    described = failure.step_failure_data.user_failure_data
+    assert described is not None
+    values = {name: value.value for name, value in described.metadata.items()}
+    for name, folder in {"play_by_play": "pbp", "box_scores": "box_scores"}.items():
+        assert (values[f"espn/{name}/asked"], values[f"espn/{name}/failed"]) == (2, 2)
+        assert values[f"espn/{name}/failed_by_class"] == {"gone": 2}
+        shown = described.metadata[f"espn/{name}/worst_failures"]
+        assert isinstance(shown, dg.TableMetadataValue)
+        assert {row.data["key"] for row in shown.records} == {f"{folder}/401501000.json", f"{folder}/401501001.json"}
+    assert (values["requests"], values["retries"]) == (2, 0)
+    assert (values["host"], values["host_used_24h_fresh"]) == ("espn_site", 2)
+
+
+def test_a_closed_host_is_told_of_when_it_is_why_nothing_came(
+    asking: Any, source: LocalSource, instance: dg.DagsterInstance
+) -> None:
+    source._troubles |= dict.fromkeys(("401501000", "401501001"), Trouble("too_many", retry_after="90000"))
+    result = materialise(asking, instance, "play_by_play")
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    described = failure.step_failure_data.user_failure_data
+    assert described is not None
+    assert {"host_closed_until", "host_closed_why", "host_rate", "host_budget"} <= described.metadata.keys()
+
+
 def test_a_data_set_that_fails_says_since_when_and_at_what_until_it_is_well_again(
     asking: Any, source: LocalSource, instance: dg.DagsterInstance
 ) -> None:
     source._troubles |= dict.fromkeys(("401501000", "401501001"), Trouble("not_found"))
     materialise(asking, instance, "play_by_play")
     later = asking.at(hours=5)
-    failed = materialise(later, instance, "play_by_play")
+    failed = materialise(later, instance, "play_by_play", task_ids=the_task(asking, "play_by_play"))
     (failure,) = [event for event in failed.all_events if event.is_step_failure]
     assert "so it goes since 2024-12-05 12:00 UTC" in str(failure.step_failure_data.user_failure_data)
     source._troubles.pop("401501001")
-    assert "failing" not in told(materialise(later, instance, "play_by_play"))["play_by_play"]
+    again = materialise(later, instance, "play_by_play", task_ids=the_task(asking, "play_by_play"))
+    assert "failing" not in told(again)["play_by_play"]
     assert keys(asking, "_adce/failing") == []
 
 

@@ -14,7 +14,7 @@ from adce_assets.defs.build import build_defs
 from adce_assets.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
-LOOP = ["aws_inventory_report", "coverage_analysis", "detected_gaps", "lake_inventory", "task_queue"]
+LOOP = ["aws_inventory_report", "canary", "coverage_analysis", "detected_gaps", "lake_inventory", "task_queue"]
 LOAD = """
 import json, sys, time
 from adce_assets.definitions import defs
@@ -57,9 +57,10 @@ def test_the_loop_keeps_its_names(shipped: dg.Definitions) -> None:
         "inventory_report_sensor",
         "task_queue_sensor",
     }
-    assert [schedule.name for schedule in shipped.schedules or ()] == ["reconciliation_schedule"]
+    assert [schedule.name for schedule in shipped.schedules or ()] == ["reconciliation_schedule", "canary_schedule"]
     checks = {key.name for key in graph.asset_check_keys if len(key.asset_key.path) == 1}
     assert checks == {
+        "canary_is_alive",
         "critical_gaps_are_young",
         "gaps_are_accounted_for",
         "inventory_is_recent",

@@ -7,12 +7,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from adce_assets.configuration import Dispatch
 from adce_assets.defs.in_process import Outcome, collect_all
-from adce_assets.demo.source import LocalSource
+from adce_assets.demo.source import LocalSource, Trouble
 from adce_assets.ledger.receipts import RECEIPTS, read_receipts
+from adce_assets.loop.dispatch import Pace, cut
 from adce_assets.loop.state import QUEUE
 from adce_assets.progress import current_progress
-from adce_assets.settings import Dispatch
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def asked(small: Any, source: LocalSource, instance: Any, monkeypatch: pytest.Mo
 
 def collected(small: Any, at_once: int = 1) -> dict[str, Outcome]:
     queue = small.project.state.read_json(QUEUE)
-    return {outcome.batch.scraper: outcome for outcome in collect_all(queue, Dispatch(), at_once=at_once)}
+    return {outcome.batch.scraper: outcome for outcome in collect_all(queue, Dispatch(), paces={}, at_once=at_once)}
 
 
 def fill_a_folder_with_nothing_but_a_file(small: Any) -> None:
@@ -66,6 +67,24 @@ def test_a_batch_that_fails_does_not_stop_the_others(asked: Any, spoil: Callable
     assert {told["collected"] for told in outcomes["espn_summary"].data_sets.values()} == {2}
 
 
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_batch_that_could_collect_nothing_tells_of_each_data_set_why(
+    asked: Any, source: LocalSource, at_once: int
+) -> None:
+    source._troubles |= dict.fromkeys(("401501000", "401501001"), Trouble("not_found"))
+    outcome = collected(asked, at_once)["espn_summary"]
+    assert "could collect none" in (outcome.error or "")
+    assert {(told["asked"], told["failed"]) for told in outcome.data_sets.values()} == {(2, 2)}
+    assert [row["class"] for row in outcome.data_sets["espn/box_scores"]["worst_failures"]] == ["gone", "gone"]
+
+
+def test_runs_are_no_longer_than_their_scraper_takes(asked: Any) -> None:
+    queue = asked.project.state.read_json(QUEUE)
+    paces = {"espn_summary": Pace("espn_site", 2)}
+    found = [outcome.batch for outcome in collect_all(queue, Dispatch(), paces=paces, at_once=1)]
+    assert found == cut(queue, Dispatch().max_tasks_per_batch, {}, paces)
+
+
 def test_a_batch_that_failed_can_be_run_again_at_once(asked: Any) -> None:
     fill_a_folder_with_nothing_but_a_file(asked)
     assert collected(asked)["espn_scoreboard"].error
@@ -84,9 +103,10 @@ def test_an_interruption_ends_everything_and_leaves_receipts_of_what_was_promote
             collected(asked)
     finally:
         current_progress.reset(token)
-    (written,) = [read_receipts(found.key, asked.lake.get(found.key)) for found in asked.lake.list(RECEIPTS)]
-    assert all(asked.lake.head(receipt.key) for receipt in written)
-    assert len(written) == 1
+    files = [read_receipts(found.key, asked.lake.get(found.key)) for found in asked.lake.list(RECEIPTS)]
+    written = {receipt.key for file in files for receipt in file}
+    missing = {key for key, _ in asked._documents() if "401501" in key or key == "schedule/20241202.json"}
+    assert {key for key in missing if asked.lake.head(key)} == written != set()
 
 
 def test_a_batch_that_fails_in_a_process_of_its_own_does_not_stop_the_others(asked: Any) -> None:

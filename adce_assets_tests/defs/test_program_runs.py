@@ -112,6 +112,8 @@ def test_a_program_that_writes_notices_has_collected_nothing_and_the_run_fails(
     result = materialise(lacking, instance)
     assert not result.success
     assert result.get_asset_materialization_events() == []
+    after = lacking.reconcile(instance)
+    assert lacking.metadata(after, "detected_gaps")["keys"] == 8
 
 
 def test_a_program_that_is_no_longer_there_fails_the_run_in_words(lacking: Any, instance: dg.DagsterInstance):

@@ -129,6 +129,7 @@ def test_the_job_runs_by_command_and_leaves_the_files_of_the_loop(small: Any) ->
     written = {path.name for path in (small.home / "inventory").rglob("*.json")}
     assert written == {
         "accepted_objects.json",
+        "bookkeeping.json",
         "current_inventory.json",
         "coverage_analysis.json",
         "detected_gaps.json",

@@ -291,7 +291,11 @@ def start(instance: dg.DagsterInstance, request: Any, status: dg.DagsterRunStatu
     """Keep a requested run as Dagster would, in a state of its life."""
     tags = {**request.tags, **({"dagster/partition": request.partition_key} if request.partition_key else {})}
     run = dg.DagsterRun(
-        job_name=request.job_name, tags=tags, status=status, asset_selection=frozenset(request.asset_selection or ())
+        job_name=request.job_name,
+        tags=tags,
+        status=status,
+        asset_selection=frozenset(request.asset_selection or ()),
+        run_config=request.run_config,
     )
     return instance.add_run(run)
 
@@ -393,11 +397,13 @@ def limits_of_pools(instance: dg.DagsterInstance) -> dict[str, int]:
     return {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
 
 
-def test_a_cell_that_a_person_is_collecting_is_left_alone(small: Any, instance: dg.DagsterInstance) -> None:
-    sensor = queued(small, instance)
+def test_a_cell_that_a_person_is_collecting_is_left_alone_but_for_what_is_critical(
+    small: Any, instance: dg.DagsterInstance
+) -> None:
+    sensor = queued(small.at(days=30), instance)
     tags = {"dagster/partition": SEASON}
     instance.add_run(dg.DagsterRun(job_name="collect_espn", tags=tags, status=dg.DagsterRunStatus.STARTED))
-    assert sensor.tick().run_requests == []
+    assert [request.tags["adce/lane"] for request in sensor.tick().run_requests] == ["espn_scoreboard/2024-25/critical"]
 
 
 def test_tasks_of_a_season_that_is_not_loaded_are_told_of_and_wait_for_a_reload(

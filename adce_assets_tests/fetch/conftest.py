@@ -13,6 +13,7 @@ from adce_assets.fetch import network
 from adce_assets.fetch.client import Client
 from adce_assets.fetch.hosts import Host
 from adce_assets.fetch.limits import Limits
+from adce_assets_tests.fetch.notebook import Notebook
 from adce_assets_tests.misbehaving import Clock, MisbehavingServer, running
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
@@ -30,8 +31,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def limits(tmp_path: Path, clock: Clock) -> Iterator[Limits]:
-    limits = Limits(tmp_path / "limits.sqlite", clock_ms=clock.milliseconds, sleep=clock.sleep)
+def limits(tmp_path: Path, clock: Clock) -> Iterator[Notebook]:
+    limits = Notebook(tmp_path / "limits.sqlite", clock)
     yield limits
     limits.dispose()
 

@@ -17,7 +17,7 @@ def test_a_document_comes_with_what_is_known_of_it(server: Any, client_of: MakeC
     found = client_of(server.url).get("it", "/ok", {"event": "401", "a b": "c&d"})
     assert found.body == b'{"ok":true}'
     assert found.url == f"{server.url}/ok?event=401&a+b=c%26d"
-    assert (found.status, found.content_type, found.fetched_at) == (200, "application/json", NOW)
+    assert (found.content_type, found.fetched_at) == ("application/json", NOW)
     assert found.headers == {"etag": '"v1"'}
 
 
@@ -172,7 +172,7 @@ def test_a_host_that_closed_is_asked_by_no_other_client_either(server: Any, clie
         client_of(server.url).get("it", "/ok")
     assert server.asked["/ok"] == 0
     clock.seconds += 25 * 3600
-    assert client_of(server.url).get("it", "/ok").status == 200
+    assert client_of(server.url).get("it", "/ok").body
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ HTML, TABLE, ENDED = b"<!doctype html><html><body>", b"<table><tr><td>", b"</bod
 
 
 def gzip_bomb() -> bytes:
+    """Pack 100 MB into so little that no more than the spared bytes of it are ever unfolded."""
     squeezed, zeros = zlib.compressobj(9, wbits=31), (b"1," + b"2" * 5_000 + b"\r\n") * 200
-    return b"".join(squeezed.compress(zeros) for _ in range(300)) + squeezed.flush()
+    return b"".join(squeezed.compress(zeros) for _ in range(100)) + squeezed.flush()
 
 
 def zip_bomb() -> bytes:
@@ -54,6 +55,10 @@ BOMBS: dict[str, tuple[bytes, dict[str, Any]]] = {
     "tags without end": (HTML + b"<p>a" * MIB + ENDED, {"parses": "html"}),
     "tags in tags": (HTML + b"<div>" * MIB + ENDED, {"parses": "html"}),
     "tables in tables": (HTML + TABLE * 100_000 + b"</table>" * 100_000 + ENDED, {"parses": "html", "records": "t"}),
+    "a title without end": (
+        HTML + b"<title>" + b"| who sign ins " * 600_000 + b"</title>" + ENDED,
+        {"parses": "html", "records": "t"},
+    ),
     "comments in numbers": (HTML + b"<!--<b>-->" * 100_000 + ENDED, {"parses": "html"}),
     "comments without end": (HTML + b"<!--" * 50_000 + ENDED, {"parses": "html"}),
     "JSON of brackets": (b"[" + b"[]," * 4 * MIB + b"[]]", {}),
@@ -67,10 +72,10 @@ BOMBS: dict[str, tuple[bytes, dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("body", "declared"), BOMBS.values(), ids=BOMBS.keys())
 def test_a_bomb_is_stopped_within_two_seconds_of_work(body: bytes, declared: dict[str, Any]):
-    began = time.process_time()
+    began = time.thread_time()  # other threads of the process are no work of the audit's
     with pytest.raises(VerifyError):
         audit(body, Requirements.model_validate(declared), {})
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_a_page_of_ten_thousands_of_attributes_is_parsed_by_a_process_that_ends(monkeypatch: pytest.MonkeyPatch):

@@ -8,6 +8,7 @@ from adce_assets.errors import ConfigurationError, DriftError, EmptyAnswerError,
 from adce_assets.fetch.audit import audit
 from adce_assets.fetch.freshness import moment_of
 from adce_assets.fetch.requirements import Arrival, AuditResult, Pages, Requirements
+from adce_assets_tests.fetch.shapes_files import pdf_of
 from adce_assets_tests.fetch.shapes_html import html, row, table
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
@@ -160,3 +161,48 @@ def test_what_tells_no_age_at_all_may_be_of_any(headers: dict[str, str]):
 def test_an_age_that_cannot_be_known_is_a_fault_of_the_caller():
     with pytest.raises(ConfigurationError):
         ask({"a": 1}, max_age_s=86_400)
+
+
+REF = "http://core.example.org/v2/events/{}/competitions/7/odds/58?lang=en"
+
+
+@pytest.mark.parametrize("refs", [["BOS"], ["BOS", "BOS"]])
+def test_an_id_inside_of_an_address_is_told_by_what_stands_around_it(refs: list[str]):
+    items = [{"$ref": REF.format(ref)} for ref in refs]
+    assert ask({"items": items}, id_path="items.*.$ref", id_is="*/events/{team}/*") == AuditResult(None)
+
+
+@pytest.mark.parametrize("refs", [["NYK"], ["BOS", "NYK"], ["BOSS"], ["2/BOS"], []])
+def test_an_id_inside_of_an_address_must_stand_in_each(refs: list[str]):
+    items = [{"$ref": REF.format(ref)} for ref in refs]
+    with pytest.raises(WrongEntityError):
+        ask({"items": items}, id_path="items.*.$ref", id_is="http*.org/v2/events/{team}/*")
+
+
+def test_what_an_entity_is_called_never_stands_for_anything():
+    asked = Requirements(id_path="a", id_is="{team}")
+    assert audit(b'{"a": "B*"}', asked, {"team": "B*"}) == AuditResult(None)
+    with pytest.raises(WrongEntityError):
+        audit(b'{"a": "BOS"}', asked, {"team": "B*"})
+
+
+def test_a_document_either_says_what_it_is_about_or_why_not():
+    why = "rows of numbers, and not of which game"
+    assert ask({"a": 1}, id_unsaid=why) == AuditResult(None)
+    with pytest.raises(ValueError, match="why there is no `id_is`, and there is one"):
+        ask({"a": "BOS"}, id_path="a", id_is="{team}", id_unsaid=why)
+
+
+def test_elements_inside_of_one_are_counted_once_each():
+    page = html('<ul class="days"><li><p>1</p><ul class="days"><li><p>2</p></li></ul></li></ul><p>3</p>')
+    asked = {"parses": "html", "must_have": ["ul.days"], "records": "ul.days p"}
+    assert ask(page, **asked) == AuditResult(2)
+    with pytest.raises(EmptyAnswerError):
+        ask(html('<ul class="days"></ul><p>3</p>'), **asked)
+
+
+def test_a_text_of_a_pdf_may_go_over_several_lines():
+    declared = {"parses": "pdf", "id_path": "text", "id_is": "Injury Report: 01/15/24"}
+    assert ask(pdf_of([["Injury", "Report:", "01/15/24"]]), **declared) == AuditResult(None)
+    with pytest.raises(WrongEntityError):
+        ask(pdf_of([["Injury", "Report:", "01/14/24", "01/15/2024"]]), **declared)

@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from adce_assets.fetch.shared import Records, open_records
 
 COUNT = """
 import sys
+import traceback
 from adce_assets.fetch.shared import open_records
 records = open_records(sys.argv[1])
 for _ in range(int(sys.argv[2])):
@@ -109,3 +111,49 @@ def test_a_file_where_a_folder_should_be_is_named_with_the_way_out(tmp_path: Pat
     (tmp_path / "taken").write_text("")
     with pytest.raises(ConfigurationError, match=r"taken/limits\.sqlite.*\nhint: make its folder"):
         open_records(tmp_path / "taken" / "limits.sqlite").change("it", looked_at)
+
+
+def test_a_file_that_is_no_database_is_named_with_the_way_out(tmp_path: Path):
+    path = tmp_path / "limits.sqlite"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(ConfigurationError, match=r"limits\.sqlite.*\n.*delete the file"):
+        open_records(path).change("it", looked_at)
+
+
+def test_a_database_that_cannot_be_reached_is_named_without_its_password():
+    records = open_records("postgresql://me:s3cret@127.0.0.1:1/adce")
+    with pytest.raises(ConfigurationError, match=r"postgresql://127\.0\.0\.1:1/adce: the limits") as raised:
+        records.change("it", looked_at)
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:p%zzs3cret@127.0.0.1:1/adce",
+        "postgresql://me:s3cret%00@127.0.0.1:1/adce",
+        "postgresql://me:pa@s3cret@127.0.0.1:1/adce",
+        "postgresql://me:pa/s3cret@127.0.0.1:1/adce",
+        "postgresql://me/s3cret@127.0.0.1:1/adce",
+        "postgresql://me:pa?s3cret@127.0.0.1:1/adce",
+        "postgresql://me:pa#s3cret@127.0.0.1:1/adce",
+        "postgresql://me:pa[s3cret@127.0.0.1:1/adce",
+        "postgresql://me:pa s3cret@127.0.0.1:1/adce",
+        "postgresql://me:s3cret",
+        "postgresql://127.0.0.1:s3cret/adce",
+        "postgresql://me@127.0.0.1:1/adce?password=s3cret",
+        "postgresql://me@127.0.0.1:1/adce?passwrd=s3cret",
+        "postgresql://me:s3cret@127.0.0.1:1/adce?connect_timeout=s3cret",
+        "postgresql+psycopg2://me:s3cret@127.0.0.1:1,127.0.0.1:2/adce",
+        "postgresql://me:s%33cret@127.0.0.1:1/adce?options=s3cret",
+    ],
+)
+def test_no_part_of_a_password_is_told_however_the_url_is_written(url: str):
+    with pytest.raises(ConfigurationError) as raised:
+        open_records(url).change("it", looked_at)
+    assert "s3cret" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_records_are_kept_nowhere_else():
+    with pytest.raises(ConfigurationError, match="postgresql://"):
+        open_records("mysql://me@host/adce")

@@ -11,12 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from adce_assets.configuration import AutonomousConfig, ReconciliationConfig
 from adce_assets.contract.loading import Contract, load_contract
 from adce_assets.lake.store import open_store
 from adce_assets.loop import gaps, tasks
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE, State
-from adce_assets.settings import AutonomousConfig, ReconciliationConfig, Settings
+from adce_assets.settings import Settings
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
 AS_OF = "2025-01-15T11:00:00+00:00"

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adce_assets.configuration import Completions
 from adce_assets.errors import LakeError
 from adce_assets.lake.store import LakeStore, open_store
 from adce_assets.ledger.receipts import COMPLETIONS, Completion, completion_key, read_completion
@@ -24,7 +25,6 @@ from adce_assets.loop.completions import (
     write_seen,
 )
 from adce_assets.loop.state import State
-from adce_assets.settings import Completions
 
 NOW = datetime(2024, 12, 5, 12, tzinfo=UTC)
 CELLS = {"espn/pbp": ["2023-24", "2024-25"], "espn/box": ["2024-25"], "hoopr/awards": ["all"]}

@@ -1,15 +1,26 @@
 """Which runs start next."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adce_assets.configuration import PRIORITIES, Dispatch
 from adce_assets.fetch.lanes import Lane
-from adce_assets.loop.dispatch import RUN_SECONDS, Batch, Pace, batches
-from adce_assets.settings import PRIORITIES, Dispatch
+from adce_assets.loop.dispatch import (
+    LONGEST_RUN_SECONDS,
+    RUN_SECONDS,
+    START_SECONDS,
+    Batch,
+    Pace,
+    batches,
+    cut,
+    starts_since_low,
+)
 
 GROUPS = {
     "espn/play_by_play": "espn_summary",
@@ -48,10 +59,22 @@ def chosen(
     done: tuple[str, ...] = (),
     runs: int = 4,
     size: int = 10,
-    **paces: Pace,
+    paces: Mapping[str, Pace] = MappingProxyType({}),
+    under_way: tuple[str, ...] = (),
+    since_low: int = 0,
+    **limits: Any,
 ) -> list[Batch]:
-    limits = Dispatch(max_runs_in_flight=runs, max_tasks_per_batch=size)
-    return batches(tasks, in_flight=in_flight, done=done, limits=limits, groups=GROUPS, paces=paces)
+    told = {"kept_for_critical": 0, "low_one_of": 1_000} | limits
+    return batches(
+        tasks,
+        in_flight=in_flight,
+        done=done,
+        limits=Dispatch(max_concurrent_scrapers=runs, max_tasks_per_batch=size, **told),
+        groups=GROUPS,
+        paces=paces,
+        under_way=under_way,
+        since_low=since_low,
+    )
 
 
 def test_an_empty_queue_starts_nothing() -> None:
@@ -130,9 +153,54 @@ def test_tonights_games_do_not_wait_for_a_run_of_the_same_season() -> None:
     assert [batch.task_ids for batch in found] == [("tonight",)]
 
 
-def test_a_run_that_a_person_started_keeps_its_whole_cell() -> None:
+def test_a_run_that_a_person_started_keeps_its_whole_cell_but_for_what_is_critical() -> None:
     tasks = queue(task("a", priority="critical"), task("b"), task("c", season="2023-24"))
-    assert [batch.task_ids for batch in chosen(tasks, in_flight=("espn_summary/2024-25",))] == [("c",)]
+    assert [batch.task_ids for batch in chosen(tasks, in_flight=("espn_summary/2024-25",))] == [("a",), ("c",)]
+
+
+def test_what_is_critical_does_not_wait_for_a_run_of_its_own_lane() -> None:
+    tasks = queue(task("now", priority="critical"))
+    flights = ("espn_summary/2024-25/critical",)
+    assert [batch.task_ids for batch in chosen(tasks, in_flight=flights, under_way=("before",))] == [("now",)]
+    assert chosen(tasks, in_flight=flights, under_way=("now",)) == []
+
+
+def test_places_are_kept_that_only_what_is_critical_may_take() -> None:
+    seasons = [task(f"{year}", season=f"{year}-{year - 1999:02d}") for year in range(2000, 2006)]
+    assert len(chosen(queue(*seasons), runs=3, kept_for_critical=1)) == 2
+    assert len(chosen(queue(*seasons), runs=1, kept_for_critical=1)) == 1
+    flights = ("a/2024-25/high", "b/2024-25/medium")
+    assert chosen(queue(*seasons), in_flight=flights, runs=3, kept_for_critical=1) == []
+    urgent = queue(*seasons, task("now", priority="critical"))
+    found = chosen(urgent, in_flight=flights, runs=3, kept_for_critical=1)
+    assert [batch.task_ids for batch in found] == [("now",)]
+
+
+@pytest.mark.parametrize("priority", PRIORITIES)
+def test_no_more_runs_of_a_priority_are_in_flight_than_it_may_have(priority: str) -> None:
+    tasks = [task(f"{year}", season=f"{year}-{year - 1999:02d}", priority=priority) for year in range(2000, 2006)]
+    flights = (f"another/2024-25/{priority}",)
+    assert len(chosen(queue(*tasks), in_flight=flights, max_concurrent={priority: 3})) == 2
+
+
+def test_one_of_so_many_starts_is_of_history_however_much_else_waits() -> None:
+    urgent = [task(f"u{year}", season=f"{year}-{year - 1999:02d}", priority="critical") for year in range(2000, 2006)]
+    tasks = queue(*urgent, task("low", priority="low"))
+    found = chosen(tasks, low_one_of=3)
+    assert [batch.task_ids[0] for batch in found] == ["u2000", "u2001", "low", "u2002"]
+    assert chosen(tasks, low_one_of=3, since_low=2, runs=1)[0].task_ids == ("low",)
+    assert starts_since_low(5, found) == 1
+
+
+def test_a_run_may_take_as_long_as_its_requests_do_at_the_pace_of_its_host() -> None:
+    pace = Pace.of("host", 100 / RUN_SECONDS)
+    small, large = (
+        chosen(queue(task("a", missing_files=keys, stale_files=0, damaged_files=0)), paces={"espn_summary": pace})[0]
+        for keys in (10, 50)
+    )
+    assert (large.seconds - START_SECONDS) == 5 * (small.seconds - START_SECONDS)
+    huge = chosen(queue(task("a", missing_files=10_000)), paces={"espn_summary": pace})[0]
+    assert huge.seconds == chosen(queue(task("a")))[0].seconds == LONGEST_RUN_SECONDS
 
 
 SLOW, FAST = Pace.of("espn_site", 4 / RUN_SECONDS), Pace.of("espn_site", 1.0)
@@ -141,15 +209,22 @@ SLOW, FAST = Pace.of("espn_site", 4 / RUN_SECONDS), Pace.of("espn_site", 1.0)
 def test_a_run_is_no_longer_than_its_host_takes_in_a_quarter_of_what_a_run_may_take() -> None:
     names = {"p": "espn/play_by_play", "b": "espn/box_score"}
     tasks = queue(*(task(f"{name}{number}", names[name], score=9 - number) for number in range(3) for name in "pb"))
-    assert [len(batch.task_ids) for batch in chosen(tasks, espn_summary=FAST)] == [6]
+    assert [len(batch.task_ids) for batch in chosen(tasks, paces={"espn_summary": FAST})] == [6]
     started: list[Batch] = []
-    while found := chosen(tasks, done=tuple(batch.id for batch in started), espn_summary=SLOW):
+    while found := chosen(tasks, done=tuple(batch.id for batch in started), paces={"espn_summary": SLOW}):
         started += found
     assert [batch.task_ids for batch in started] == [("p0", "b0"), ("p1", "b1"), ("p2", "b2")]
 
 
+def test_a_plan_holds_every_batch_of_a_queue_in_the_order_of_its_tasks() -> None:
+    names = {"c": "2023-24", "a": "2024-25", "b": "2024-25"}
+    tasks = [task(name, season=season, score=9.0 - place) for place, (name, season) in enumerate(names.items())]
+    plan = cut(queue(task("low", priority="low"), *tasks), 1, GROUPS, {"espn_summary": FAST})
+    assert [batch.task_ids for batch in plan] == [("c",), ("a",), ("b",), ("low",)]
+
+
 def test_a_task_that_is_longer_than_a_run_is_a_run_of_its_own() -> None:
-    (batch,) = chosen(queue(task("a", missing_files=100)), espn_summary=SLOW)
+    (batch,) = chosen(queue(task("a", missing_files=100)), paces={"espn_summary": SLOW})
     assert batch.keys == 102
 
 
@@ -162,11 +237,11 @@ LOW = [
 
 def test_of_each_host_one_run_of_history_is_in_flight_and_fresh_work_beside_it() -> None:
     paces = {"espn_summary": FAST, "nba_schedule": Pace("stats_nba", 99)}
-    first = chosen(queue(*LOW), **paces)
+    first = chosen(queue(*LOW), paces=paces)
     assert [batch.task_ids for batch in first] == [("old",), ("elsewhere",)]
     flights = tuple(batch.lane for batch in first)
-    assert chosen(queue(*LOW), in_flight=flights, **paces) == []
-    found = chosen(queue(*LOW, task("tonight", priority="critical")), in_flight=flights, **paces)
+    assert chosen(queue(*LOW), in_flight=flights, paces=paces) == []
+    found = chosen(queue(*LOW, task("tonight", priority="critical")), in_flight=flights, paces=paces)
     assert [batch.task_ids for batch in found] == [("tonight",)]
 
 
@@ -184,7 +259,7 @@ def test_of_each_host_one_run_of_history_is_in_flight_and_fresh_work_beside_it()
 def test_history_leaves_one_place_to_what_comes_due(runs: int, in_flight: tuple[str, ...], started: int) -> None:
     paces = {f"s{number}": Pace(f"host{number}", 99) for number in range(9)}
     tasks = [task(f"{scraper}", f"of/{scraper}", scraper=scraper, priority="low") for scraper in paces]
-    assert len(chosen(queue(*tasks), runs=runs, in_flight=in_flight, **paces)) == started
+    assert len(chosen(queue(*tasks), runs=runs, in_flight=in_flight, paces=paces)) == started
 
 
 @pytest.mark.parametrize(
@@ -242,11 +317,13 @@ def test_every_task_of_a_queue_is_started_exactly_once(
     started: list[Batch] = []
     for _ in range(200):
         flights, before = tuple(batch.lane for batch in flying), tuple(batch.id for batch in started)
-        fresh = chosen(tasks, in_flight=flights, done=before, runs=runs, size=size)
+        under_way = tuple(name for batch in flying for name in batch.task_ids)
+        fresh = chosen(tasks, in_flight=flights, done=before, runs=runs, size=size, under_way=under_way)
         flying += fresh
         started += fresh
         assert len(flying) <= runs
-        assert len({batch.lane for batch in flying}) == len(flying)
+        patient = [batch.lane for batch in flying if batch.priority != "critical"]
+        assert len(set(patient)) == len(patient)
         if not flying:
             break
         flying.remove(random.choice(flying))

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from adce_assets.configuration import ReconciliationConfig
 from adce_assets.loop.checks import (
     CHECKS,
     Facts,
     Verdict,
+    canary_is_alive,
     critical_gaps_are_young,
     gaps_are_accounted_for,
     inventory_is_recent,
@@ -19,7 +21,6 @@ from adce_assets.loop.checks import (
     open_season_is_fresh,
     states_sum_up,
 )
-from adce_assets.settings import ReconciliationConfig
 
 NOW = datetime(2024, 12, 5, 12, tzinfo=UTC)
 STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
@@ -113,10 +114,26 @@ def test_what_has_vanished_is_named_with_how_much_is_left() -> None:
 def test_a_critical_gap_older_than_its_limit_is_named_and_others_may_be_old() -> None:
     young = [gap(hours=23), gap(hours=500, priority="low")]
     assert critical_gaps_are_young(facts({"gaps": young})).passed
-    verdict = critical_gaps_are_young(facts({"gaps": [*young, gap(hours=25, data_type="box")]}))
+    old = [gap(hours=25, data_type="box"), gap(hours=49.5, data_type="odds")]
+    verdict = critical_gaps_are_young(facts({"gaps": [*young, *old]}))
     assert not verdict.passed
-    assert verdict.description.endswith("espn/box 2024-25")
-    assert verdict.numbers == {"critical": 2, "too_old": 1, "oldest_hours": 25}
+    assert verdict.description.startswith(
+        "2 of 3 critical gap(s) are older than 24 h: espn/odds 2024-25 for 49.5 h, espn/box 2024-25 for 25.0 h; "
+    )
+    assert verdict.numbers == {"critical": 3, "too_old": 2, "oldest_hours": 49.5}
+
+
+CANARY = {"alive": True, "says": "it was closed", "limit_minutes": 15.0, "seconds": 3.5}
+
+
+def test_a_canary_is_alive_as_long_as_its_own_gap_was_closed_in_time() -> None:
+    assert canary_is_alive(facts(CANARY)) == Verdict(
+        passed=True, description="it was closed", numbers={"limit_minutes": 15.0, "seconds": 3.5}
+    )
+    dead = {**CANARY, "alive": False, "says": "it came as far as planned", "seconds": None}
+    assert canary_is_alive(facts(dead)) == Verdict(
+        passed=False, description="it came as far as planned", numbers={"limit_minutes": 15.0}
+    )
 
 
 def test_gaps_are_their_tasks_and_an_explained_remainder() -> None:

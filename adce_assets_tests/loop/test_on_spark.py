@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from adce_assets.configuration import Engine
 from adce_assets.contract.events import events_table
 from adce_assets.demo.report_writer import write_report
 from adce_assets.errors import ConfigurationError
@@ -35,7 +36,6 @@ from adce_assets.loop.matching import Held, Matcher
 from adce_assets.loop.project import Project
 from adce_assets.loop.ranges import WHOLE, Known
 from adce_assets.loop.state import State
-from adce_assets.settings import Engine
 from adce_assets.tables import engine, sees_local_files, write_parquet
 from adce_assets_tests.loop import hoops
 from adce_assets_tests.loop.oracle import CONTRACT, TABLES, Oracle

@@ -1,16 +1,19 @@
 """What belongs to an installation: the lake, what in its bucket is not the lake, and the loop's own files."""
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from adce_assets.configuration import ReconciliationConfig
 from adce_assets.contract.loading import Contract, load_contract
 from adce_assets.errors import ConfigurationError, LakeError
 from adce_assets.lake import listing
+from adce_assets.ledger.book import Ledger
 from adce_assets.loop.project import Project, open_project
 from adce_assets.loop.state import INVENTORY
-from adce_assets.settings import ReconciliationConfig, load_settings
+from adce_assets.settings import load_settings
 
 
 def test_the_folder_of_the_state_is_made_and_that_of_the_lake_is_not(tmp_path: Path) -> None:
@@ -111,3 +114,20 @@ def test_a_state_that_lies_where_data_lies_is_refused(small: Contract):
 def test_the_shipped_contract_and_settings_go_together(tmp_path: Path):
     settings = load_settings({"ADCE_LAKE": tmp_path.as_uri(), "ADCE_STATE": (tmp_path / "inventory").as_uri()})
     assert open_project(settings).contract.data_sets
+
+
+def test_the_ledger_is_opened_once_when_it_is_asked_for_and_closed_with_the_project(
+    small: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    closed: list[Ledger] = []
+    dispose = Ledger.dispose
+    monkeypatch.setattr(Ledger, "dispose", lambda self: (closed.append(self), dispose(self)))
+    settings = load_settings({"ADCE_LAKE": (tmp_path / "lake").as_uri(), "ADCE_STATE": (tmp_path / "state").as_uri()})
+    project = open_project(replace(settings, home=tmp_path / "home"), small)
+    assert not project.settings.work_folder.exists()
+    ledger = project.ledger
+    assert (ledger.head().seq, project.ledger is ledger, closed) == (0, True, [])
+    del project
+    gc.collect()
+    assert closed == [ledger]

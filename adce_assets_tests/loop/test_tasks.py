@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adce_assets.configuration import PRIORITIES
 from adce_assets.errors import LakeError
 from adce_assets.loop import tasks
 from adce_assets.loop.state import GAP_KEYS, GAPS, QUEUE, TASK_KEYS
-from adce_assets.settings import PRIORITIES
 
 if TYPE_CHECKING:
     from adce_assets.lake.store import StoredObject
@@ -58,6 +58,10 @@ def test_a_task_says_all_that_its_readers_rely_on(loop: "Loop") -> None:
         "reason": gap["reason"],
         "estimated_time_minutes": 0.4,
         "detected_at": loop.now.isoformat(),
+        "gap_id": gap["id"],
+        "moment": (loop.now - timedelta(days=30)).isoformat(),
+        "success_rate": 1.0,
+        "requests_per_key": 1.0,
     }
 
 

@@ -242,7 +242,9 @@ CASES = {
         season="2023-24",
         entity={"date": "2024-01-15", "matchup": "BOSTOR"},
         records={"nba_official/game_books": 1},
-        answer=sent("/pdfs/20240115/20240115_BOSTOR_book.pdf", {}, pdf("Official Scorer's Report"), "application/pdf"),
+        answer=sent(
+            "/pdfs/20240115/20240115_BOSTOR_book.pdf", {}, pdf("Monday, January 15, 2024 TD Garden"), "application/pdf"
+        ),
     ),
     "nba_player_movement": Case(
         season="all",
@@ -376,7 +378,7 @@ CASES = {
         "euroleague/headers",
         "Header",
         {"Live": False, "Date": "03/10/2024", "CodeTeamA": "BER", "CodeTeamB": "PAN", "ScoreA": "77", "ScoreB": "87"},
-        None,
+        1,
     ),
     "ncaa_scoreboard": Case(
         season="2023-24",

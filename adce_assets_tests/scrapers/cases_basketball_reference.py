@@ -110,8 +110,8 @@ SEASONS = {
     "bbref_transactions": season_page(
         "transactions",
         "/leagues/NBA_2023_transactions.html",
-        '<ul class="page_index"><li>July 1<p>One for another</p></li></ul>',
-        records=None,
+        '<ul class="page_index"><li>July 1<p>One for another</p><p>One more</p></li><li>July 2<p>Two</p></li></ul>',
+        records=3,
         transactions_file="transactions",
     ),
     "bbref_awards": season_page(

@@ -38,6 +38,16 @@ def scoreboard(league: str, day: str, games: int) -> bytes:
     return json_body({"leagues": [{"id": "46", "slug": league}], "day": {"date": day}, "events": events})
 
 
+def leaders(number: int) -> bytes:
+    return json_body(
+        {
+            "pagination": {"count": 214, "limit": 50, "page": number, "pages": 5},
+            "athletes": [{"athlete": {"id": f"{number}{athlete}"}} for athlete in range(50)],
+            "categories": [{"name": "general"}],
+        }
+    )
+
+
 def core_pages(path: str, limit: str, pages: list[list[Mapping[str, object]]]) -> tuple[Answer, tuple[str, ...]]:
     """Make a list of the core API in pages, of which the first is asked for without its number."""
     count = sum(map(len, pages))
@@ -50,13 +60,24 @@ def core_pages(path: str, limit: str, pages: list[list[Mapping[str, object]]]) -
     return sent_each(*answers), tuple(lines)
 
 
+OF_GAME = f"{CORE}/events/{GAME}/competitions/{GAME}"
+
+
+def ref(path: str) -> dict[str, str]:
+    """Say where a thing of the core API is to be had, as each of them does."""
+    return {"$ref": f"http://sports.core.api.espn.com{path}?lang=en&region=us"}
+
+
 PLAYS, PLAYS_PAGES = core_pages(
-    f"{CORE}/events/{GAME}/competitions/{GAME}/plays",
+    f"{OF_GAME}/plays",
     "500",
-    [[{"id": f"{GAME}{page}{number}", "text": "Jump Ball"} for number in range(2)] for page in range(3)],
+    [
+        [ref(f"{OF_GAME}/plays/{play}") | {"id": play, "text": "Jump Ball"} for play in (f"77{page}0", f"77{page}1")]
+        for page in range(3)
+    ],
 )
 ODDS, ODDS_PAGES = core_pages(
-    f"{CORE}/events/{GAME}/competitions/{GAME}/odds", "100", [[{"provider": {"id": "58"}, "details": "BOS -4.5"}]]
+    f"{OF_GAME}/odds", "100", [[ref(f"{OF_GAME}/odds/58") | {"provider": {"id": "58"}, "details": "BOS -4.5"}]]
 )
 
 CASES = {
@@ -93,10 +114,11 @@ CASES = {
         entity={"game_id": GAME, "espn_competitor": "2"},
         records={"espn/game_rosters": 2},
         answer=sent(
-            f"{CORE}/events/{GAME}/competitions/{GAME}/competitors/2/roster",
+            f"{OF_GAME}/competitors/2/roster",
             {},
             json_body(
-                {
+                ref(f"{OF_GAME}/competitors/2/roster")
+                | {
                     "entries": [
                         {"playerId": number, "starter": True, "didNotPlay": False} for number in (3917376, 4065648)
                     ]
@@ -204,14 +226,9 @@ CASES = {
         answer=sent(
             "/apis/common/v3/sports/basketball/nba/statistics/byathlete",
             {"season": "2024", "limit": "50", "page": "2"},
-            json_body(
-                {
-                    "pagination": {"count": 214, "limit": 50, "page": 2, "pages": 5},
-                    "athletes": [{"athlete": {"id": f"{number}"}} for number in range(50)],
-                    "categories": [{"name": "general"}],
-                }
-            ),
+            leaders(2),
         ),
+        another=leaders(3),
     ),
     "espn_wnba_scoreboard": Case(
         season="2024-25",

@@ -44,7 +44,8 @@ def archive(members: dict[str, bytes]) -> bytes:
 def release(data_set: str, path: str, columns: str, rows: int, season: str = "2022-23") -> Case:
     """A file of a season, at an address that ends in its year."""
     year = int(path.removesuffix(".parquet")[-4:])
-    return Case(season, {}, {f"hoopr/{data_set}": rows}, sent(path, {}, parquet(columns, rows, year), BINARY))
+    answer = sent(path, {}, parquet(columns, rows, year), BINARY)
+    return Case(season, {}, {f"hoopr/{data_set}": rows}, answer, another=parquet(columns, rows, year - 1))
 
 
 def kaggle(data_set: str, path: str, members: dict[str, bytes], records: int) -> Case:

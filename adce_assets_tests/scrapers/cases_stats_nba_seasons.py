@@ -30,8 +30,7 @@ SO_FAR = FILTERS | {
 """The filters of what asks for everything of a season: those that an endpoint does not know it ignores."""
 OF_PLAYER = {
     **dict.fromkeys(
-        ["DateFrom", "DateTo", "GameSegment", "Location", "Outcome", "SeasonSegment", "VsConference", "VsDivision"],
-        "",
+        ["DateFrom", "DateTo", "GameSegment", "Location", "Outcome", "SeasonSegment", "VsConference", "VsDivision"], ""
     ),
     **dict.fromkeys(["LastNGames", "Month", "OpponentTeamID", "Period", "TeamID"], "0"),
     "LeagueID": "00",
@@ -124,8 +123,7 @@ def cup() -> Case:
 
 INDEX_QUERY = {
     **dict.fromkeys(
-        ["Active", "AllStar", "College", "Country", "DraftPick", "DraftYear", "Height", "PlayerPosition", "Weight"],
-        "",
+        ["Active", "AllStar", "College", "Country", "DraftPick", "DraftYear", "Height", "PlayerPosition", "Weight"], ""
     ),
     "Historical": "1",
     "LeagueID": "00",
@@ -194,12 +192,7 @@ CASES = {
         "nba_api/player_clutch",
         "leaguedashplayerclutch",
         FILTERS
-        | {
-            "MeasureType": "Base",
-            "AheadBehind": "Ahead or Behind",
-            "ClutchTime": "Last 5 Minutes",
-            "PointDiff": "5",
-        },
+        | {"MeasureType": "Base", "AheadBehind": "Ahead or Behind", "ClutchTime": "Last 5 Minutes", "PointDiff": "5"},
         {"LeagueDashPlayerClutch": PLAYERS},
     ),
     "nba_leaguedashplayershotlocations": shot_locations(),
@@ -289,11 +282,7 @@ CASES = {
         values={"SEASON": "2025"},
     ),
     "nba_draft@history": sets(
-        "nba_api/draft",
-        "drafthistory",
-        DRAFT_QUERY,
-        {"DraftHistory": HISTORY},
-        entity={"draft_table": "draft_history"},
+        "nba_api/draft", "drafthistory", DRAFT_QUERY, {"DraftHistory": HISTORY}, entity={"draft_table": "draft_history"}
     ),
     "nba_draft@combine": sets(
         "nba_api/draft",

@@ -17,7 +17,7 @@ from adce_assets.scrapers.collect import collect
 from adce_assets.scrapers.entries import ScraperEntry
 from adce_assets.scrapers.interface import Wanted
 from adce_assets.scrapers.reports import CollectReport, DataSetReport
-from adce_assets_tests.scrapers.every_scraper import Answer, Asked, Source
+from adce_assets_tests.scrapers.every_scraper import NOTHING, Answer, Asked, Source
 
 NOON = datetime(2024, 12, 10, 12, tzinfo=UTC)
 
@@ -54,14 +54,14 @@ class SmallSource:
         """Want the key of a thing."""
         return Wanted(f"{data_type}/{name}", "some", data_type, "2024-25", {"thing": name, **entity}, None, window)
 
-    def collect(self, entry: ScraperEntry, answer: Answer, *asked: Wanted, **how: Any) -> CollectReport:
-        """Collect keys through the newest entry while the server answers so."""
-        self.asked = self.source.now_answers(answer)
+    def collect(self, entry: ScraperEntry, answer: Answer | None, *asked: Wanted, **how: Any) -> CollectReport:
+        """Collect keys through the newest entry while the server answers so, or from the ``client`` that is given."""
+        self.asked = self.source.now_answers(answer or (lambda *_: NOTHING))
         client, _ = self.clients[-1]
         return collect(
             entry,
             asked,
-            client=client,
+            client=how.pop("client", client),
             store=self.lake,
             run_id=f"run{len(self.clients)}",
             clock=lambda: self.now,

@@ -43,6 +43,7 @@ class Case:
         answer: The source; it is asked until the scraper has enough.
         pages: The requests (``path?query``, the query sorted by name, without credentials) whose bodies make up the
             document, in order; empty where a single one does.
+        another: The document of another thing of the same kind, where that is not this one with other ids in its text.
     """
 
     season: str
@@ -50,6 +51,7 @@ class Case:
     records: Mapping[str, int | None]
     answer: Answer
     pages: tuple[str, ...] = ()
+    another: bytes = b""
 
 
 def sent(path: str, query: Mapping[str, str], body: bytes, content_type: str = JSON) -> Answer:

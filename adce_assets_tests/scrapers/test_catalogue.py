@@ -117,6 +117,27 @@ def test_a_stand_in_elsewhere_keeps_the_hosts_limits(tmp_path: Path):
     assert (host.requests_per_second, host.burst, host.allow_private) == (1, 1, True)
 
 
+KEYED = ENTRY.replace(
+    "    base_url: https://example.org",
+    "    base_url: https://example.org\n"
+    "    credential: {header: Authorization, secret: A_KEY}\n"
+    "    headers: {X-Api-Key: public, Accept: text/html}",
+)
+
+
+@pytest.mark.parametrize("url", ["http://mirror.example.org", "https://mirror.example.org", "http://10.0.0.1:8000"])
+def test_a_stand_in_elsewhere_is_told_none_of_the_hosts_secrets(tmp_path: Path, url: str):
+    host = load(tmp_path, KEYED).with_base_urls({"somewhere": url}).hosts["somewhere"]
+    assert (host.credential, dict(host.headers)) == (None, {"Accept": "text/html"})
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"])
+def test_a_stand_in_on_this_machine_is_asked_like_the_host(tmp_path: Path, url: str):
+    catalogue = load(tmp_path, KEYED)
+    before, after = catalogue.hosts["somewhere"], catalogue.with_base_urls({"somewhere": url}).hosts["somewhere"]
+    assert (after.credential, after.headers) == (before.credential, before.headers)
+
+
 def test_stand_ins_leave_the_catalogue_as_it_was(tmp_path: Path):
     catalogue = load(tmp_path, ENTRY)
     catalogue.with_base_urls({"somewhere": "http://127.0.0.1:8000"})
@@ -130,8 +151,16 @@ def test_stand_ins_leave_the_catalogue_as_it_was(tmp_path: Path):
         ({"nowhere": "http://127.0.0.1"}, "no host is named `nowhere`"),
         ({"somewhere": "file:///etc/passwd"}, "http or https"),
         ({"somewhere": ""}, "http or https"),
+        ({"somewhere": "http://[::1"}, "Invalid IPv6"),
+        ({"somewhere": "http://127.0.0.1:99999"}, "out of range"),
     ],
 )
 def test_a_stand_in_that_cannot_be_is_refused(tmp_path: Path, urls: dict[str, Any], said: str):
     with pytest.raises(ConfigurationError, match=said):
         load(tmp_path, ENTRY).with_base_urls(urls)
+
+
+def test_a_user_in_the_url_of_a_stand_in_is_not_told(tmp_path: Path):
+    with pytest.raises(ConfigurationError, match="no user") as caught:
+        load(tmp_path, ENTRY).with_base_urls({"somewhere": "http://me:s3cret@127.0.0.1"})
+    assert "s3cret" not in str(caught.value)

@@ -193,6 +193,13 @@ def test_a_retired_scraper_asks_nobody_and_names_its_successor(session: Collecti
     assert session.source.requests == report.requests == 0
 
 
+def test_a_source_that_does_not_let_itself_be_asked_is_not_asked(session: Collecting) -> None:
+    report = session.run(*keys_of(session, 2), entry={"unreachable": "robots.txt closes it"})
+    found = report.data_sets["espn/play_by_play"]
+    assert (found.failed, session.source.requests) == ({"forbidden": 2}, 0)
+    assert found.worst[0].what == "the source does not let itself be asked for this: robots.txt closes it"
+
+
 @pytest.mark.parametrize(("seasons", "asked"), [("2025-26..", 0), ("..2023-24", 0), ("2024-25", 1), ("2002-03..", 1)])
 def test_a_season_that_the_source_does_not_have_is_not_asked_for(session: Collecting, seasons: str, asked: int) -> None:
     report = session.run(*keys_of(session, 1), entry={"seasons": seasons})

@@ -2,10 +2,7 @@
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,40 +19,7 @@ from adce_assets.scrapers.command import LONGEST, Call, Launched, Programs
 from adce_assets.scrapers.entries import ScraperEntry
 from adce_assets.scrapers.interface import Collected, Failed, Wanted
 from adce_assets.scrapers.processes import Ended
-
-NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
-ARGUMENTS = ["--season", "{season}", "--game-ids", "{game_ids}", "--lake", "{lake}"]
-WELL = Ended(0, in_time=True, seconds=1.0, last=(), unsaid=0)
-
-
-def entry(*trouble: str, **changes: Any) -> ScraperEntry:
-    """An entry for the example program; ``changes`` are of its ``command``."""
-    said = {"program": "boxes", "arguments": [*ARGUMENTS, *trouble], **changes}
-    requirements = {"must_have": ["players"], "id_path": "game_id", "id_is": "{game_id}", "records": "players.*"}
-    yields = {"club/boxes": {"requirements": requirements}, "club/plays": {}}
-    return ScraperEntry.model_validate({"kind": "command", "command": said, "yields": yields})
-
-
-def wanted(game: str = "0022300001", season: str = "2023-24", **changes: Any) -> Wanted:
-    fields = {"season": season, "season_start": season[:4], "game_id": game}
-    made = Wanted(f"boxes/{season}/{game}.json", "club", "boxes", season, fields, None)
-    return replace(made, **changes)
-
-
-def games(count: int, first: int = 1, **changes: Any) -> list[Wanted]:
-    return [wanted(f"00223{number:05d}", **changes) for number in range(first, first + count)]
-
-
-class Called:
-    """A stand-in for the program: keeps what it is started with, and does what a test says."""
-
-    def __init__(self, does: Callable[[Launched], Ended] = lambda _: WELL) -> None:
-        self.calls: list[Launched] = []
-        self._does = does
-
-    def __call__(self, launched: Launched) -> Ended:
-        self.calls.append(launched)
-        return self._does(launched)
+from adce_assets_tests.scrapers.called_programs import NOW, WELL, Called, entry, games, installed, wanted
 
 
 @pytest.fixture
@@ -66,13 +30,7 @@ def lake(tmp_path: Path) -> LakeStore:
 
 @pytest.fixture
 def programs(tmp_path: Path, lake: LakeStore) -> Programs:
-    """The programs of an installation: a copy of the example, as somebody would have put it there."""
-    (tmp_path / "programs").mkdir()
-    program = Path(__file__).with_name("example_program.py").read_text()
-    (tmp_path / "programs" / "boxes").write_text(f"#!{sys.executable}\n{program}")
-    (tmp_path / "programs" / "boxes").chmod(0o755)
-    kept = {"CLUB_TOKEN": "planted-s3cret/+=", "CLUB_REGION": "north", "PATH": "/opt/bin"}
-    return Programs([tmp_path / "programs"], lake, "run-1", lambda: NOW, kept.get)
+    return installed(tmp_path, lake)
 
 
 @pytest.fixture
@@ -219,6 +177,15 @@ def test_a_secret_that_is_kept_nowhere_is_said_before_anything_is_started(progra
     programs.launch = Called()
     with pytest.raises(ConfigurationError, match="no secret is kept under `NO_SUCH`"):
         called(entry(secrets=["NO_SUCH"]), [wanted()], programs, folder)
+    assert programs.launch.calls == []
+
+
+@pytest.mark.parametrize("secret", ["", "abc", "two\nlines", "n\xe4mlich"])
+def test_a_secret_that_could_not_be_kept_out_of_a_log_is_not_passed_on(programs: Programs, folder: Path, secret: str):
+    programs.launch = Called()
+    programs.kept = {"CLUB_TOKEN": secret}.get
+    with pytest.raises(ConfigurationError, match=r"(?s)the secret `CLUB_TOKEN` cannot be passed on.*4 letters"):
+        called(entry(secrets=["CLUB_TOKEN"]), [wanted()], programs, folder)
     assert programs.launch.calls == []
 
 

@@ -1,12 +1,16 @@
 """What each kind of scraper does that the others do not: pages, files, archives, what only the present has."""
 
+import importlib
 import io
+import pkgutil
 import zipfile
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from adce_assets import scrapers
+from adce_assets.scrapers.catalogue import kinds
 from adce_assets_tests.fetch.shapes_files import damaged_zip
 from adce_assets_tests.scrapers.conftest import NOON
 from adce_assets_tests.scrapers.every_scraper import HTML, JSON, Sent
@@ -146,3 +150,12 @@ def test_an_endpoint_may_take_longer_or_less_long_than_its_host(small_source: An
     entry = small_source.entry(waits={"deadline_s": 0.000001})
     report = small_source.collect(entry, sends(b'{"a": 1}'), small_source.wanted())
     assert report.data_sets["some/things"].failed == {"unreachable": 1}
+
+
+def test_the_modules_that_plan_and_answer_are_the_kinds_and_no_others():
+    modules = {
+        found.name: importlib.import_module(f"{scrapers.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(scrapers.__path__)
+    }
+    able = [name for name, module in modules.items() if {"plan", "answer"} <= vars(module).keys()]
+    assert kinds() == sorted(able)

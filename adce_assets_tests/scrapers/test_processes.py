@@ -1,6 +1,5 @@
 """How a process ends, what it may say, and that nothing of it is left."""
 
-import itertools
 import os
 import sys
 import time
@@ -12,6 +11,7 @@ import pytest
 from adce_assets.scrapers.processes import LINE, LINES, Ended, Listener, Process, run
 
 START = Callable[..., tuple[Ended, list[str]]]
+SECONDS = 60.0
 
 
 @pytest.fixture
@@ -19,11 +19,16 @@ def start(tmp_path: Path) -> START:
     """Run a piece of Python, and return how it ended and what it said."""
 
     def started(
-        code: str, *arguments: str, seconds: float = 20, watch: Callable[[], None] = lambda: None, **environment: str
+        code: str, *arguments: str, over_when_it_speaks: bool = False, **environment: str
     ) -> tuple[Ended, list[str]]:
         said: list[str] = []
-        process = Process([sys.executable, "-c", code, *arguments], environment, tmp_path, seconds)
-        return run(process, Listener(said.append, watch, lambda text: text.replace("hunter2", "***"))), said
+
+        def clock() -> float:
+            return time.monotonic() + (SECONDS if over_when_it_speaks and said else 0)
+
+        process = Process([sys.executable, "-c", code, *arguments], environment, tmp_path, SECONDS)
+        listener = Listener(said.append, redacted=lambda text: text.replace("hunter2", "***"), monotonic=clock)
+        return run(process, listener), said
 
     return started
 
@@ -86,7 +91,7 @@ def test_a_process_whose_time_is_over_is_ended_with_all_of_its_group(start: STAR
         "print('waiting', flush=True); time.sleep(60)"
     )
     began = time.monotonic()
-    ended, said = start(code, seconds=0.5)
+    ended, said = start(code, over_when_it_speaks=True)
     assert (ended.in_time, ended.is_well, said) == (False, False, ["waiting"])
     assert time.monotonic() - began < 10
     assert not _comes(tmp_path / "late.txt")
@@ -95,7 +100,7 @@ def test_a_process_whose_time_is_over_is_ended_with_all_of_its_group(start: STAR
 def test_a_process_that_does_not_want_to_end_is_killed(start: START, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("adce_assets.scrapers.processes.GRACE", 0.3)
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('no', flush=True); time.sleep(60)"
-    ended, _ = start(code, seconds=0.5)
+    ended, _ = start(code, over_when_it_speaks=True)
     assert (ended.in_time, ended.code) == (False, -9)
 
 
@@ -105,20 +110,21 @@ def test_what_a_process_leaves_behind_is_killed_when_it_ends(start: START, tmp_p
     assert not _comes(tmp_path / "late.txt")
 
 
-def test_an_interrupted_caller_leaves_no_process(start: START):
+def test_an_interrupted_caller_leaves_no_process(tmp_path: Path):
     class Interrupted(BaseException):
         """As Dagster interrupts a run."""
 
-    calls = itertools.count()
+    said: list[str] = []
 
     def watch() -> None:
-        if next(calls) == 3:
+        if said:
             raise Interrupted
 
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
     with pytest.raises(Interrupted):
-        start("import time; time.sleep(60)", watch=watch)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        run(Process([sys.executable, "-c", code], {}, tmp_path, SECONDS), Listener(said.append, watch))
+    with pytest.raises(ChildProcessError):  # its own number: pytest's process may have other children, of other tests
+        os.waitpid(int(said[0]), os.WNOHANG)
 
 
 def test_what_cannot_be_started_is_told_so(tmp_path: Path):

@@ -50,6 +50,52 @@ def test_its_seasons_are_those_that_the_contract_expects(entry: ScraperEntry):
         assert beyond == [], data_set.name
 
 
+def test_nothing_is_to_come_from_where_nobody_may_ask():
+    closed = {name for name, entry in CATALOGUE.scrapers.items() if entry.unreachable}
+
+    assert closed
+    assert [name for name, found in CONTRACT.data_sets.items() if found.declared.scraper in closed] == []
+
+
+def test_what_is_filed_by_the_day_begins_in_a_season_that_its_scraper_has():
+    by_day = [
+        (name, entry, CONTRACT.data_sets[name])
+        for entry in CATALOGUE.scrapers.values()
+        for name in entry.yields
+        if entry.kind != "snapshot" and CONTRACT.data_sets[name].declared.from_date
+    ]
+    missed = [
+        name
+        for name, entry, found in by_day
+        if (first := found.declared.from_date) and found.calendar.season_of(first) not in entry.season_range
+    ]
+
+    assert missed == []
+
+
+def test_a_source_whose_seasons_are_known_says_the_first():
+    """Only what is of no season, or of today alone, says nothing; and two of a service that does not tell."""
+    told = {name for name, entry in CATALOGUE.scrapers.items() if entry.seasons or entry.kind == "snapshot"}
+    whole = {
+        name
+        for name, entry in CATALOGUE.scrapers.items()
+        if all(CONTRACT.data_sets[of].declared.seasons == "all" for of in entry.yields)
+    }
+
+    assert set(CATALOGUE.scrapers) - told - whole == {"bdl_box_scores", "bdl_stats"}
+
+
+def test_what_was_collected_is_counted():
+    uncounted = [
+        name
+        for entry in CATALOGUE.scrapers.values()
+        for name, one in entry.yields.items()
+        if one.requirements.records is None
+    ]
+
+    assert uncounted == []
+
+
 @every_entry
 def test_a_document_can_be_told_from_a_notice(entry: ScraperEntry):
     for name, yielded in entry.yields.items():

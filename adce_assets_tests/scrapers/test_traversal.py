@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,11 +77,23 @@ VECTORS = [
 ]
 
 
-def entry(kind: str, path: str, **parameters: str) -> ScraperEntry:
+def entry(kind: str, path: str, fields: dict[str, Any] | None = None, **parameters: str) -> ScraperEntry:
     parses = {"requirements": {"parses": {"html_page": "html", "file_download": "csv"}.get(kind, "json")}}
     return ScraperEntry.model_validate(
-        {"kind": kind, "host": "it", "path": path, "parameters": parameters, "yields": {"a/b": parses}}
+        {
+            "kind": kind,
+            "host": "it",
+            "path": path,
+            "parameters": parameters,
+            "fields": fields or {},
+            "yields": {"a/b": parses},
+        }
     )
+
+
+CARELESS: dict[str, Any] = {"made": {"from": "game_id", "match": "(?s)(.*)"}}
+TWICE = CARELESS | {"more": {"from": "made", "match": "(?s)(.*)", "write": r"x\1"}}
+"""Fields of authors who did not think of what may stand in an id."""
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +128,9 @@ def client(server: MisbehavingServer, tmp_path_factory: pytest.TempPathFactory) 
         (json_api, entry("json_api", "/games", id="{game_id}")),
         (html_page, entry("html_page", "/boxscores/{game_id}/index.html")),
         (file_download, entry("file_download", "/{game_id}")),
+        (json_api, entry("json_api", "/games/{made}", CARELESS)),
+        (json_api, entry("json_api", "/games", CARELESS, id="{made}")),
+        (html_page, entry("html_page", "/boxscores/{more}/index.html", TWICE)),
     ],
 )
 def test_no_id_leads_elsewhere(

@@ -1,0 +1,109 @@
+"""`adce prove KEY`: what happened to a key, from gap to closed, each entry of the ledger hashed anew."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adce_assets.cli import options
+from adce_assets.cli.output import Column, talk, write_json, write_table
+
+if TYPE_CHECKING:
+    from adce_assets.ledger.chain import Fault
+
+COLUMNS = (
+    Column("entry", "seq", numeric=True),
+    Column("at", "at"),
+    Column("event", "event"),
+    Column("run", "run"),
+    Column("task", "task"),
+    Column("hash", "short"),
+    Column("is", "is"),
+)
+SHORT = 12
+"""Digits of a hash that a table shows."""
+MAX_BYTES = 64 * 1024 * 1024
+
+
+@click.command(epilog="Example: `adce prove KEY --json > proof.json`, and anywhere `adce prove --check proof.json`.")
+@click.argument("key", required=False)
+@click.option(
+    "--check",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Check a proof that `--json` wrote; no ledger is looked at.",
+)
+@options.as_json
+@click.pass_context
+def command(ctx: click.Context, key: str | None, file: Path | None, *, as_json: bool) -> None:
+    """Prove what happened to a key.
+
+    Each of its entries is hashed anew, over the entry before it and over the key's own entry before it.
+
+    \b
+    Exit codes: 0 all of it is what was written; 1 it is not, or nothing is known of the key.
+    """  # noqa: D301 - click wants the character itself before text that it shall not fill
+    from adce_assets.ledger.proving import check
+
+    if (key is None) == (file is None):
+        raise click.UsageError("say either a key or `--check FILE`")
+    if file is not None:
+        document = _read(file)
+        faults = check(document)
+    else:
+        document, faults = _proven(key or "")
+    if as_json:
+        write_json(document | {"faults": [{"seq": fault.seq, "what": fault.what} for fault in faults]})
+    else:
+        _show(document, faults)
+    if faults:
+        ctx.exit(1)
+
+
+def _proven(key: str) -> "tuple[dict[str, Any], tuple[Fault, ...]]":
+    from adce_assets.ledger.book import open_ledger
+    from adce_assets.settings import load_settings
+
+    ledger = open_ledger(load_settings().database_url)
+    try:
+        proof = ledger.prove(key)
+    finally:
+        ledger.dispose()
+    return proof.to_document(), proof.faults
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Read a proof that somebody wrote down."""
+    from adce_assets.errors import LedgerError
+
+    if file.stat().st_size > MAX_BYTES:
+        raise LedgerError("the file is too large for a proof", where=str(file), valid=f"at most {MAX_BYTES:,} bytes")
+    try:
+        document = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise LedgerError(f"this is no proof of a key: {error}", where=str(file), valid="schema 1") from error
+    if not isinstance(document, dict):
+        raise LedgerError("this is no proof of a key: it is no JSON object", where=str(file), valid="schema 1")
+    return document
+
+
+def _show(document: dict[str, Any], faults: "tuple[Fault, ...]") -> None:
+    from adce_assets.errors import printable
+
+    wrong = {fault.seq for fault in faults}
+    rows = [
+        {name: printable(str(entry[name])) for name in ("at", "event", "run", "task")}
+        | {
+            "seq": entry["seq"],
+            "short": printable(entry["hash"][:SHORT]),
+            "is": "changed" if entry["seq"] in wrong else "as written",
+        }
+        for entry in document["entries"]
+    ]
+    write_table(COLUMNS, rows)
+    for fault in faults:
+        talk(f"entry {fault.seq}: {printable(fault.what)}")
+    if not faults:
+        entries = f"{len(rows)} entr{'y' if len(rows) == 1 else 'ies'}, each as it was written"
+        talk(f"`{printable(document['key'])}` is {document['state']}: {entries}")

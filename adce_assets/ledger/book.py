@@ -1,0 +1,297 @@
+"""What happened to keys in, how they stand out: the one record of every key of every gap, which is only added to.
+
+Dagster knows runs, the ledger knows keys; neither copies the other. What may follow what is said by the table of
+transitions, what a key's state remembers by `keys`, what proves an entry by `chain`, how the two databases do it by
+`database`: here it is put together, in transactions.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, NamedTuple, NoReturn
+
+import sqlalchemy as sa
+
+from adce_assets.errors import LedgerError, printable
+from adce_assets.ledger import leases
+from adce_assets.ledger.chain import Entry, Head, Written, canonical, digest, moment_text
+from adce_assets.ledger.database import PAGE, WRITTEN, Database, entries, head, keepable, keys, paged
+from adce_assets.ledger.keys import KeyState, Transition, advance
+from adce_assets.ledger.proving import Proof, proof_of
+from adce_assets.ledger.rows import moment_of, row_of, standing_of, state_of, text_of
+from adce_assets.ledger.transitions import Event, State
+from adce_assets.ledger.verifying import Verification, verified
+from adce_assets.progress import Progress, silent
+
+
+class Refused(NamedTuple):
+    """A transition that was left out, and the state in which its key stood."""
+
+    transition: Transition
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of transitions: how many are entries now, which were refused, and the last entry of the ledger."""
+
+    entries: int
+    refused: tuple[Refused, ...]
+    head: Head
+
+
+class Ledger:
+    """The ledger of one database. Safe between processes and between threads.
+
+    Args:
+        database: Where it is kept.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database, self.url = database, database.url
+
+    def append(self, transitions: Iterable[Transition]) -> Appended:
+        """Add what happened, in order, all in one transaction; what may not happen is left out and returned.
+
+        Nobody else appends meanwhile: the transitions should not take long to tell.
+
+        Raises:
+            LedgerError: the database cannot be used, or a transition is not as its event has it; nothing is added.
+        """
+        refused: list[Refused] = []
+        with self._database.write() as (connection, found):
+            pen = _Pen(self._database, connection, _head(found))
+            added, rest = 0, iter(transitions)
+            while page := list(islice(rest, PAGE)):
+                known = self._known(connection, {transition.key for transition in page})
+                left_out = pen.write(page, known)
+                added += len(page) - len(left_out)
+                refused += left_out
+            pen.close()
+        return Appended(added, tuple(refused), pen.head)
+
+    def claim(
+        self, wishes: Sequence[leases.Wish], *, run: str, until: datetime, now: datetime, reopen: bool = False
+    ) -> list[str]:
+        """Lease keys to a run, all in one transaction; return those it got, in the order of the wishes.
+
+        A run gets what is detected, planned or failed and may be tried ``now``, what nothing is known of (it is
+        `detected` first), what it holds already, and what another run held until ``now`` (it is `released` first, in
+        that run's name). With ``reopen`` it gets as well what waits for its next try or is withdrawn, and what is
+        closed, seen, promoted, tombstoned or dead-lettered (it is `reopened` first).
+
+        Raises:
+            LedgerError: the database cannot be used; nothing is leased.
+        """
+        wanted = list({wish.key: wish for wish in wishes}.values())
+        got: list[str] = []
+        with self._database.write() as (connection, found):
+            pen = _Pen(self._database, connection, _head(found))
+            for first in range(0, len(wanted), PAGE):
+                page = wanted[first : first + PAGE]
+                known = self._known(connection, {wish.key for wish in page})
+                steps = {
+                    wish.key: leases.steps(wish, known.get(wish.key), run=run, until=until, now=now, reopen=reopen)
+                    for wish in page
+                }
+                pen.write([step for taken in steps.values() for step in taken], known)
+                got += [key for key, taken in steps.items() if taken]
+            pen.close()
+        return got
+
+    def states(
+        self,
+        *,
+        keys: Collection[str] | None = None,
+        states: Collection[State] | None = None,
+        cell: tuple[str, str, str] | None = None,
+    ) -> Iterator[KeyState]:
+        """Stream how keys stand, all at one moment, in no order; None asks for every one.
+
+        Args:
+            keys: Only these keys.
+            states: Only keys in these states.
+            cell: Only keys of this source, data type and season.
+
+        Raises:
+            LedgerError: the database cannot be used.
+        """
+        with self._database.read() as connection:
+            for row in paged(connection, self._question(keys, states, cell)):
+                yield state_of(row)
+
+    def state(self, key: str) -> KeyState | None:
+        """Say how a key stands; None for one that nothing is known of."""
+        with self._database.read() as connection:
+            row = connection.execute(self._question((key,), None, None)).one_or_none()
+        return None if row is None else state_of(row)
+
+    def entries(self, key: str) -> list[Entry]:
+        """List what happened to a key, oldest first; LedgerError if an entry cannot be read."""
+        with self._database.read() as connection:
+            asked = WRITTEN.where(self._database.among(entries.c.key, (key,))).order_by(entries.c.seq)
+            return [self._entry(row) for row in connection.execute(asked)]
+
+    def recent(self, events: Collection[Event], since: datetime) -> Iterator[Entry]:
+        """Stream the entries of some events from a moment on, oldest first."""
+        asked = WRITTEN.where(_recent(events, since)).order_by(entries.c.seq)
+        with self._database.read() as connection:
+            for row in paged(connection, asked):
+                yield self._entry(row)
+
+    def tally(self, events: Collection[Event], since: datetime) -> Mapping[tuple[Event, str, str], int]:
+        """Count the entries of some events from a moment on, by event, source and data type."""
+        by = entries.c["event", "source", "data_type"]
+        asked = sa.select(*by, sa.func.count()).where(_recent(events, since)).group_by(*by)
+        with self._database.read() as connection:
+            return {(Event(event), *of): count for event, *of, count in connection.execute(asked)}
+
+    def head(self) -> Head:
+        """Name the last entry."""
+        with self._database.read() as connection:
+            return _head(connection.execute(sa.select(head)).one())
+
+    def counts(self) -> Mapping[State, int]:
+        """Count the keys in each state; of those that nothing is known of there are none."""
+        with self._database.read() as connection:
+            asked = sa.select(keys.c.state, sa.func.count()).group_by(keys.c.state)
+            found = {State(state): count for state, count in connection.execute(asked)}
+        return {state: found.get(state, 0) for state in State}
+
+    def prove(self, key: str) -> Proof:
+        """Show what happened to a key, each entry hashed anew and linked to the two before it.
+
+        Raises:
+            LedgerError: nothing is known of the key, or the database cannot be used.
+        """
+        with self._database.read() as connection:
+            asked = WRITTEN.where(self._database.among(entries.c.key, (key,))).order_by(entries.c.seq)
+            written = [Written(*row) for row in connection.execute(asked)]
+            kept = connection.execute(self._question((key,), None, None)).one_or_none()
+            last = _head(connection.execute(sa.select(head)).one())
+        if not written and kept is None:
+            raise LedgerError(f"nothing is known of `{printable(key)}`", where=self.url, hint="write the key in full")
+        return proof_of(key, written, None if kept is None else tuple(kept), last)
+
+    def verify(self, *, sample: float | None = None, seed: int = 0, progress: Progress = silent) -> Verification:
+        """Look for entries that were changed, taken out, put in or moved, and for keys that stand otherwise than said.
+
+        Args:
+            sample: How much of the entries to look at, up to 1; None for all. That none is missing is seen anyway.
+            seed: Which ones.
+            progress: Told how many entries were looked at.
+
+        Raises:
+            LedgerError: the database cannot be used.
+        """
+        with self._database.read() as connection:
+            return verified(self._database, connection, sample=sample, seed=seed, progress=progress)
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self._database.dispose()
+
+    def _known(self, connection: sa.Connection, wanted: Collection[str]) -> dict[str, KeyState]:
+        """Look up how keys stand, without the details of their last entries: what follows does not depend on them."""
+        found = connection.execute(self._question(wanted, None, None))
+        return {row[0]: standing_of(row, {}) for row in found}
+
+    def _question(
+        self, wanted: Collection[str] | None, states: Collection[State] | None, cell: tuple[str, str, str] | None
+    ) -> sa.Select[Any]:
+        asked = sa.select(keys)
+        if wanted is not None:
+            asked = asked.where(self._database.among(keys.c.key, wanted))
+        if states is not None:
+            asked = asked.where(keys.c.state.in_([state.value for state in states]))
+        if cell is not None:
+            asked = asked.where(sa.and_(*map(sa.ColumnElement.__eq__, keys.c["source", "data_type", "season"], cell)))
+        return asked
+
+    def _entry(self, row: sa.Row[Any]) -> Entry:
+        try:
+            return Written(*row).entry()
+        except (TypeError, ValueError, RecursionError) as error:
+            what = f"entry {row[0]} cannot be read: {error}"
+            raise LedgerError(what, where=self.url, hint="`adce ledger verify` says what else was changed") from error
+
+
+class _Pen:
+    """Writes entries at the end of a ledger, inside one transaction."""
+
+    def __init__(self, database: Database, connection: sa.Connection, last: Head) -> None:
+        self._database, self._connection, self.head = database, connection, last
+
+    def write(self, transitions: Iterable[Transition], known: dict[str, KeyState]) -> list[Refused]:
+        """Add transitions, of keys that stand as ``known``; return those that were left out."""
+        refused, changed, new = [], {}, []
+        seq, last, at = self.head.seq, self.head.hash, self.head.at
+        for transition in transitions:
+            before = known.get(transition.key)
+            texts, detail = self._texts(transition)
+            own = digest(seq + 1, last, before.hash if before else "", texts, detail)
+            after = self._after(before, transition, seq + 1, own)
+            if after is None:
+                refused.append(Refused(transition, before.state if before else State.UNTRACKED))
+                continue
+            seq, last, at = seq + 1, own, transition.at
+            known[transition.key] = after
+            changed[transition.key] = detail
+            new.append((seq, *texts, detail, own))
+        if new:
+            rows = [row_of(known[key], detail) for key, detail in changed.items()]
+            self._database.put(self._connection, new, rows)
+        self.head = Head(seq, last, at)
+        return refused
+
+    def close(self) -> None:
+        """Keep which entry is the last."""
+        told = {"seq": self.head.seq, "hash": self.head.hash, "at": text_of(self.head.at) or ""}
+        self._connection.execute(sa.update(head).values(told))
+
+    def _texts(self, transition: Transition) -> tuple[tuple[str, ...], str]:
+        """Write the parts of an entry as they are hashed and kept."""
+        try:
+            texts = (
+                moment_text(transition.at),
+                transition.key,
+                transition.event.value,
+                transition.source,
+                transition.data_type,
+                transition.season,
+                transition.run,
+                transition.task,
+            )
+            if not keepable("".join(texts)):
+                self._refuse(transition, "a text with a NUL or half a letter cannot be kept")
+            return texts, canonical(dict(transition.detail)) if transition.detail else "{}"
+        except (TypeError, ValueError, RecursionError) as error:
+            self._refuse(transition, str(error), error)
+
+    def _after(self, before: KeyState | None, transition: Transition, seq: int, own: str) -> KeyState | None:
+        try:
+            return advance(before, transition, seq=seq, entry_hash=own)
+        except (TypeError, ValueError) as error:
+            self._refuse(transition, str(error), error)
+
+    def _refuse(self, transition: Transition, why: str, cause: Exception | None = None) -> NoReturn:
+        what = f"`{transition.event}` of `{printable(transition.key)}` is not as it should be: {why}"
+        raise LedgerError(what, where=self._database.url) from cause
+
+
+def open_ledger(url: str) -> Ledger:
+    """Open the ledger of a database; its tables are made when it is first used.
+
+    Raises:
+        LedgerError: a URL of something else than SQLite or PostgreSQL, or one that is not written as it should be.
+    """
+    return Ledger(Database(url))
+
+
+def _recent(events: Collection[Event], since: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(entries.c.event.in_([event.value for event in events]), entries.c.at >= moment_text(since))
+
+
+def _head(row: sa.Row[Any]) -> Head:
+    return Head(row.seq, row.hash, moment_of(row.at))

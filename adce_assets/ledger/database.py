@@ -1,0 +1,303 @@
+"""A URL in, a database out in which a ledger can be kept: a SQLite file of one machine, or PostgreSQL for many.
+
+The tables, how they are made, and what the two databases do differently are here; what the rows say is not.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import psycopg2
+import sqlalchemy as sa
+from filelock import FileLock
+from filelock import Timeout as LockTimeout
+from sqlalchemy.dialects import postgresql, sqlite
+
+from adce_assets.errors import LedgerError
+from adce_assets.ledger.chain import GENESIS
+
+FORM = 1
+"""The form of the tables; another one is refused."""
+PATIENCE_S = 60
+"""How long a process waits for another's append, which takes milliseconds; then something is wrong."""
+PAGE = 10_000
+"""Rows that are read or written together."""
+VALID = "sqlite:///path, or postgresql://user:password@host:port/database"
+POSTGRES_URL = re.compile(
+    r"(?:postgres|postgresql|postgresql\+psycopg2)://"
+    r"(?:[^\s:@/?#\[\]]*(?::(?P<password>[^\s@/?#\[\]]*))?@)?"
+    r"(?P<place>(?:\[[0-9A-Fa-f:.]*\]|[\w.%-]*)(?::\d{1,5})?(?:/[^\s:@/?#]*)?)"
+    r"(?:\?(?P<query>[^\s@#]*))?",
+    re.ASCII,
+)
+"""Stricter than the database's own reading, which tells pieces of a password that holds an ``@`` or ``/``."""
+SECRET_PARAMETERS = frozenset({"password", "sslpassword"})
+
+# PostgreSQL sorts and compares text as bytes only where it is told so; SQLite always does.
+_Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+_Seq = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+metadata = sa.MetaData()
+
+
+def _texts(*names: str) -> list[sa.Column[str]]:
+    return [sa.Column(name, _Text, nullable=False) for name in names]
+
+
+entries = sa.Table(
+    "ledger_entries",
+    metadata,
+    sa.Column("seq", _Seq, primary_key=True, autoincrement=False),
+    *_texts("at", "key", "event", "source", "data_type", "season", "run", "task", "detail", "hash"),
+    sa.Index("ledger_entries_of_a_key", "key", "seq"),
+    sa.Index("ledger_entries_by_event", "event", "at"),
+)
+keys = sa.Table(
+    "ledger_keys",
+    metadata,
+    sa.Column("key", _Text, primary_key=True),
+    *_texts("source", "data_type", "season", "state"),
+    sa.Column("seq", _Seq, nullable=False),
+    *_texts("hash", "since", "run", "task"),
+    sa.Column("lease_until", _Text),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("probes", sa.Integer, nullable=False),
+    *(sa.Column(name, _Text) for name in ("probed_at", "next_at", "detected_at", "closed_at")),
+    sa.Column("detail", _Text, nullable=False),
+    sa.Index("ledger_keys_by_state", "state"),
+    sa.Index("ledger_keys_by_cell", "source", "data_type", "season"),
+    sqlite_with_rowid=False,
+)
+head = sa.Table(
+    "ledger_head",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("form", sa.Integer, nullable=False),
+    sa.Column("seq", _Seq, nullable=False),
+    *_texts("hash", "at"),
+)
+
+_before = entries.alias()
+WRITTEN = sa.select(
+    entries.c.seq,
+    # The first entry names a hash of its own, and an entry whose neighbour is gone names none.
+    sa.case((entries.c.seq == 1, GENESIS), else_=sa.func.coalesce(_before.c.hash, "")),
+    *entries.c["at", "key", "event", "source", "data_type", "season", "run", "task", "detail", "hash"],
+).select_from(entries.outerjoin(_before, _before.c.seq == entries.c.seq - 1))
+"""An entry as `chain.Written` has it: with the hash of the entry before it, which is kept there alone."""
+
+_NAMES = tuple(keys.c.keys())
+# Compiled once, and handed rows as they are: SQLAlchemy would look at each value of each row.
+_ADD = str(sa.insert(entries).compile(dialect=sqlite.dialect()))
+_INTO = sqlite.insert(keys)
+_REPLACE = str(
+    _INTO.on_conflict_do_update(index_elements=["key"], set_={name: _INTO.excluded[name] for name in _NAMES}).compile(
+        dialect=sqlite.dialect()
+    )
+)
+_CHANGED = sa.Table("ledger_changed", sa.MetaData(), *(sa.Column(name) for name in _NAMES))
+"""What PostgreSQL copies changed rows to first, a table of the connection."""
+_MAKE_CHANGED = """
+CREATE TEMPORARY TABLE IF NOT EXISTS ledger_changed (LIKE ledger_keys INCLUDING DEFAULTS) ON COMMIT DELETE ROWS
+"""
+_MERGE = postgresql.insert(keys).from_select(_NAMES, sa.select(_CHANGED))
+_MERGE = _MERGE.on_conflict_do_update(index_elements=["key"], set_={name: _MERGE.excluded[name] for name in _NAMES})
+
+
+class Database:
+    """Where a ledger is kept; nothing is touched before it is first used.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql://user:password@host:port/database``.
+
+    Raises:
+        LedgerError: a URL of something else, or one that is not written as it should be.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._made, self._secrets = False, ()
+        if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+            self._file: Path | None = Path(url.removeprefix("sqlite:///"))
+            self.url, self._engine = url, _sqlite(self._file)
+            self._reading = self._engine
+            return
+        parts = POSTGRES_URL.fullmatch(url)
+        if parts is None:
+            raise LedgerError(
+                "the URL of the ledger's database cannot be read",
+                where="ADCE_DATABASE_URL",
+                valid=VALID,
+                hint="percent-encode what is no letter or digit of the user and the password: `@` is %40, `/` is %2F",
+            )
+        self._file, self.url, self._secrets = None, f"postgresql://{parts['place']}", tuple(_secrets(parts))
+        self._engine = _postgresql(url)
+        # One moment for all that a reader sees, however long it reads: as SQLite does it anyway.
+        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
+
+    @contextmanager
+    def read(self) -> Generator[sa.Connection]:
+        """Lend a connection that sees the database as it is now until the block ends."""
+        with self._told():
+            self._make()
+            with self._reading.connect() as connection:
+                yield connection
+
+    @contextmanager
+    def write(self) -> Generator[tuple[sa.Connection, sa.Row[Any]]]:
+        """Lend a connection that alone may append, and the head: all that is done in the block, or nothing."""
+        with self._told():
+            self._make()
+            with self._engine.connect().execution_options(adce_writes=True) as connection, connection.begin():
+                found = connection.execute(sa.select(head).with_for_update()).one()
+                yield connection, found
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def among(self, column: sa.Column[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
+        """Ask for a column's values among many, in one parameter; what cannot be kept is not there."""
+        values = [value for value in values if not isinstance(value, str) or keepable(value)]
+        if self._file is None:
+            kind = sa.ARRAY(sa.BigInteger) if column is entries.c.seq else sa.ARRAY(sa.Text)
+            return column == sa.any_(sa.literal(values, kind))
+        listed = sa.func.json_each(json.dumps(values)).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+
+    def put(
+        self, connection: sa.Connection, new: Sequence[tuple[Any, ...]], changed: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Add rows to the entries, and put rows in the place of those of the same keys."""
+        if self._file is None:
+            _put_postgresql(connection, new, changed)
+            return
+        connection.exec_driver_sql(_ADD, list(new))
+        connection.exec_driver_sql(_REPLACE, list(changed))
+
+    def _make(self) -> None:
+        """Make the tables unless they are there; processes that start together wait for each other."""
+        if self._made:
+            return
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._engine.connect() as connection:
+            form = _form(connection)
+        if form is None:
+            form = self._make_tables()
+        if form != FORM:
+            what = f"the ledger was written in form {form}"
+            raise LedgerError(what, where=self.url, valid=f"form {FORM}", hint="update ADCE")
+        self._made = True
+
+    def _make_tables(self) -> int:
+        # SQLite does not wait for a change of the mode, PostgreSQL's tables collide: the first one makes them.
+        alone = FileLock(f"{self._file}.lock", timeout=PATIENCE_S) if self._file else nullcontext()
+        with alone, self._engine.connect().execution_options(adce_writes=True) as connection:
+            if self._file is not None:
+                connection.connection.cursor().execute("PRAGMA journal_mode = WAL")
+            with connection.begin():
+                if self._file is None:
+                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('adce_ledger'))"))
+                metadata.create_all(connection)
+                form = _form(connection)
+                if form is None:
+                    connection.execute(sa.insert(head).values(id=1, form=FORM, seq=0, hash=GENESIS, at=""))
+        return form or FORM
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Say in ADCE's words what went wrong, without a word that is secret."""
+        try:
+            yield
+        except (sa.exc.SQLAlchemyError, psycopg2.Error, OSError, LockTimeout) as error:
+            text = plain = str(getattr(error, "orig", None) or error).strip()
+            for secret in self._secrets:
+                text = text.replace(secret, "***")
+            hint = "check that the database can be reached" if self._file is None else "check its folder and its disk"
+            refused = LedgerError(f"the ledger cannot be used: {text}", where=self.url, hint=hint)
+            raise refused from (error if text == plain else None)
+
+
+def _form(connection: sa.Connection) -> int | None:
+    """Return the form of the tables; None if they are not there. The head is written last."""
+    there = sa.inspect(connection).has_table(head.name)
+    return connection.execute(sa.select(head.c.form)).scalar() if there else None
+
+
+def keepable(text: str) -> bool:
+    """Tell whether both databases can keep a text: PostgreSQL has no NUL, and neither keeps half a letter."""
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
+
+
+def paged(connection: sa.Connection, asked: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+    """Fetch rows as they are asked for, a page at a time, so that no number of them fills the memory."""
+    yield from connection.execute(asked, execution_options={"stream_results": True, "yield_per": PAGE})
+
+
+def _secrets(parts: re.Match[str]) -> Iterable[str]:
+    """List what must not be told of a URL: passwords, as they are written and as they are meant."""
+    given = dict(parse_qsl(parts["query"] or ""))
+    for secret in (parts["password"], *(given.get(name) for name in SECRET_PARAMETERS)):
+        yield from {text for text in (secret, unquote(secret or "")) if text}
+
+
+def _sqlite(file: Path) -> sa.Engine:
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(file)),
+        connect_args={"timeout": PATIENCE_S, "isolation_level": None},
+        hide_parameters=True,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        # A loss of power may take the last entries, never a part of one: what they told is found out again.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA cache_size = -65536")  # kibibytes: the two indexes of a million entries
+        connection.execute("PRAGMA wal_autocheckpoint = 10000")  # pages: not after each batch
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("adce_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: str) -> sa.Engine:
+    return sa.create_engine(
+        f"postgresql+psycopg2://{url.partition('://')[2]}",
+        connect_args={
+            "application_name": "adce ledger",
+            "connect_timeout": PATIENCE_S,
+            "options": f"-c lock_timeout={PATIENCE_S}s",
+        },
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+
+def _put_postgresql(
+    connection: sa.Connection, new: Sequence[tuple[Any, ...]], changed: Sequence[tuple[Any, ...]]
+) -> None:
+    """Copy rows in: several times faster than statements, whose values have to be quoted one by one."""
+    connection.exec_driver_sql(_MAKE_CHANGED)
+    with connection.connection.cursor() as cursor:
+        _copy(cursor, "ledger_entries", entries, new)
+        _copy(cursor, "ledger_changed", keys, changed)
+    connection.execute(_MERGE)
+    connection.exec_driver_sql("TRUNCATE ledger_changed")
+
+
+def _copy(cursor: Any, name: str, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Copy rows into a table; an empty text is no NULL where the column has none."""
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    text.seek(0)
+    told = ", ".join(column.name for column in table.columns if not column.nullable)
+    cursor.copy_expert(f"COPY {name} FROM STDIN WITH (FORMAT csv, FORCE_NOT_NULL ({told}))", text)

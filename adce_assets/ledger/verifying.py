@@ -1,0 +1,92 @@
+"""A ledger in, what was changed in it out: every entry hashed anew, in its place, and every key as its entries say."""
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from adce_assets.ledger.chain import GENESIS, Fault, Written
+from adce_assets.ledger.database import WRITTEN, Database, entries, head, keys, paged
+from adce_assets.ledger.proving import faults_of
+from adce_assets.progress import Progress
+
+STAGE = "verify"
+KEYS_AT_ONCE = 1_000
+MOST_FAULTS = 1_000
+"""Faults that are told; with more of them nobody looks further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How many entries there are, how many were hashed anew, and what is wrong: nothing, if the ledger is whole."""
+
+    entries: int
+    checked: int
+    faults: tuple[Fault, ...]
+
+
+def verified(
+    database: Database, connection: sa.Connection, *, sample: float | None, seed: int, progress: Progress
+) -> Verification:
+    """Verify a ledger as one connection sees it; the arguments are those of `Ledger.verify`."""
+    total = connection.scalar(sa.select(sa.func.count()).select_from(entries)) or 0
+    faults, checked = list(_of_the_whole(connection, total)), 0
+    wanted = total if sample is None else min(total, max(1, round(total * sample)))
+    groups = _all(connection) if sample is None else _some(database, connection, total, wanted, seed)
+    while checked < wanted and len(faults) < MOST_FAULTS:
+        batch = list(islice(groups, min(KEYS_AT_ONCE, wanted - checked)))
+        if not batch:
+            break
+        asked = sa.select(keys).where(database.among(keys.c.key, [key for key, _ in batch]))
+        kept = {row.key: tuple(row) for row in connection.execute(asked)}
+        for key, written in batch:
+            faults += faults_of(key, written, kept.get(key))
+            checked += len(written)
+        progress(STAGE, min(checked, wanted), wanted)
+    return Verification(total, checked, tuple(faults[:MOST_FAULTS]))
+
+
+def _of_the_whole(connection: sa.Connection, total: int) -> Iterator[Fault]:
+    """Look at what no single key shows: whether there are as many entries as there should be, and nothing else."""
+    kept = connection.execute(sa.select(head)).one_or_none()
+    if kept is None:
+        yield Fault(0, "", "nobody knows any more which entry is the last")
+    else:
+        if total != kept.seq:
+            yield Fault(0, "", f"there are {total:,} entries where {kept.seq:,} were written")
+        named = sa.select(entries.c.hash, entries.c.at).where(entries.c.seq == kept.seq)
+        last = connection.execute(named).one_or_none()
+        if (kept.hash, kept.at) != (tuple(last) if last else (GENESIS, "")):
+            yield Fault(kept.seq, "", "the last entry is not the one that was written last")
+    unheard = ~sa.exists().where(entries.c.key == keys.c.key)
+    for (key,) in connection.execute(sa.select(keys.c.key).where(unheard).limit(MOST_FAULTS)):
+        yield Fault(0, key, "the key stands somewhere without an entry that says so")
+
+
+def _all(connection: sa.Connection) -> Iterator[tuple[str, list[Written]]]:
+    return _grouped(paged(connection, WRITTEN.order_by(entries.c.key, entries.c.seq)))
+
+
+def _some(
+    database: Database, connection: sa.Connection, total: int, wanted: int, seed: int
+) -> Iterator[tuple[str, list[Written]]]:
+    """Choose entries by chance, and take with each all of its key's; in the order in which they were chosen."""
+    numbers = random.Random(seed).sample(range(1, total + 1), wanted)  # noqa: S311 - a sample, not a secret
+    seen: set[str] = set()
+    for first in range(0, wanted, KEYS_AT_ONCE):
+        chosen = numbers[first : first + KEYS_AT_ONCE]
+        asked = sa.select(entries.c.seq, entries.c.key).where(database.among(entries.c.seq, chosen))
+        keys_of = dict(map(tuple, connection.execute(asked)))
+        found = [key for key in dict.fromkeys(keys_of[seq] for seq in chosen if seq in keys_of) if key not in seen]
+        seen.update(found)
+        asked = WRITTEN.where(database.among(entries.c.key, found)).order_by(entries.c.key, entries.c.seq)
+        groups = dict(_grouped(connection.execute(asked)))
+        yield from ((key, groups[key]) for key in found)
+
+
+def _grouped(rows: Iterable[sa.Row[Any]]) -> Iterator[tuple[str, list[Written]]]:
+    for key, group in groupby((Written(*row) for row in rows), lambda one: one.key):
+        yield key, list(group)

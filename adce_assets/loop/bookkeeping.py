@@ -1,0 +1,303 @@
+"""Open keys and the queue in, the ledger's entries of them out: what was found, planned, and is no longer asked for.
+
+Only what has changed since the last time is written down. Keys that are not open any more, but of which the ledger
+still waits for something, are handed on: whether an object lies there is found out in `closure`.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adce_assets.errors import LakeError
+from adce_assets.ledger.keys import KeyState, Transition
+from adce_assets.ledger.transitions import CLAIMABLE, SETTLED, UNDER_WAY, Event
+from adce_assets.ledger.transitions import State as Standing
+from adce_assets.loop import ranges
+from adce_assets.loop.project import Project
+from adce_assets.loop.state import BOOKED, COVERAGE, GAP_KEYS, INVENTORY, QUEUE, TASK_KEYS, State
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+
+BATCH = 20_000
+"""Keys that are looked at together."""
+WAITED_FOR = (*CLAIMABLE, *UNDER_WAY, *(state for state in SETTLED if state is not Standing.CLOSED))
+"""The states in which something is still to come of a key."""
+NOT_ASKED_FOR = frozenset({"not_due", "unavailable"})
+"""The states of coverage in which nobody asks for a key."""
+OPEN_COLUMNS = ("key", "source", "data_type", "season", "state", "etag", "priority")
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A key of which the ledger waits for something, and which may be in the lake.
+
+    ``place`` is where its object was found, if anywhere else than under the key; ``is_open`` tells a key that the last
+    inventory does not hold as it should be.
+    """
+
+    state: KeyState
+    place: str
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """How many entries were made, by what happened; and the keys that `closure` is to look for."""
+
+    entries: Mapping[Event, int]
+    left: tuple[Left, ...]
+
+
+def record(project: Project, *, run: str = "") -> Recorded:
+    """Write down what changed since the last time: found open, planned in a task, no longer asked for.
+
+    Args:
+        project: The installation; its gaps and its queue are those of one reconciliation.
+        run: Dagster's run that does it.
+
+    Raises:
+        LakeError: there are no gaps or there is no queue.
+        LedgerError: the ledger cannot be used.
+    """
+    before = project.ledger.head()
+    if _said_last_time(project.state) == _seal(project.state, before.hash):
+        return Recorded({}, ())
+    known = ranges.read(project.state.read_json(INVENTORY)["ranges"])
+    book = _Book(project, run, project.clock(), known, _Tasks.of(project.state))
+    with project.state.local(GAP_KEYS) as path:
+        index = _Index.of(path)
+        compared, at_work = book.compare(index)
+        book.find(path, index)
+    left = tuple(book.withdraw(compared))
+    after = project.ledger.head()
+    if not left and not at_work and after.seq == before.seq + book.entries.total():
+        project.state.write_json(BOOKED, {"seal": _seal(project.state, after.hash)})
+    return Recorded(dict(book.entries), left)
+
+
+def _seal(state: State, ledger: str) -> dict[str, str]:
+    """Name the versions of all that is compared: of the same ones, if nothing was left, nothing new is to be told."""
+    names = (f"{INVENTORY}.json", f"{COVERAGE}.parquet", f"{GAP_KEYS}.parquet", f"{TASK_KEYS}.parquet")
+    found = {name: state.store.head(name) for name in names}
+    return {"ledger": ledger} | {name: file.etag for name, file in found.items() if file is not None}
+
+
+def _said_last_time(state: State) -> Any:
+    try:
+        return state.read_json(BOOKED).get("seal")
+    except LakeError:  # there is none, or it is damaged and made anew
+        return None
+
+
+def append(project: Project, transitions: Iterable[Transition]) -> Counter[Event]:
+    """Append what happened, a bounded number at a time; count what was taken, and log what was refused."""
+    counted: Counter[Event] = Counter()
+    rest = iter(transitions)
+    while batch := list(islice(rest, BATCH)):
+        refused = project.ledger.append(batch).refused
+        counted.update(transition.event for transition in batch)
+        counted.subtract(entry.transition.event for entry in refused)
+        for entry in refused:  # somebody else was faster: a run, or another reconciliation
+            told = entry.transition
+            logger.info("not written down: `%s` of `%s`, which is %s", told.event, told.key, entry.state)
+    return counted
+
+
+@dataclass(frozen=True, slots=True)
+class _Tasks:
+    """The task of each key in the queue, and what is told of each task."""
+
+    of_key: Mapping[str, str]
+    told: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, state: State) -> "_Tasks":
+        import pyarrow.parquet as pq
+
+        told = {
+            task["id"]: {"priority": task["priority"], "score": task["score"]}
+            for task in state.read_json(QUEUE)["tasks"]
+        }
+        with state.local(TASK_KEYS) as path:
+            rows = pq.read_table(path, columns=["key", "task_id"], partitioning=None)
+        # A text for each task, not for each key.
+        ids = {task_id: task_id for task_id in told}
+        pairs = zip(rows["key"].to_pylist(), rows["task_id"].to_pylist(), strict=True)
+        return cls({key: ids[task_id] for key, task_id in pairs if task_id in ids}, told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The open keys, told by hashes alone: eight bytes a key. ``known`` are those that the ledger waits for."""
+
+    hashes: "np.ndarray[Any, Any]"
+    rows: "np.ndarray[Any, Any]"
+    known: "np.ndarray[Any, Any]"
+
+    @classmethod
+    def of(cls, path: Path) -> "_Index":
+        import numpy as np
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            parts = [_hashes(batch["key"].to_pylist()) for batch in file.iter_batches(BATCH, columns=["key"])]
+        hashes = np.concatenate(parts) if parts else np.empty(0, np.int64)
+        rows = np.argsort(hashes, kind="stable")
+        return cls(hashes[rows], rows, np.zeros(len(rows), bool))
+
+    def mark(self, keys: Sequence[str]) -> list[bool]:
+        """Note that the ledger knows these keys; tell which of them are open."""
+        import numpy as np
+
+        if not len(self.hashes):
+            return [False] * len(keys)
+        wanted = _hashes(keys)
+        places = np.minimum(np.searchsorted(self.hashes, wanted), len(self.hashes) - 1)
+        hits = self.hashes[places] == wanted
+        self.known[self.rows[places[hits]]] = True
+        return hits.tolist()
+
+
+def _hashes(keys: Sequence[str]) -> "np.ndarray[Any, Any]":
+    """Hash keys as this process does: two of ten million are alike in one run of a hundred thousand."""
+    import numpy as np
+
+    return np.fromiter(map(hash, keys), np.int64, len(keys))
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """What is written down in one reconciliation, by a run, at a moment."""
+
+    project: Project
+    run: str
+    now: datetime
+    known: Sequence[ranges.Known]
+    tasks: _Tasks
+    entries: Counter[Event] = field(default_factory=Counter)
+
+    def compare(self, index: _Index) -> tuple[list[Left], int]:
+        """Go through all that the ledger waits for.
+
+        Returns:
+            What is not open any more, or was promoted or seen; and how many keys are in the hands of runs.
+        """
+        left: list[Left] = []
+        changed: list[Transition] = []
+        at_work = 0
+        states = self.project.ledger.states(states=WAITED_FOR)
+        while batch := list(islice(states, BATCH)):
+            for state, is_open in zip(batch, index.mark([state.key for state in batch]), strict=True):
+                if self._is_at_work(state):
+                    at_work += 1
+                    continue
+                news = list(self._news(state, is_open=is_open))
+                changed += news
+                if not is_open or (state.state in {Standing.PROMOTED, Standing.SEEN} and not news):
+                    left.append(Left(state, state.key, is_open))
+        self.entries.update(append(self.project, changed))
+        return left, at_work
+
+    def _is_at_work(self, state: KeyState) -> bool:
+        return state.state in UNDER_WAY and (state.lease_until is None or state.lease_until > self.now)
+
+    def _news(self, state: KeyState, *, is_open: bool) -> Iterator[Transition]:
+        """Say what is new about a key of which the ledger waits for something."""
+        if state.state in UNDER_WAY:  # its run has died without a word: whatever it did is found out from the lake
+            released = self._told(state, Event.RELEASED, {"why": "its lease is over"})
+            yield replace(released, run=state.run, task=state.task)
+        if not is_open:
+            return
+        if state.state in {Standing.SEEN, Standing.PROMOTED} and self._is_after(state.since, state.key):
+            yield self._told(state, Event.REOPENED, {"why": "the inventory does not hold it as it should be"})
+        elif state.state in {Standing.DETECTED, Standing.FAILED, *UNDER_WAY}:
+            yield from self._planned(state.key, (state.source, state.data_type, state.season))
+
+    def _is_after(self, moment: datetime, key: str) -> bool:
+        """Tell whether the inventory has looked at the key's part of the lake since then."""
+        as_of = ranges.as_of(self.known, key)
+        return as_of is not None and as_of > moment
+
+    def _planned(self, key: str, cell: tuple[str, str, str]) -> Iterator[Transition]:
+        task = self.tasks.of_key.get(key)
+        if task is not None:
+            told = self.tasks.told[task]
+            yield Transition(key, Event.PLANNED, *cell, at=self.now, run=self.run, task=task, detail=told)
+
+    def _told(self, state: KeyState, event: Event, detail: Mapping[str, Any]) -> Transition:
+        return Transition(
+            state.key, event, state.source, state.data_type, state.season, at=self.now, run=self.run, detail=detail
+        )
+
+    def find(self, path: Path, index: _Index) -> None:
+        """Write down the open keys that the ledger did not wait for: new ones, and those that are open again."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        counts = self.project.ledger.counts()
+        may_be_there = bool(counts[Standing.CLOSED] or counts[Standing.WITHDRAWN])
+        first = 0
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH, columns=list(OPEN_COLUMNS)):
+                is_new = ~index.known[first : first + batch.num_rows]
+                first += batch.num_rows
+                if is_new.any():
+                    rows = batch.filter(pa.array(is_new))
+                    self.entries.update(append(self.project, self._found(rows, may_be_there=may_be_there)))
+
+    def _found(self, rows: "pa.RecordBatch", *, may_be_there: bool) -> Iterator[Transition]:
+        keys = rows["key"].to_pylist() if may_be_there else ()
+        standing = {state.key: state for state in self.project.ledger.states(keys=keys)} if keys else {}
+        for row in rows.to_pylist():
+            before, cell = standing.get(row["key"]), (row["source"], row["data_type"], row["season"])
+            detail = {"state": row["state"], "priority": row["priority"]}
+            event = Event.DETECTED
+            if before is not None and before.state is Standing.CLOSED:
+                if not self._is_lost_again(before, row["etag"]):
+                    continue
+                event, detail = Event.REOPENED, {"why": f"it is {row['state']} again", **detail}
+            yield Transition(row["key"], event, *cell, at=self.now, run=self.run, detail=detail)
+            yield from self._planned(row["key"], cell)
+
+    def _is_lost_again(self, before: KeyState, etag: str | None) -> bool:
+        """Tell whether a key was closed for what is open now: an older inventory knows nothing of it."""
+        as_of = ranges.as_of(self.known, before.key)
+        is_the_same = etag is not None and before.detail.get("etag") == etag
+        return is_the_same or (as_of is not None and as_of >= before.since)
+
+    def withdraw(self, left: Sequence[Left]) -> Iterator[Left]:
+        """Write down which keys nobody asks for any more; yield those that may be in the lake."""
+        judged = _judged(self.project.state, {entry.state.key for entry in left if not entry.is_open})
+        withdrawn = []
+        for entry in left:
+            state, reason, place = judged.get(entry.state.key, ("", "", None))
+            if state in NOT_ASKED_FOR and (entry.state.state is not Standing.TOMBSTONED or state == "not_due"):
+                withdrawn.append(self._told(entry.state, Event.WITHDRAWN, {"why": reason or state}))
+            elif not state or state == "present":
+                yield Left(entry.state, place or entry.place, entry.is_open)
+        self.entries.update(append(self.project, withdrawn))
+
+
+def _judged(state: State, keys: Collection[str]) -> dict[str, tuple[str, str, str | None]]:
+    """Read how the last coverage judged keys: state, reason, and where an object was found.
+
+    A key that it does not tell of is plainly present, or is not expected.
+    """
+    import pyarrow.parquet as pq
+
+    if not keys:
+        return {}
+    columns = ["key", "state", "reason", "found_key"]
+    with state.local(COVERAGE) as path:
+        rows = pq.read_table(path, columns=columns, filters=[("key", "in", set(keys))], partitioning=None)
+    found = zip(*(rows[name].to_pylist() for name in columns), strict=True)
+    return {key: (state, reason, place) for key, state, reason, place in found}

@@ -1,0 +1,104 @@
+"""`adce prove` and `adce ledger verify` say whether what happened to keys is what was written, and exit accordingly."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adce_assets.ledger.book import open_ledger
+from adce_assets_tests.ledger.conftest import happened
+
+KEY = "pbp/401524000.json"
+
+
+@pytest.fixture
+def kept(installation: Any) -> Path:
+    """The file of a ledger in which a key was planned and another detected."""
+    file = installation.home / ".adce" / "ledger.sqlite"
+    ledger = open_ledger(f"sqlite:///{file}")
+    ledger.append([happened("detected", KEY), happened("detected", "pbp/other.json"), happened("planned", KEY)])
+    ledger.dispose()
+    return file
+
+
+def change(file: Path, statement: str) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(statement)
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_key_is_proved_in_a_table(installation: Any):
+    shown = installation.adce("prove", KEY)
+    assert (shown.exit_code, shown.stdout.count("as written")) == (0, 2)
+    assert f"`{KEY}` is planned: 2 entries, each as it was written" in shown.stderr
+
+
+def test_a_proof_is_checked_where_there_is_no_ledger(installation: Any, kept: Path, tmp_path: Path):
+    file = tmp_path / "proof.json"
+    file.write_text(installation.adce("prove", KEY, "--json").stdout)
+    kept.unlink()
+    checked = installation.adce("prove", "--check", str(file))
+    assert (checked.exit_code, "2 entries, each as it was written" in checked.stderr) == (0, True)
+    document = json.loads(file.read_text())
+    document["entries"][1]["run"] = "another"
+    file.write_text(json.dumps(document))
+    checked = installation.adce("prove", "--check", str(file), "--json")
+    told = json.loads(checked.stdout)
+    assert (checked.exit_code, [fault["seq"] for fault in told["faults"]]) == (1, [3])
+    assert not kept.exists()
+
+
+def test_a_changed_entry_is_shown_and_exits_with_1(installation: Any, kept: Path):
+    change(kept, "UPDATE ledger_entries SET run = 'another' WHERE seq = 3")
+    shown = installation.adce("prove", KEY)
+    assert (shown.exit_code, shown.stdout.count("changed"), shown.stdout.count("as written")) == (1, 1, 1)
+    assert "entry 3: it is not what was written, or not in its place" in shown.stderr
+    verified = installation.adce("ledger", "verify")
+    assert (verified.exit_code, "3 of 3 entries hashed anew, 1 fault" in verified.stdout) == (1, True)
+    assert f"entry 3 of `{KEY}`: it is not what was written" in verified.stderr
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_whole_ledger_exits_with_0(installation: Any):
+    told = installation.json("ledger", "verify")
+    assert told == {"schema": 1, "entries": 3, "checked": 3, "sample": None, "faults": []}
+    told = installation.json("ledger", "verify", "--sample", "2.5%", "--seed", "7")
+    assert (told["sample"], told["faults"]) == ({"share": 0.025, "seed": 7}, [])
+    assert 1 <= told["checked"] < 3
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_sample_says_how_to_look_at_the_same_entries_again(installation: Any):
+    assert "`--seed 7`" in installation.adce("ledger", "verify", "--sample", "50", "--seed", "7").stdout
+
+
+def test_an_installation_that_has_done_nothing_has_a_whole_ledger(installation: Any):
+    assert installation.json("ledger", "verify")["entries"] == 0
+
+
+@pytest.mark.parametrize("sample", ["0%", "101", "-1%", "some", "nan%"])
+def test_a_sample_of_no_sensible_size_is_refused(installation: Any, sample: str):
+    refused = installation.adce("ledger", "verify", f"--sample={sample}")
+    assert refused.exit_code != 0
+    assert "is no percentage" in refused.stderr
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_key_that_nothing_is_known_of_is_an_error(installation: Any):
+    refused = installation.adce("prove", "pbp/none.json")
+    assert (refused.exit_code, "nothing is known of `pbp/none.json`" in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"schema": 2}'])
+def test_what_is_no_proof_is_an_error(installation: Any, tmp_path: Path, text: str):
+    (tmp_path / "proof.json").write_text(text)
+    refused = installation.adce("prove", "--check", str(tmp_path / "proof.json"))
+    assert (refused.exit_code, "this is no proof of a key" in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", [(), (KEY, "--check", __file__)])
+def test_either_a_key_or_a_proof_is_asked_for(installation: Any, arguments: tuple[str, ...]):
+    assert "either a key or `--check FILE`" in installation.adce("prove", *arguments).stderr

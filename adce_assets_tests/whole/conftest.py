@@ -1,0 +1,185 @@
+"""Small installations over one source, and a nursery for the processes that live in them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adce_assets.ledger.book import Ledger, open_ledger
+from adce_assets_tests.scrapers.every_scraper import JSON, NOTHING, Sent, Source
+from adce_assets_tests.whole import mortal
+
+OPEN = {"detected", "planned", "leased", "fetched", "staged", "audited", "promoted", "seen", "failed"}
+GONE: Sent = (410, "text/plain", b"gone for good")
+SPOILT: Sent = (200, JSON, b'{"name": ')
+"""What breaks off in the middle, and is whole another time."""
+
+
+def body(path: str) -> bytes:
+    """Make the document of a thing: its number gives its size."""
+    number = int(path.rsplit("-", 1)[-1].removesuffix(".json"))
+    return json.dumps({"name": path.removesuffix(".json"), "pad": "x" * (number * 977 % 4000)}).encode()
+
+
+class Deadly(Source):
+    """A source that says of each thing what its name says, and kills who asks it for the n-th time, if it is told to.
+
+    ``good`` and ``poor`` things are there at once, ``late`` ones the second time; of ``none`` there is nothing yet, and
+    ``gone`` ones are gone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._server.handle_error = lambda *_: None  # whoever asked is dead
+        self.times: defaultdict[str, list[float]] = defaultdict(list)
+        self.kill_at = 0
+
+    def take(self, target: str, headers: Mapping[str, str]) -> Sent:
+        with self._lock:
+            self.kill_at -= 1
+            asked = len(self.times[target])
+            self.times[target].append(time.monotonic())
+            if self.kill_at == 0:
+                os.kill(int(headers["User-Agent"].removeprefix("adce/")), signal.SIGKILL)
+        fate = re.findall(r"/(\w+)-", target)[-1]
+        return {"none": NOTHING, "gone": GONE}.get(fate) or (
+            SPOILT if fate == "late" and not asked else (200, JSON, body(target))
+        )
+
+
+@dataclass
+class Nursery:
+    """Where processes are born and waited for."""
+
+    process: "subprocess.Popen[str]"
+
+    def let_live(self, *lives: Mapping[str, Any]) -> list[int]:
+        """Let lives go on side by side to their ends; return how each ended, as a signal (below 0) or a status."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{json.dumps(lives)}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    started = [sys.executable, "-m", "adce_assets_tests.whole.mortal"]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        yield Nursery(process)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def deadly() -> Iterator[Deadly]:
+    with Deadly().running() as source:
+        assert isinstance(source, Deadly)
+        yield source
+
+
+@dataclass
+class Small:
+    """An installation of two cells that grows; time passes with each life that is lived in it."""
+
+    home: Path
+    nursery: Nursery
+    source: Deadly
+    number: int
+    at_once: int = 1
+    names: dict[str, list[str]] = field(default_factory=lambda: {"things": [], "others": []})
+    lives: int = 0
+    hours: float = 0.0
+
+    def __post_init__(self) -> None:
+        for folder in ("inventory", "lake"):
+            (self.home / folder).mkdir(parents=True)
+        mortal.write_catalogue(self.home, f"{self.source.url}/{self.number}")
+
+    def grow(self, *fates: str) -> None:
+        """Let the contract ask for one thing more of each fate, in the two cells by turns."""
+        for fate in fates:
+            count = sum(map(len, self.names.values()))
+            kind = ("things", "others")[count % 2]
+            name = f"{fate}-{count + 1}"
+            self.names[kind].append(name)
+            if fate == "poor":
+                (self.home / "lake" / kind).mkdir(exist_ok=True)
+                (self.home / "lake" / kind / f"{name}.json").write_bytes(b"{")
+        mortal.write_contract(self.home, self.names)
+
+    def life(self, **how: Any) -> dict[str, Any]:
+        """Describe the next life."""
+        self.lives += 1
+        self.hours += 0.25
+        return {"home": str(self.home), "name": f"life{self.lives}", "ahead": self.hours, "at_once": self.at_once} | how
+
+    def live(self, **how: Any) -> int:
+        (end,) = self.nursery.let_live(self.life(**how))
+        return end
+
+    def live_on(self, most: int = 8) -> int:
+        """Let undisturbed lives follow until nothing is open; return how many there were."""
+        for count in range(1, most + 1):
+            assert self.live(steps=["release", "reconcile", "collect"]) == 0
+            told = json.loads((self.home / f"life{self.lives}.json").read_text())
+            if not told["queued"] and not OPEN & told.keys():
+                return count
+        raise AssertionError(f"still open after {most} lives: {told}")
+
+    def lake(self) -> dict[str, bytes]:
+        """Read the data of the lake."""
+        root = self.home / "lake"
+        files = {path.relative_to(root).as_posix(): path for path in root.rglob("*.json")}
+        return {key: path.read_bytes() for key, path in files.items() if not key.startswith(("_adce/", ".lake-tmp/"))}
+
+    def receipts(self) -> dict[str, list[dict[str, Any]]]:
+        """Read the receipts of each object, by key."""
+        found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for path in (self.home / "lake" / "_adce" / "receipts").rglob("*.json"):
+            for receipt in json.loads(path.read_text())["receipts"]:
+                found[receipt["key"]].append(receipt)
+        return dict(found)
+
+    def written(self) -> dict[str, list[float]]:
+        """Say when each key was written, by the machine's clock."""
+        found: defaultdict[str, list[float]] = defaultdict(list)
+        for key, at in mortal.Written(self.home / "written").read():
+            found[key].append(at)
+        return found
+
+    def asked(self, key: str) -> list[float]:
+        """Say when the source was asked for a key."""
+        return self.source.times[f"/{self.number}/{key.removesuffix('.json')}"]
+
+    @property
+    def keys(self) -> list[str]:
+        return [f"{kind}/{name}.json" for kind, names in self.names.items() for name in names]
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        ledger = open_ledger(f"sqlite:///{self.home}/ledger.sqlite")
+        try:
+            yield ledger
+        finally:
+            ledger.dispose()
+
+
+@pytest.fixture
+def small(tmp_path: Path, nursery: Nursery, deadly: Deadly) -> Iterator[Small]:
+    deadly.times.clear()
+    yield Small(tmp_path / "home", nursery, deadly, 1)
+    with suppress(OSError):
+        (tmp_path / "home" / "written").unlink()

@@ -1,0 +1,99 @@
+"""Whatever the point at which a process of the loop is killed, the next ones end where undisturbed ones end.
+
+One life after the other is killed, at each point once, while the contract goes on asking for more; which comes when,
+and which time that the point is passed, is drawn by the seed. ``ADCE_TEST_SEEDS`` is the number of seeds.
+"""
+
+import os
+import random
+import signal
+from hashlib import sha256
+
+import pytest
+
+from adce_assets_tests.whole.conftest import Small, body
+
+SEEDS = int(os.environ.get("ADCE_TEST_SEEDS", "10"))
+TRIES = 3
+"""Lives that may pass before a point is reached."""
+FATES = ("good", "good", "good", "late", "none", "gone", "poor")
+RECONCILES = ("release", "reconcile", "collect", "reconcile")
+COLLECTS = ("release", "collect", *RECONCILES[1:])
+"""The sensor goes by the queue that is there, however old."""
+POINTS = {
+    "detected": RECONCILES,
+    "after gaps.json": RECONCILES,  # the tasks are planned
+    "closed": RECONCILES,
+    "within an append": COLLECTS,
+    "claimed": COLLECTS,
+    "asked": COLLECTS,
+    "answered": COLLECTS,
+    "after staging": COLLECTS,
+    "before data": COLLECTS,  # it is audited
+    "after data": COLLECTS,  # it is promoted
+    "after receipts": COLLECTS,
+    "told of the promotion": COLLECTS,
+    "tombstoned": COLLECTS,
+    "after completions": COLLECTS,
+}
+ENDS = {"none": "tombstoned", "gone": "dead_lettered"}
+
+
+def fate(key: str) -> str:
+    return key.partition("/")[2].partition("-")[0]
+
+
+def kill(small: Small, point: str, chance: random.Random) -> None:
+    """Let lives follow until one dies at a point."""
+    most = 1 if POINTS[point] is RECONCILES else 3
+    for count in [chance.randint(1, most), *[1] * (TRIES - 1)]:
+        small.grow("none" if point == "tombstoned" else "good", "good", *chance.choices(FATES, k=2))
+        small.source.kill_at = count if point == "asked" else 0
+        end = small.live(steps=POINTS[point], doom={"point": point, "count": count})
+        small.source.kill_at = 0
+        if end == -signal.SIGKILL:
+            return
+        assert end == 0
+    pytest.fail(f"`{point}` was never passed")
+
+
+def check(small: Small) -> None:
+    """Compare what there is in the end with what the names of the things say that there should be."""
+    had = {key for key in small.keys if fate(key) not in ENDS}
+    assert small.lake() == {key: body(f"/{small.number}/{key.removesuffix('.json')}") for key in had}
+    written = small.written()
+    assert {key: len(times) for key, times in written.items()} == dict.fromkeys(had, 1)
+    # What is to be replaced is asked for once more by an old queue, but not written.
+    assert not [key for key in had if fate(key) != "poor" and max(small.asked(key)) > written[key][0]]
+    for key, receipts in small.receipts().items():
+        assert {receipt["sha256"] for receipt in receipts} == {sha256(small.lake()[key]).hexdigest()}
+        assert sum(bool(receipt["url"]) for receipt in receipts) <= 1
+    with small.ledger() as ledger:
+        assert ledger.verify().faults == ()
+        states = {state.key: state.state.value for state in ledger.states()}
+        assert states == {key: ENDS.get(fate(key), "closed") for key in small.keys}
+        for key in small.keys:
+            events = [entry.event.value for entry in ledger.entries(key)]
+            assert events.count(states[key]) == 1
+            assert "reopened" not in events
+            assert events.count("fetched") <= 1
+
+
+def test_a_run_that_nobody_kills_does_everything_once(small: Small):
+    small.grow(*FATES, *FATES)
+    assert small.live_on() == 3
+    check(small)
+    assert {key: len(receipts) for key, receipts in small.receipts().items()} == dict.fromkeys(small.lake(), 1)
+    assert {key: len(small.asked(key)) for key in small.keys} == {key: 1 + (fate(key) == "late") for key in small.keys}
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_whoever_is_killed_at_any_point_loses_nothing_and_does_nothing_twice(small: Small, seed: int):
+    chance = random.Random(seed)
+    small.at_once = chance.choice([1, 3])
+    small.grow("none", *chance.choices(FATES, k=chance.randint(12, 24)))
+    assert small.live(steps=["reconcile"]) == 0
+    for point in chance.sample(list(POINTS), len(POINTS)):
+        kill(small, point, chance)
+    small.live_on()
+    check(small)
