@@ -6,6 +6,7 @@ UI: every open key of them, whether it stands in the queue or not.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -61,20 +62,26 @@ def command(ctx: click.Context, *, dry_run: bool, as_json: bool, **asked: Any) -
     from adce_assets.settings import load_settings
 
     project = open_project(load_settings())
-    if _is_of_cells(asked):
-        cells, order = _cells(project, asked)
-        if dry_run:
-            _show_plan(cells, as_json=as_json)
-            return
-        added = {"older_than": project.clock().isoformat()} if asked["refresh"] else {}
-        with running.saying_how_to_go_on(ctx, **added):
-            ran = running.collect_cells(
-                cells, order, project.settings, asked["max_concurrent"], verbose=ctx.meta[DEBUG]
-            )
-        _tell(ctx, ran, asked, as_json=as_json, **added)
+    (_collect_cells if _is_of_cells(asked) else _collect_tasks)(ctx, project, asked, dry_run=dry_run, as_json=as_json)
+
+
+def _collect_cells(
+    ctx: click.Context, project: "Project", asked: Mapping[str, Any], *, dry_run: bool, as_json: bool
+) -> None:
+    cells, order = _cells(project, asked)
+    if dry_run:
+        _show_plan(cells, as_json=as_json)
         return
-    queue = _queue(project, asked)
-    is_held, queue = _approved(project, queue, only_look=dry_run)
+    added = {"older_than": project.clock().isoformat()} if asked["refresh"] else {}
+    with running.saying_how_to_go_on(ctx, **added):
+        ran = running.collect_cells(cells, order, project.settings, asked["max_concurrent"], verbose=ctx.meta[DEBUG])
+    _tell(ctx, ran, asked, as_json=as_json, **added)
+
+
+def _collect_tasks(
+    ctx: click.Context, project: "Project", asked: Mapping[str, Any], *, dry_run: bool, as_json: bool
+) -> None:
+    is_held, queue = _approved(project, _queue(project, asked), only_look=dry_run)
     if dry_run:
         _show_plan(running.plan(queue, project.settings), as_json=as_json)
         return
@@ -152,7 +159,16 @@ def _cells(project: "Project", asked: Mapping[str, Any]) -> tuple[list["Batch"],
         groups=scrapers_of(project.contract, load_catalogue(path), path),
         count=count.get(refresh) or _failed_files(project),
     )
-    return chosen, Order(refresh=refresh, older_than=asked["older_than"] or "")
+    return chosen, Order(refresh=refresh, older_than=_moment(asked["older_than"]))
+
+
+def _moment(text: str | None) -> str:
+    """Check a time; one without a zone is of UTC."""
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise click.BadParameter(f"`{text}` is not a time, such as 2025-01-15T12:00:00Z") from error
+    return "" if moment is None else moment.replace(tzinfo=moment.tzinfo or UTC).isoformat()
 
 
 def _failed_files(project: "Project") -> Callable[[Mapping[str, Any]], int]:

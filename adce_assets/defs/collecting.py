@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -174,6 +174,8 @@ def chosen_keys(
 def _of_cell(project: Project, cell: tuple[str, str, str], config: CollectConfig) -> list[TaskKey]:
     if config.refresh is Refresh.all:
         older_than = datetime.fromisoformat(config.older_than) if config.older_than else None
+        if older_than is not None and older_than.tzinfo is None:
+            older_than = older_than.replace(tzinfo=UTC)
         return due_keys(project, *cell, older_than=older_than)
     found = open_keys(project.state, *cell)
     if config.refresh is Refresh.gaps:

@@ -41,6 +41,12 @@ class Order:
     refresh: Refresh = Refresh.gaps
     older_than: str = ""
 
+    def of(self, batch: Batch) -> tuple[CollectConfig, dict[str, str]]:
+        """Configure the run of a batch, and tag it if the queue asks for it."""
+        if batch.task_ids:
+            return CollectConfig(task_ids=list(batch.task_ids), lane=batch.part), tags_of(batch, self.queued_at)
+        return CollectConfig(refresh=self.refresh, older_than=self.older_than), {}
+
 
 @dataclass(frozen=True, slots=True)
 class Runner:
@@ -83,13 +89,7 @@ class Runner:
             AdceError: the run failed, with its error.
         """
         job = self.definitions.resolve_implicit_global_asset_job_def()
-        if batch.task_ids:
-            config, tags = (
-                CollectConfig(task_ids=list(batch.task_ids), lane=batch.part),
-                tags_of(batch, order.queued_at),
-            )
-        else:
-            config, tags = CollectConfig(refresh=order.refresh, older_than=order.older_than), {}
+        config, tags = order.of(batch)
         try:
             result = job.execute_in_process(
                 instance=self.instance,

@@ -20,7 +20,7 @@ from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.defs.claiming import give_back
 from adce_assets.defs.collecting import BATCH_TAG, CollectConfig
 from adce_assets.defs.data_sets import cells_of, partition_sets
-from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, UNFINISHED, job_name
+from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, RECONCILIATION, UNFINISHED, job_name
 from adce_assets.defs.loop import REPORT
 from adce_assets.defs.pools import make_room
 from adce_assets.defs.resources import ProjectResource
@@ -151,10 +151,15 @@ class Sensors:
         wait = self._not_loaded("marker(s)", found.unknown, now, otherwise="delete the markers")
         if is_time and wait:
             context.log.warning(wait)
-        asks = [dg.RunRequest(f"completions:{before.since or now}:{waiting.asked}")]
+        is_coming = (
+            "a reconciliation is queued already: it will see them" if is_time and _is_coming(context.instance) else ""
+        )
+        asks = (
+            [dg.RunRequest(f"completions:{before.since or now}:{waiting.asked}")] if is_time and not is_coming else []
+        )
         return dg.SensorResult(
-            run_requests=asks if is_time else [],
-            skip_reason=None if is_time else dg.SkipReason(_joined(_said(found, of_others, waiting), wait)),
+            run_requests=asks,
+            skip_reason=None if asks else dg.SkipReason(_joined(_said(found, of_others, waiting), is_coming, wait)),
             asset_events=[_recorded(entry) for entry in of_others],
             cursor=waiting.model_dump_json(),
         )
@@ -165,22 +170,21 @@ class Sensors:
         make_room(context.instance, [pace.host for pace in self.paces.values()])
         if project.state.store.head(f"{QUEUE}.json") is None:
             return dg.SkipReason(f"there is no queue yet: run the job `{self.reconciliation.name}`")
-        queue = project.state.read_json(QUEUE)
         for run, keys in give_back(project, context.instance).items():
             context.log.warning("%d key(s) of run %s are given back: it is over", keys, run)
-        flights = self._in_flight(context.instance)
+        queue, flights = project.state.read_json(QUEUE), self._in_flight(context.instance)
         stuck = Counter(_cell(task) for task in queue["tasks"] if not self._can_be_run(task))
         wait = self._not_loaded("task(s)", stuck, project.clock(), otherwise="reconcile")
         since_low = int(context.cursor or 0)
         choose = partial(
             batches,
-            in_flight=flights.lanes,
             done=_started(context.instance, queue["generated_at"]),
             limits=flights.beside_others(project.settings.autonomous.dispatch),
             groups=self.scrapers,
             paces=self.paces,
-            under_way=flights.tasks,
             since_low=since_low,
+            in_flight=flights.lanes,
+            under_way=flights.tasks,
         )
         loaded = queue | {"tasks": [task for task in queue["tasks"] if _cell(task) not in stuck]}
         chosen, held = _approved(project, queue, loaded, choose)
@@ -259,6 +263,12 @@ def _approved(
         return chosen, ""
     free = [task for task in loaded["tasks"] if not held.holds(task)]
     return choose({**loaded, "tasks": free}), str(held)
+
+
+def _is_coming(instance: dg.DagsterInstance) -> bool:
+    """Tell whether a reconciliation waits that has looked at nothing yet."""
+    statuses = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+    return instance.get_runs_count(dg.RunsFilter(job_name=RECONCILIATION, statuses=statuses)) > 0
 
 
 def _tasks_of(run: dg.DagsterRun) -> list[str]:

@@ -44,8 +44,8 @@ MAX_REDIRECTS = 5
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 30.0
 
 FREE_RETRIES, RETRIED_SHARE = 20, 0.1
-"""What is asked again at most of one host: so often, and for this part of what was asked for the first time. When a host fails throughout,
-asking for every document several times helps nobody."""
+"""What is asked again at most of one host: so often, and for this part of what was asked for the first time. When a
+host fails throughout, asking for every document several times helps nobody."""
 
 T = TypeVar("T")
 
@@ -194,8 +194,6 @@ class Asker:
     def _pause(self, errand: Errand, number: int) -> None:
         longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** (number - 1))
         seconds = longest * (1 + self.clocks.jitter()) / 2
-        with self._lock:
-            self._tallies[errand.name].retries += 1
         self.clocks.sleep(seconds)
         self._waited(errand, seconds)
 
@@ -205,13 +203,21 @@ class Asker:
             self.waited_s += seconds
 
     def _is_worth_another(self, error: Exception, errand: Errand) -> bool:
-        tally = self._tallies[errand.name]
         return (
             isinstance(error, TransientFetchError)
             and not isinstance(error, HostClosedError)
-            and tally.retries < FREE_RETRIES + RETRIED_SHARE * (tally.requests - tally.retries)
+            and errand.attempts < errand.host.attempts
             and self.limits.closed_for(errand.name, errand.host) <= errand.host.max_wait_s
+            and self._takes_a_retry(self._tallies[errand.name])
         )
+
+    def _takes_a_retry(self, tally: _Tally) -> bool:
+        """Count one more retry of a host, if it may have one."""
+        with self._lock:
+            if tally.retries >= FREE_RETRIES + RETRIED_SHARE * (tally.requests - tally.retries):
+                return False
+            tally.retries += 1
+            return True
 
     def _follow(self, errand: Errand, take: Callable[[httpx2.Response], T]) -> T:
         """Ask, and ask again where the host redirects to; each hop is a request of the budget, one deadline for all."""

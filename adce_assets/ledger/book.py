@@ -72,14 +72,21 @@ class Ledger:
         return Appended(added, tuple(refused), pen.head)
 
     def claim(
-        self, wishes: Sequence[leases.Wish], *, run: str, until: datetime, now: datetime, reopen: bool = False
+        self,
+        wishes: Sequence[leases.Wish],
+        *,
+        run: str,
+        until: datetime,
+        now: datetime,
+        reopen: bool = False,
+        renew: bool = False,
     ) -> list[str]:
         """Lease keys to a run, all in one transaction; return those it got, in the order of the wishes.
 
         A run gets what is detected, planned or failed and may be tried ``now``, what nothing is known of (it is
-        `detected` first), what it holds already, and what another run held until ``now`` (it is `released` first, in
-        that run's name). With ``reopen`` it gets as well what waits for its next try or is withdrawn, and what is
-        closed, seen, promoted, tombstoned or dead-lettered (it is `reopened` first).
+        `detected` first), and what a run held until ``now`` (it is `released` first, in that run's name). With
+        ``reopen`` it gets as well what waits for its next try or is withdrawn, and what is closed, seen, promoted,
+        tombstoned or dead-lettered (it is `reopened` first). With ``renew`` it gets what it holds already, for longer.
 
         Raises:
             LedgerError: the database cannot be used; nothing is leased.
@@ -92,7 +99,9 @@ class Ledger:
                 page = wanted[first : first + PAGE]
                 known = self._known(connection, {wish.key for wish in page})
                 steps = {
-                    wish.key: leases.steps(wish, known.get(wish.key), run=run, until=until, now=now, reopen=reopen)
+                    wish.key: leases.steps(
+                        wish, known.get(wish.key), run=run, until=until, now=now, reopen=reopen, renew=renew
+                    )
                     for wish in page
                 }
                 pen.write([step for taken in steps.values() for step in taken], known)

@@ -20,9 +20,19 @@ class Wish:
 
 
 def steps(
-    wish: Wish, state: KeyState | None, *, run: str, until: datetime, now: datetime, reopen: bool
+    wish: Wish,
+    state: KeyState | None,
+    *,
+    run: str,
+    until: datetime,
+    now: datetime,
+    reopen: bool = False,
+    renew: bool = False,
 ) -> tuple[Transition, ...]:
     """List what has to happen for a run to lease a key; nothing if it may not have it.
+
+    What it holds already it has only by asking for more time: two daemons may start a run twice, and each of its
+    processes would take the other's keys for its own.
 
     Args:
         wish: The key.
@@ -31,11 +41,13 @@ def steps(
         until: When the lease would be over.
         now: The present moment.
         reopen: Whether the run may have as well what is settled, withdrawn, or waits for its next try.
+        renew: Whether it holds the key, and needs it for longer.
     """
     if state is None:
         first = (_step(wish, Event.DETECTED, now, run),)
     elif state.state in UNDER_WAY:
-        if state.run != run and (state.lease_until is None or state.lease_until > now):
+        is_its_own = renew and state.run == run
+        if not is_its_own and (state.lease_until is None or state.lease_until > now):
             return ()
         first = (_given_back(wish, state, run, now),)
     elif state.state in CLAIMABLE:
@@ -52,7 +64,7 @@ def steps(
 
 def _given_back(wish: Wish, state: KeyState, run: str, now: datetime) -> Transition:
     """Release a key in the name of the run that held it."""
-    why = "taken again by the same run" if state.run == run else f"the lease was over; taken by run {run}"
+    why = "the run needs it for longer" if state.run == run else f"the lease was over; taken by run {run}"
     return _step(wish, Event.RELEASED, now, state.run, why=why)
 
 

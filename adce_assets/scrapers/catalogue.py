@@ -37,7 +37,9 @@ NO_KINDS = frozenset(
         "processes",
         "programs",
         "promoting",
+        "recording",
         "reports",
+        "stopping",
         "working",
     }
 )

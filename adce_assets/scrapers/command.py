@@ -297,6 +297,7 @@ def _unwritten(one: Wanted, how: str, said: Said, there: StoredObject | None) ->
     """Say why a key counts as not collected."""
     parts = [how, "and has not written the key" if there is None else "and has not written the key anew"]
     parts += ["although its completion marker names it"] if one.key in said.claimed else []
+    parts += [f"but `{min(said.claimed)}`"] if said.claimed and one.key not in said.claimed else []
     parts += [f"(its completion marker reports a failure: {', '.join(said.failed)})"] if said.failed else []
     return " ".join(parts)
 

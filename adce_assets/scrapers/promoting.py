@@ -78,13 +78,15 @@ Settled = Promoted | Absent | Failed
 def already_there(
     store: LakeStore, scraper: ScraperEntry, one: Wanted, *, folder: Path, clock: Callable[[], datetime]
 ) -> Promoted | None:
-    """Look whether a key that was missing holds a good object by now; None where it is to be asked for.
+    """Look whether a key holds a good object that the run does not know of; None where it is to be asked for.
+
+    Under a key that was missing that is any, and under another one what is there instead of the version to be replaced.
 
     Raises:
         LakeError: the lake could not be read.
     """
-    there = store.head(one.key) if one.etag is None else None
-    if there is None:
+    there = store.head(one.key) if one.etag != "" else None
+    if there is None or there.etag == one.etag:
         return None
     requirements = scraper.yields[one.data_set].requirements.model_copy(update={"pages": scraper.pages_due})
     try:

@@ -118,8 +118,8 @@ class Recorder:
         others = {wish.key for wish in wishes} - taken
         return Claimed(taken, tuple(self._left(others)) if others else ())
 
-    def _claimed(self, wishes: Sequence[Wish], *, reopen: bool) -> list[str]:
-        return self.ledger.claim(wishes, run=self.run, until=self.until, now=self.clock(), reopen=reopen)
+    def _claimed(self, wishes: Sequence[Wish], **how: bool) -> list[str]:
+        return self.ledger.claim(wishes, run=self.run, until=self.until, now=self.clock(), **how)
 
     def _left(self, keys: set[str]) -> Iterator[Left]:
         """Say to whom keys are left, the most first."""
@@ -172,7 +172,9 @@ class Recorder:
             self.held.pop(transition.key, None)
         self.waiting, self.written_at = [], self.clock()
         if self.held and self.until - self.written_at < self.lease / 2:
-            self.claim(list(self.held.values()))
+            self.until = self.written_at + self.lease
+            for part in _parts(list(self.held.values())):
+                self._claimed(part, renew=True)
 
     def __enter__(self) -> Self:
         return self

@@ -167,6 +167,20 @@ def test_markers_that_never_stop_do_not_put_the_reconciliation_off_for_ever(
     assert asked == [300]
 
 
+@pytest.mark.parametrize(("status", "asked"), [(dg.DagsterRunStatus.NOT_STARTED, 0), (dg.DagsterRunStatus.STARTED, 1)])
+def test_no_reconciliation_is_asked_for_while_one_waits_that_has_looked_at_nothing_yet(
+    small: Any, instance: dg.DagsterInstance, status: dg.DagsterRunStatus, asked: int
+) -> None:
+    sensor = Ticking(small, instance, "completion_sensor")
+    instance.add_run(dg.DagsterRun(job_name="reconciliation_job", status=status))
+    mark(small, "one")
+    sensor.tick()
+    told = sensor.tick(small.at(seconds=61))
+    assert len(told.run_requests) == asked
+    assert asked or "a reconciliation is queued already: it will see them" in told.skip_message
+    assert sensor.tick(small.at(seconds=500)).run_requests == []
+
+
 def test_a_marker_of_our_own_is_no_second_materialisation_but_is_reconciled(
     small: Any, instance: dg.DagsterInstance
 ) -> None:

@@ -34,8 +34,8 @@ def wish(key: str = KEY) -> Wish:
     return Wish(key, "espn", "pbp", "2024-25", "task-2")
 
 
-def claim(ledger: Ledger, *keys: str, run: str = "run-2", now: datetime = NOW, reopen: bool = False) -> list[str]:
-    return ledger.claim([wish(key) for key in keys or (KEY,)], run=run, until=now + HOUR, now=now, reopen=reopen)
+def claim(ledger: Ledger, *keys: str, run: str = "run-2", now: datetime = NOW, **how: bool) -> list[str]:
+    return ledger.claim([wish(key) for key in keys or (KEY,)], run=run, until=now + HOUR, now=now, **how)
 
 
 def events(ledger: Ledger, key: str = KEY) -> list[str]:
@@ -224,9 +224,16 @@ def test_a_run_that_lost_its_lease_has_no_say_any_more(ledger: Ledger):
     assert len(ledger.append([happened("fetched"), happened("failed"), happened("released")]).refused) == 3
 
 
-def test_a_run_gets_again_what_it_holds(ledger: Ledger):
-    claim(ledger, run="run-1")
+def test_a_run_that_two_daemons_have_started_gets_a_key_once(ledger: Ledger):
     assert claim(ledger, run="run-1") == [KEY]
+    assert claim(ledger, run="run-1", reopen=True) == []
+
+
+def test_a_run_that_needs_a_key_for_longer_keeps_it(ledger: Ledger):
+    claim(ledger, run="run-1")
+    assert claim(ledger, run="run-2", renew=True) == []
+    assert claim(ledger, run="run-1", renew=True) == [KEY]
+    assert events(ledger)[-2:] == ["released", "leased"]
 
 
 def test_a_key_that_waits_for_its_next_try_is_not_leased_before(ledger: Ledger):

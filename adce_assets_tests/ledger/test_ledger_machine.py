@@ -4,7 +4,6 @@ The model is a dictionary, and knows the rules from the table of the transitions
 the number of lives that are tried.
 """
 
-import os
 import tempfile
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +16,7 @@ from adce_assets.ledger.book import Ledger, open_ledger
 from adce_assets.ledger.leases import Wish
 from adce_assets.ledger.proving import check
 from adce_assets.ledger.transitions import Event
+from adce_assets_tests.examples import examples
 from adce_assets_tests.ledger.conftest import NOW, happened
 from adce_assets_tests.ledger.test_transitions import table
 
@@ -77,19 +77,19 @@ class Life(RuleBasedStateMachine):
     def detail(self, event: str) -> dict[str, Any]:
         return {"next_at": (self.now + HOUR).isoformat(), "failures": 1} if event == "failed" else {}
 
-    @rule(keys=some_keys, run=runs, reopen=st.booleans())
-    def claim(self, keys: list[str], run: str, *, reopen: bool) -> None:
+    @rule(keys=some_keys, run=runs, reopen=st.booleans(), renew=st.booleans())
+    def claim(self, keys: list[str], run: str, *, reopen: bool, renew: bool) -> None:
         until = self.now + 2 * HOUR
         wishes = [Wish(key, "espn", "pbp", "2024-25") for key in keys]
-        got = self.ledger.claim(wishes, run=run, until=until, now=self.now, reopen=reopen)
-        assert got == [key for key in dict.fromkeys(keys) if self.leased(key, run, until, reopen=reopen)]
+        got = self.ledger.claim(wishes, run=run, until=until, now=self.now, reopen=reopen, renew=renew)
+        assert got == [key for key in dict.fromkeys(keys) if self.leased(key, run, until, reopen=reopen, renew=renew)]
 
-    def leased(self, key: str, run: str, until: datetime, *, reopen: bool) -> bool:
+    def leased(self, key: str, run: str, until: datetime, *, reopen: bool, renew: bool) -> bool:
         """Let the model lease a key, if it may."""
         state = self.states[key]
         if state in HELD:
             holder, ends = self.holders[key]
-            if holder != run and (ends is None or ends > self.now):
+            if not (renew and holder == run) and (ends is None or ends > self.now):
                 return False
             assert self.note(key, "released", holder)
         elif state == "untracked":
@@ -140,6 +140,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(
-    max_examples=int(os.environ.get("ADCE_TEST_EXAMPLES", "15")), stateful_step_count=20, deadline=None
-)
+TestLife.settings = settings(max_examples=examples(10), stateful_step_count=20, deadline=None)

@@ -1,7 +1,6 @@
 """Whatever single thing is changed in the database behind the ledger's back, it is found; alike in both databases."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from adce_assets.ledger.book import Ledger
 from adce_assets.ledger.chain import digest
 from adce_assets.ledger.database import entries, head, keys
 from adce_assets.ledger.proving import check
+from adce_assets_tests.examples import examples
 from adce_assets_tests.ledger.conftest import happened
 
 WAYS = {
@@ -118,7 +118,7 @@ one_change = st.one_of(
     lambda pair: swapped(*pair)
 )
 same_ledger = settings(
-    max_examples=int(os.environ.get("ADCE_TEST_EXAMPLES", "40")),
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

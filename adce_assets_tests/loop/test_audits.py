@@ -18,6 +18,7 @@ from adce_assets.loop import audits
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import VERDICTS
 from adce_assets.progress import silent
+from adce_assets_tests.examples import examples
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -273,7 +274,7 @@ def test_under_another_contract_what_was_no_data_may_be_worth_a_look(workshop: "
     assert sorted(lake.read) == ["a.json", "b.json", "c.json"]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(7), deadline=None)
 @given(st.integers(0, 10_000))
 def test_every_object_is_looked_at_once_whatever_comes_and_goes(workshop: "Workshop", seed: int):
     chance = random.Random(seed)

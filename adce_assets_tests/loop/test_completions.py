@@ -1,7 +1,10 @@
 """What programs leave behind in the lake is noticed once, whatever they do to it afterwards."""
 
+import hashlib
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,8 @@ from hypothesis import strategies as st
 
 from adce_assets.configuration import Completions
 from adce_assets.errors import LakeError
-from adce_assets.lake.store import LakeStore, open_store
+from adce_assets.lake.file_store import FileStore
+from adce_assets.lake.store import LakeStore, StoredObject, open_store
 from adce_assets.ledger.receipts import COMPLETIONS, Completion, completion_key, read_completion
 from adce_assets.loop.completions import (
     SEEN,
@@ -241,3 +245,94 @@ def test_a_damaged_file_of_seen_completions_is_refused_with_a_hint(state: State)
     state.store.put(f"{SEEN[0]}.json", b"[]")
     with pytest.raises(LakeError, match="delete the file"):
         read_seen(state, waiting)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 120), st.integers(0, 3)), max_size=40))
+def test_two_reconciliations_are_a_quiet_time_apart_whoever_is_restarted_between(steps: list[tuple[int, int]]) -> None:
+    second, asked = 0, []
+    cursor = Waiting().model_dump_json()
+    for wait, news in steps:
+        second += wait
+        kept = Waiting.model_validate_json(cursor)
+        waiting, is_time = settle(kept, news, NOW + timedelta(seconds=second), RULES)
+        cursor = waiting.model_dump_json()
+        asked += [second] if is_time else []
+    assert all(later - sooner >= RULES.quiet_seconds for sooner, later in itertools.pairwise(asked))
+
+
+@dataclass
+class Shelf(FileStore):
+    """A lake that holds markers in memory, each with the time of writing that is claimed for it."""
+
+    held: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
+
+    def list(self, prefix: str = "", **_: Any) -> Iterator[StoredObject]:
+        assert prefix == COMPLETIONS
+        for key, (body, written) in sorted(self.held.items()):
+            yield StoredObject(key, len(body), hashlib.md5(body).hexdigest(), written)  # noqa: S324 - as S3 does
+
+    def get(self, key: str, **_: Any) -> bytes:
+        return self.held[key][0]
+
+    def mark(self, name: str, *, records: int = 0, written: datetime = NOW) -> tuple[str, int]:
+        """Leave a marker that says this; return what a look at it must find."""
+        told = marker(producer=name, records=records)
+        key = completion_key(told["source"], told["data_type"], told["season"], name)
+        self.held[key] = (json.dumps(told).encode(), written)
+        return name, records
+
+
+def noticed(shelf: Shelf, seen: frozenset[str], limit: int) -> tuple[list[tuple[str, int | None]], frozenset[str]]:
+    found = notice(shelf, seen, cells=CELLS, limit=limit)
+    assert not found.refused
+    return [(entry.producer, entry.records) for entry in found.completions], found.seen
+
+
+def test_ten_thousand_markers_of_one_moment_are_each_noticed_once_whatever_is_done_to_them_meanwhile() -> None:
+    shelf, seen, told = Shelf(), frozenset[str](), list[tuple[str, int | None]]()
+    expected = {shelf.mark(f"m{number:05d}") for number in range(10_000)}
+    for look in range(5):
+        fresh, seen = noticed(shelf, seen, 2_500)
+        told += fresh
+        if look == 0:
+            long_ago = NOW - timedelta(days=3_000)
+            expected |= {shelf.mark(f"a{number}", written=long_ago) for number in range(100)}
+            expected |= {shelf.mark(name, records=7) for name, _ in fresh[:100]}
+            gone = {name for name, _ in fresh[100:200]}
+            shelf.held = {key: value for key, value in shelf.held.items() if key[:-5].rpartition("/")[2] not in gone}
+    assert sorted(told) == sorted(expected)
+    assert noticed(shelf, seen, 2_500)[0] == []
+    assert len(seen) == len(shelf.held)
+
+
+STEP = st.one_of(
+    st.tuples(st.just("mark"), st.integers(0, 9), st.integers(0, 2), st.integers(-9, 9)),
+    st.tuples(st.just("delete"), st.integers(0, 9), st.just(0), st.just(0)),
+    st.tuples(st.just("look"), st.integers(1, 4), st.just(0), st.just(0)),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(STEP, max_size=40))
+def test_whatever_is_marked_is_noticed_and_nothing_is_noticed_twice_that_was_left_as_it_was(
+    steps: list[tuple[str, int, int, int]],
+) -> None:
+    shelf, seen = Shelf(), frozenset[str]()
+    waits: dict[str, int] = {}
+    known: dict[str, int | None] = {}
+    for what, number, records, days in [*steps, ("look", 10, 0, 0)]:
+        name = f"m{number}"
+        if what == "mark":
+            shelf.mark(name, records=records, written=NOW + timedelta(days=days))
+            waits[name] = records
+        elif what == "delete":
+            shelf.held = {key: value for key, value in shelf.held.items() if not key.endswith(f"/{name}.json")}
+            waits.pop(name, None)
+        else:
+            fresh, seen = noticed(shelf, seen, number)
+            due = [(name, records) for name, records in sorted(waits.items()) if known.get(name) != records]
+            assert fresh == due[:number]
+            kept = [(name, records) for name, records in known.items() if waits.get(name) == records]
+            known = dict([*kept, *fresh])
+    assert known == waits

@@ -9,8 +9,8 @@ import pytest
 from adce_assets.configuration import PRIORITIES, Dispatch
 from adce_assets.loop.dispatch import Batch, Pace, batches, starts_since_low
 
-TICKS = 240
-"""Two hours of looks at the queue, one each 30 seconds."""
+TICKS = 120
+"""An hour of looks at the queue, one each 30 seconds."""
 LASTS = {"high": 12, "medium": 12, "low": 60}
 """How many looks a run takes, by its priority."""
 QUEUED = {"critical": 100, "high": 300, "medium": 400, "low": 200}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adce_assets.errors import LakeError
 from adce_assets.loop.gaps import RULES
 from adce_assets.loop.state import COVERAGE, GAP_KEYS, GAPS
+from adce_assets_tests.examples import examples
 
 if TYPE_CHECKING:
     from adce_assets.lake.store import StoredObject
@@ -306,7 +307,7 @@ def row_cell(row: "Row") -> tuple[str, str, str]:
     return row.source, row.data_type, row.season
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(lakes(), st.integers(0, 1000))
 def test_every_open_key_is_in_exactly_one_gap_with_the_priority_an_oracle_gives_it(
     loop: "Loop", lake: list[tuple[str, str, str, float]], shuffle: int

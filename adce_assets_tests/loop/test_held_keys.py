@@ -14,6 +14,7 @@ from adce_assets.ledger.transitions import Event
 from adce_assets.loop import open_keys, tasks
 from adce_assets.loop.chances import success_rates
 from adce_assets.loop.state import GAP_KEYS, HELD_KEYS, TASK_KEYS, State
+from adce_assets_tests.examples import examples
 from adce_assets_tests.loop.lives import CONTRACT
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def test_a_key_is_held_until_its_moment(loop: "Loop", seconds: int, is_held: boo
     assert loop.find(state).gaps[0].held_files == is_held
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(
     holds=st.lists(st.sampled_from([None, *REASONS]), min_size=1, max_size=40),
     keys_per_task=st.integers(1, 7),

@@ -23,6 +23,7 @@ from adce_assets.loop import coverage, gaps, inventory, tasks
 from adce_assets.loop.coverage import STATES
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE, INVENTORY, TASK_KEYS
+from adce_assets_tests.examples import examples
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -218,7 +219,7 @@ CYCLES = st.tuples(st.lists(st.tuples(MOMENTS, STEPS), min_size=2, max_size=7), 
 
 
 @settings(
-    max_examples=10,
+    max_examples=examples(5),
     deadline=None,
     derandomize=True,
     database=None,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adce_assets.loop import open_keys
 from adce_assets.loop.open_keys import GAP_KEY_COLUMNS
 from adce_assets.loop.state import COVERAGE, GAP_KEYS
+from adce_assets_tests.examples import examples
 
 if TYPE_CHECKING:
     from adce_assets_tests.loop.conftest import Loop, Row
@@ -51,7 +52,7 @@ def found(loop: "Loop", nights: list[list["Row"]], few: int) -> tuple[list[dict[
     return documents, state.read_table(GAP_KEYS)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(lakes(), lakes())
 def test_few_keys_and_many_are_put_together_the_same_way(loop: "Loop", first: Lake, second: Lake) -> None:
     nights = [rows_of(loop, first), rows_of(loop, second)]

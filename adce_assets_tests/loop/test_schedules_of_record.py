@@ -21,6 +21,7 @@ from adce_assets.loop.schedule_documents import MAX_DOCUMENT_BYTES
 from adce_assets.loop.schedules import Schedules
 from adce_assets.loop.state import SCHEDULE, SCHEDULE_DOCUMENTS, SCHEDULE_IDS
 from adce_assets.progress import silent
+from adce_assets_tests.examples import examples
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -306,7 +307,7 @@ GAMES = st.lists(SEEN, max_size=3, unique_by=lambda one: one[0])
 LAKES = st.dictionaries(st.sampled_from(["schedule/2023-24.csv", "old/2023.csv", "cups/2023-24.csv"]), GAMES)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(st.lists(LAKES, min_size=2, max_size=4))
 def test_what_is_made_from_what_changed_is_what_is_made_from_all(
     workshop: "Workshop", lakes: list[dict[str, list[tuple[str, str, str, str]]]]

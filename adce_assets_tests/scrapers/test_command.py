@@ -269,7 +269,7 @@ def marked(lake: LakeStore, marker_id: str, **changes: Any) -> Ended:
     [
         ({}, "has not written the key although its completion marker names it"),
         ({"status": "failed", "keys": []}, "its completion marker reports a failure: club scripts"),
-        ({"keys": ["boxes/other.json"]}, "ended well and has not written the key"),
+        ({"keys": ["boxes/other.json"]}, "ended well and has not written the key but `boxes/other.json`"),
         ({"season": "2022-23"}, "ended well and has not written the key"),
     ],
 )

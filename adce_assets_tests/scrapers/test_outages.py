@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from adce_assets.configuration import ReconciliationConfig, Retries
 from adce_assets.fetch.asking import FREE_RETRIES
 from adce_assets.fetch.client import Client
 from adce_assets.fetch.limits import Limits
@@ -22,7 +23,6 @@ from adce_assets.scrapers.catalogue import Catalogue, load_catalogue
 from adce_assets.scrapers.collect import collect
 from adce_assets.scrapers.interface import Wanted
 from adce_assets.scrapers.recording import Recorder
-from adce_assets.settings import ReconciliationConfig, Retries
 from adce_assets_tests.scrapers.conftest import NOON
 from adce_assets_tests.scrapers.every_scraper import Sent, Source
 
@@ -46,7 +46,11 @@ class Outage:
         return open_store((self.folder / "lake").as_uri())
 
     def catalogue(self, **host: Any) -> Catalogue:
-        told = {"base_url": self.source.url, "requests_per_second": 5000, "slowest_requests_per_second": 5000}
+        told: dict[str, Any] = {
+            "base_url": self.source.url,
+            "requests_per_second": 5000,
+            "slowest_requests_per_second": 5000,
+        }
         told |= {"burst": 5000, "attempts": 4, "concurrency": 8, "allow_private": True, **host}
         told["robots"] = {"ignored_because": "a test"}
         yields = {"some/things": {"requirements": {"must_have": ["a"]}}}

@@ -41,7 +41,7 @@ class Deadly(Source):
 
     def __init__(self) -> None:
         super().__init__()
-        self._server.handle_error = lambda *_: None  # whoever asked is dead
+        vars(self._server)["handle_error"] = lambda *_: None  # whoever asked is dead
         self.times: defaultdict[str, list[float]] = defaultdict(list)
         self.kill_at = 0
 
@@ -132,6 +132,7 @@ class Small:
 
     def live_on(self, most: int = 8) -> int:
         """Let undisturbed lives follow until nothing is open; return how many there were."""
+        told: dict[str, int] = {}
         for count in range(1, most + 1):
             assert self.live(steps=["release", "reconcile", "collect"]) == 0
             told = json.loads((self.home / f"life{self.lives}.json").read_text())

@@ -342,17 +342,19 @@ class Life:
 def _fork(line: str) -> int:
     """Live in a process of its own, which writes what is open in the end beside the installation."""
     pid = os.fork()
-    if pid:
-        return pid
-    status = 1
+    if not pid:
+        os._exit(_lived(line))
+    return pid
+
+
+def _lived(line: str) -> int:
     try:
         life = Life.read(line)
         (life.home / f"{life.name}.json").write_text(json.dumps(life.live()))
-        status = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the boundary of a process that must never come back from here
         traceback.print_exc()
-    finally:
-        os._exit(status)
+        return 1
+    return 0
 
 
 def main() -> None:
@@ -360,7 +362,8 @@ def main() -> None:
     for line in sys.stdin:
         pids = [_fork(json.dumps(told)) for told in json.loads(line)]
         ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-        print(json.dumps(ends), flush=True)
+        sys.stdout.write(f"{json.dumps(ends)}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -20,22 +20,14 @@ FATES = ("good", "good", "good", "late", "none", "gone", "poor")
 RECONCILES = ("release", "reconcile", "collect", "reconcile")
 COLLECTS = ("release", "collect", *RECONCILES[1:])
 """The sensor goes by the queue that is there, however old."""
+OF_A_KEY = ("asked", "answered", "after staging", "before data", "after data")
+"""Passed once for each key: the third time may be the last. A document is audited before it becomes data."""
 POINTS = {
-    "detected": RECONCILES,
-    "after gaps.json": RECONCILES,  # the tasks are planned
-    "closed": RECONCILES,
-    "within an append": COLLECTS,
-    "claimed": COLLECTS,
-    "asked": COLLECTS,
-    "answered": COLLECTS,
-    "after staging": COLLECTS,
-    "before data": COLLECTS,  # it is audited
-    "after data": COLLECTS,  # it is promoted
-    "after receipts": COLLECTS,
-    "told of the promotion": COLLECTS,
-    "tombstoned": COLLECTS,
-    "after completions": COLLECTS,
+    **dict.fromkeys(("detected", "after gaps.json", "closed"), RECONCILES),
+    **dict.fromkeys(("within an append", "claimed", *OF_A_KEY, "after receipts"), COLLECTS),
+    **dict.fromkeys(("told of the promotion", "tombstoned", "after completions"), COLLECTS),
 }
+"""What a life does in which it dies at a point. The queue is ``gaps.json``."""
 ENDS = {"none": "tombstoned", "gone": "dead_lettered"}
 
 
@@ -45,7 +37,7 @@ def fate(key: str) -> str:
 
 def kill(small: Small, point: str, chance: random.Random) -> None:
     """Let lives follow until one dies at a point."""
-    most = 1 if POINTS[point] is RECONCILES else 3
+    most = 3 if point in OF_A_KEY else 1
     for count in [chance.randint(1, most), *[1] * (TRIES - 1)]:
         small.grow("none" if point == "tombstoned" else "good", "good", *chance.choices(FATES, k=2))
         small.source.kill_at = count if point == "asked" else 0
@@ -62,9 +54,10 @@ def check(small: Small) -> None:
     had = {key for key in small.keys if fate(key) not in ENDS}
     assert small.lake() == {key: body(f"/{small.number}/{key.removesuffix('.json')}") for key in had}
     written = small.written()
-    assert {key: len(times) for key, times in written.items()} == dict.fromkeys(had, 1)
-    # What is to be replaced is asked for once more by an old queue, but not written.
-    assert not [key for key in had if fate(key) != "poor" and max(small.asked(key)) > written[key][0]]
+    assert {key: len(times) for key, times in written.items()} == dict.fromkeys(written, 1)
+    # Of threads that die together one may have written, and not come to note it.
+    assert written.keys() == had if small.at_once == 1 else written.keys() <= had
+    assert not [key for key in written if max(small.asked(key)) > written[key][0]]
     for key, receipts in small.receipts().items():
         assert {receipt["sha256"] for receipt in receipts} == {sha256(small.lake()[key]).hexdigest()}
         assert sum(bool(receipt["url"]) for receipt in receipts) <= 1
@@ -72,17 +65,23 @@ def check(small: Small) -> None:
         assert ledger.verify().faults == ()
         states = {state.key: state.state.value for state in ledger.states()}
         assert states == {key: ENDS.get(fate(key), "closed") for key in small.keys}
+
+
+def check_that_each_step_was_taken_once(small: Small) -> None:
+    """Look for what was done again."""
+    with small.ledger() as ledger:
         for key in small.keys:
             events = [entry.event.value for entry in ledger.entries(key)]
-            assert events.count(states[key]) == 1
-            assert "reopened" not in events
+            assert events.count(events[-1]) == 1
             assert events.count("fetched") <= 1
+            assert "reopened" not in events
 
 
 def test_a_run_that_nobody_kills_does_everything_once(small: Small):
     small.grow(*FATES, *FATES)
     assert small.live_on() == 3
     check(small)
+    check_that_each_step_was_taken_once(small)
     assert {key: len(receipts) for key, receipts in small.receipts().items()} == dict.fromkeys(small.lake(), 1)
     assert {key: len(small.asked(key)) for key in small.keys} == {key: 1 + (fate(key) == "late") for key in small.keys}
 
@@ -97,3 +96,4 @@ def test_whoever_is_killed_at_any_point_loses_nothing_and_does_nothing_twice(sma
         kill(small, point, chance)
     small.live_on()
     check(small)
+    check_that_each_step_was_taken_once(small)
