@@ -1,7 +1,12 @@
 """How long work tells what it has done, to whoever wants to draw it."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Protocol
+
+COLLECT = "collect"
+"""The stage of which `Board` says more than how much is done."""
 
 
 class Progress(Protocol):
@@ -16,5 +21,45 @@ def silent(stage: str, done: int, total: int | None, note: str = "") -> None:
     """Take no note."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far keys are: those that came to an end, those of them that failed, and all."""
+
+    done: int = 0
+    failed: int = 0
+    total: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """Count both."""
+        return Tally(self.done + other.done, self.failed + other.failed, self.total + other.total)
+
+    def __sub__(self, other: "Tally") -> "Tally":
+        """Count no more what the other has counted."""
+        return Tally(self.done - other.done, self.failed - other.failed, self.total - other.total)
+
+    def __str__(self) -> str:
+        """Say what is not well, and what is still to come."""
+        return f"{self.failed:,} failed, {max(self.total - self.done, 0):,} waiting"
+
+
+Telling = Callable[[str, str, Tally], None]
+"""Told of a run, by its id and the name of the host it asks, how far its keys are."""
+
+
+@dataclass(slots=True)
+class Board:
+    """How far the runs of a command have come, by host in the order in which each was first heard of."""
+
+    hosts: dict[str, Tally] = field(default_factory=dict)
+    runs: dict[str, Tally] = field(default_factory=dict)
+
+    def tell(self, run: str, host: str, tally: Tally) -> None:
+        """Take note of a run, which asks one host."""
+        self.hosts[host] = self.hosts.get(host, Tally()) - self.runs.get(run, Tally()) + tally
+        self.runs[run] = tally
+
+
 current_progress: ContextVar[Progress] = ContextVar("current_progress", default=silent)
 """Who draws the progress of work that is started through Dagster, where no argument can reach a step."""
+current_telling: ContextVar[Telling | None] = ContextVar("current_telling", default=None)
+"""Who is told of each run that is started so; None: nobody, and a run says it in the note of its progress."""

@@ -92,7 +92,7 @@ def show_command(held_id: str, *, as_json: bool) -> None:
 @note_option
 @options.as_json
 def accept_command(held_id: str, by: str, note: str, *, as_json: bool) -> None:
-    """Let it start: this much of this contract, and nothing larger that comes later."""
+    """Let it start: this much of these cells and this contract, and nothing larger that comes later."""
     _decide(held_id, by, note, accepted=True, as_json=as_json)
 
 

@@ -173,10 +173,9 @@ def _moment(text: str | None) -> str:
 
 def _failed_files(project: "Project") -> Callable[[Mapping[str, Any]], int]:
     """Count the keys of each cell whose last try has failed."""
-    from adce_assets.ledger.transitions import State
+    from adce_assets.defs.claiming import failed
 
-    failed = project.ledger.states(states=(State.FAILED,))
-    counts = Counter((state.source, state.data_type, state.season) for state in failed)
+    counts = Counter((state.source, state.data_type, state.season) for state in failed(project))
     return lambda cell: counts[cell["source"], cell["data_type"], cell["season"]]
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adce_assets.cli import options
+from adce_assets.cli.ledger import head_option
 from adce_assets.cli.output import Column, talk, write_json, write_table
 
 if TYPE_CHECKING:
-    from adce_assets.ledger.chain import Fault
+    from adce_assets.ledger.chain import Fault, Head
 
 COLUMNS = (
     Column("entry", "seq", numeric=True),
@@ -34,23 +35,28 @@ MAX_BYTES = 64 * 1024 * 1024
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Check a proof that `--json` wrote; no ledger is looked at.",
 )
+@head_option
 @options.as_json
 @click.pass_context
-def command(ctx: click.Context, key: str | None, file: Path | None, *, as_json: bool) -> None:
+def command(ctx: click.Context, key: str | None, file: Path | None, kept: "Head | None", *, as_json: bool) -> None:
     """Prove what happened to a key.
 
-    Each of its entries is hashed anew, over the entry before it and over the key's own entry before it.
+    Each of its entries is hashed anew, over the entry before it and over the key's own entry before it. Of a proof in a
+    file that shows only that its entries fit together. If you have kept the number and the hash of one of them in
+    another place, `--head` shows that this one and those before it are what was written.
 
     \b
-    Exit codes: 0 all of it is what was written; 1 it is not, or nothing is known of the key.
+    Exit codes: 0 all of it fits together, and with `--head`; 1 it does not, or nothing is known of the key.
     """  # noqa: D301 - click wants the character itself before text that it shall not fill
     from adce_assets.ledger.proving import check
 
     if (key is None) == (file is None):
         raise click.UsageError("say either a key or `--check FILE`")
+    if kept is not None and file is None:
+        raise click.UsageError("`--head` is for `--check FILE`; `adce ledger verify --head` is for the ledger")
     if file is not None:
         document = _read(file)
-        faults = check(document)
+        faults = check(document, kept)
     else:
         document, faults = _proven(key or "")
     if as_json:
@@ -97,7 +103,7 @@ def _show(document: dict[str, Any], faults: "tuple[Fault, ...]") -> None:
         | {
             "seq": entry["seq"],
             "short": printable(entry["hash"][:SHORT]),
-            "is": "changed" if entry["seq"] in wrong else "as written",
+            "is": "changed" if entry["seq"] in wrong else "fits",
         }
         for entry in document["entries"]
     ]
@@ -105,5 +111,6 @@ def _show(document: dict[str, Any], faults: "tuple[Fault, ...]") -> None:
     for fault in faults:
         talk(f"entry {fault.seq}: {printable(fault.what)}")
     if not faults:
-        entries = f"{len(rows)} entr{'y' if len(rows) == 1 else 'ies'}, each as it was written"
-        talk(f"`{printable(document['key'])}` is {document['state']}: {entries}")
+        entries = f"{len(rows)} entr{'y' if len(rows) == 1 else 'ies'}, which fit together"
+        last = f"{document['head']['seq']}:{document['head']['hash']}"
+        talk(f"`{printable(document['key'])}` is {document['state']}: {entries}, told at the head {last}")

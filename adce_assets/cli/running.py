@@ -48,18 +48,26 @@ class Ran:
 
 
 def collect_batches(queue: Mapping[str, Any], settings: "Settings", at_once: int, *, verbose: bool) -> Ran:
-    """Run the batches of a queue, with one bar over all of their keys."""
+    """Run the batches of a queue, with one bar over all of their keys; reconciliations meanwhile change nothing of it.
+
+    Raises:
+        LakeError: the queue was made anew since it was read.
+    """
     from adce_assets.defs.in_process import collect_all
+    from adce_assets.loop.kept_tasks import kept
+    from adce_assets.loop.project import open_project
 
     if not queue["tasks"]:
         talk("nothing to collect")
         return Ran([], 0.0)
     limits, pace = settings.autonomous.dispatch, paces(settings)
 
-    def runs(stop: "Stop") -> Iterator["Outcome"]:
-        return collect_all(queue, limits, paces=pace, at_once=at_once, verbose=verbose, stop=stop)
+    with kept(open_project(settings).state, queue) as table:
 
-    return _run(runs, plan(queue, settings), settings)
+        def runs(stop: "Stop") -> Iterator["Outcome"]:
+            return collect_all(queue, limits, paces=pace, at_once=at_once, table=table, verbose=verbose, stop=stop)
+
+        return _run(runs, plan(queue, settings), settings)
 
 
 def collect_cells(

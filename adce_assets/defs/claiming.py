@@ -13,9 +13,10 @@ import dagster as dg
 
 from adce_assets.defs.metadata import Metadata, table
 from adce_assets.ledger import policy
+from adce_assets.ledger.keys import KeyState
 from adce_assets.ledger.leases import Wish
 from adce_assets.ledger.runs import Runs, release_over
-from adce_assets.ledger.transitions import State
+from adce_assets.ledger.transitions import CLAIMABLE, State
 from adce_assets.loop.dispatch import LONGEST_RUN_SECONDS
 from adce_assets.loop.project import Project
 from adce_assets.loop.tasks import TaskKey
@@ -85,9 +86,13 @@ def unavailable(project: Project, cell: tuple[str, str, str]) -> int:
     return sum(1 for _ in project.ledger.states(cell=cell, states=(State.TOMBSTONED,)))
 
 
-def failed_keys(project: Project, cell: tuple[str, str, str]) -> set[str]:
-    """Name the keys of a cell whose last try has failed; dead letters are for a person to replay."""
-    return {state.key for state in project.ledger.states(cell=cell, states=(State.FAILED,))}
+def failed(project: Project, cell: tuple[str, str, str] | None = None) -> Iterator[KeyState]:
+    """List the keys, of one cell or all, whose last try has failed; dead letters are for a person to replay.
+
+    They have not been collected since, whether they wait for their next try or stand in the queue again.
+    """
+    states = project.ledger.states(cell=cell, states=CLAIMABLE)
+    return (state for state in states if state.failures or state.probes)
 
 
 def of_claim(left: Sequence[Left], known_unavailable: int, given_back: int) -> Metadata:

@@ -19,16 +19,17 @@ from pydantic import Field
 
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
-from adce_assets.defs.claiming import failed_keys, of_claim, recording, unavailable, wishes
+from adce_assets.defs.claiming import failed, of_claim, recording, unavailable, wishes
 from adce_assets.defs.draining import draining
-from adce_assets.defs.metadata import of_collection, of_failed_collection
+from adce_assets.defs.metadata import Metadata, of_collection, of_failed_collection
 from adce_assets.defs.pools import pool_of
 from adce_assets.defs.resources import ProjectResource, asking
 from adce_assets.fetch.lanes import Lane
 from adce_assets.fetch.limits import HostState
+from adce_assets.loop.kept_tasks import keys_of
 from adce_assets.loop.project import Project
 from adce_assets.loop.refreshing import due_keys
-from adce_assets.loop.tasks import TaskKey, open_keys, task_keys
+from adce_assets.loop.tasks import TaskKey, open_keys
 from adce_assets.progress import Progress, current_progress, silent
 from adce_assets.scrapers.catalogue import Catalogue
 from adce_assets.scrapers.entries import ScraperEntry
@@ -123,7 +124,9 @@ def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.A
         opened = project.open(collector.contract)
         selected = ["/".join(key.path) for key in sorted(context.selected_asset_keys)]
         season = context.partition_key if context.has_partition_key else WHOLE_HISTORY
-        keys = chosen_keys(opened, collector, selected, season, config)
+        named = keys_of(opened.state, config.task_ids)
+        unknown = tell_unknown_tasks(named, config, context.run)
+        keys = chosen_keys(opened, collector, selected, season, config, named)
         lane = config.lane or lane_of(opened, collector, season, keys)
         reopen = is_for_a_person(config, context.run)
         collection = collected(opened, collector, keys, lane, context, reopen=reopen)
@@ -132,7 +135,7 @@ def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.A
         for name in selected:
             told = of_collection(collection.report, name, collection.failing.get(name), collection.host)
             left = _left_undone(opened, collector, name, season, collection)
-            yield dg.MaterializeResult(asset_key=name.split("/"), metadata=told | left)
+            yield dg.MaterializeResult(asset_key=name.split("/"), metadata=told | left | unknown)
 
     return collect_cells
 
@@ -153,18 +156,48 @@ def _left_undone(
     return of_claim(collection.left, unavailable(project, cell), told.given_back if told else 0)
 
 
+def tell_unknown_tasks(named: Iterable[TaskKey], config: CollectConfig, run: dg.DagsterRun) -> Metadata:
+    """Say how many of the tasks that a run is to collect are unknown: a reconciliation has made others of their keys.
+
+    Raises:
+        Failure: a person has named tasks, and none of them is known. For what the queue asked for, the newest queue
+            asks again.
+    """
+    unknown = set(config.task_ids).difference(key.task_id for key in named)
+    if not unknown:
+        return {}
+    said = f"{len(unknown)} of {len(set(config.task_ids))} task(s) are unknown: the queue was made anew meanwhile"
+    if BATCH_TAG not in run.tags and unknown == set(config.task_ids):
+        raise dg.Failure(f"{said}; take their ids from `adce tasks` again", allow_retries=False)
+    log.warning("%s; what is still open of them stands in its newest tasks", said)
+    return {"unknown_tasks": len(unknown)}
+
+
 def chosen_keys(
-    project: Project, collector: Collector, selected: Sequence[str], season: str, config: CollectConfig
+    project: Project,
+    collector: Collector,
+    selected: Sequence[str],
+    season: str,
+    config: CollectConfig,
+    named: Sequence[TaskKey],
 ) -> list[TaskKey]:
-    """Find the keys that a run is about, by data set and in the order in which they are worth collecting."""
-    tasks = task_keys(project.state, config.task_ids) if config.task_ids else []
+    """Find the keys that a run is about, by data set and in the order in which they are worth collecting.
+
+    Args:
+        project: The installation.
+        collector: The scraper.
+        selected: The data sets that the run is about.
+        season: The partition.
+        config: What the run was told.
+        named: The keys of the tasks that it names.
+    """
     keys: list[TaskKey] = []
     for name in selected:
         data_set = collector.contract.data_sets[name]
         of_cell = season if data_set.has_seasons else WHOLE_HISTORY
         cell = (data_set.source, data_set.data_type, of_cell)
         if config.task_ids:
-            found = [key for key in tasks if (key.source, key.data_type, key.season) == cell]
+            found = [key for key in named if (key.source, key.data_type, key.season) == cell]
         else:
             found = _of_cell(project, cell, config)
         keys += found[: config.limit]
@@ -180,8 +213,8 @@ def _of_cell(project: Project, cell: tuple[str, str, str], config: CollectConfig
     found = open_keys(project.state, *cell)
     if config.refresh is Refresh.gaps:
         return found
-    failed = failed_keys(project, cell)
-    return [key for key in found if key.key in failed]
+    tried = {state.key for state in failed(project, cell)}
+    return [key for key in found if key.key in tried]
 
 
 def collected(
@@ -316,9 +349,10 @@ def _with_budget(progress: Progress, client: "Client", allowed: float) -> Progre
     """Show beside the progress how much of what the host allows is used."""
     began, before = time.monotonic(), client.requests
 
-    def told(stage: str, done: int, total: int | None, note: str = "") -> None:  # noqa: ARG001 - as `Progress` has it
+    def told(stage: str, done: int, total: int | None, note: str = "") -> None:
         rate = (client.requests - before) / max(time.monotonic() - began, 1 / allowed)
-        progress(stage, done, total, f"{rate / allowed:.0%} of {allowed:g} requests/s")
+        used = f"{rate / allowed:.0%} of {allowed:g} requests/s"
+        progress(stage, done, total, f"{note}; {used}" if note else used)
 
     return told
 

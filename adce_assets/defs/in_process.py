@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +27,7 @@ from adce_assets.defs.sensors import tags_of
 from adce_assets.defs.side_by_side import side_by_side
 from adce_assets.errors import AdceError, FetchError, VerifyError
 from adce_assets.loop.dispatch import Batch, Pace, batches
+from adce_assets.loop.kept_tasks import handed
 from adce_assets.scrapers.stopping import Stop
 from adce_assets.settings import dagster_home
 
@@ -35,9 +37,13 @@ LOUD, QUIET = "DEBUG", "CRITICAL"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What batches are of: the tasks of the queue of ``queued_at``; or, of cells, which keys (see `CollectConfig`)."""
+    """What batches are of: the tasks of the queue of ``queued_at``; or, of cells, which keys (see `CollectConfig`).
+
+    ``table`` is where the keys of the tasks are kept (None: the newest table).
+    """
 
     queued_at: str = ""
+    table: Path | None = None
     refresh: Refresh = Refresh.gaps
     older_than: str = ""
 
@@ -91,13 +97,14 @@ class Runner:
         job = self.definitions.resolve_implicit_global_asset_job_def()
         config, tags = order.of(batch)
         try:
-            result = job.execute_in_process(
-                instance=self.instance,
-                partition_key=None if batch.season == WHOLE_HISTORY else batch.season,
-                asset_selection=[dg.AssetKey(name.split("/")) for name in batch.data_sets],
-                run_config=self._config(batch.scraper, config),
-                tags=tags,
-            )
+            with handed(order.table):
+                result = job.execute_in_process(
+                    instance=self.instance,
+                    partition_key=None if batch.season == WHOLE_HISTORY else batch.season,
+                    asset_selection=[dg.AssetKey(name.split("/")) for name in batch.data_sets],
+                    run_config=self._config(batch.scraper, config),
+                    tags=tags,
+                )
         except dg.Failure as failure:
             error = FetchError(failure.description or "nothing could be collected", where=batch.lane)
             told = {name: of_data_set(failure.metadata, name) for name in batch.data_sets}
@@ -147,13 +154,15 @@ def collect_all(
     *,
     paces: Mapping[str, Pace],
     at_once: int,
+    table: Path | None = None,
     verbose: bool = False,
     stop: Stop | None = None,
 ) -> Iterator[Outcome]:
     """Run every batch of a queue, the most urgent first, and tell of each as it ends.
 
-    One at a time, they run in this process; ``at_once`` more, each in a process of its own. A batch that fails does not
-    stop the others, and once ``stop`` says so no other begins. The limits of hosts hold for all of them together.
+    The keys of its tasks are read from ``table``, where that is held, and else from the newest one. One at a time, they
+    run in this process; ``at_once`` more, each in a process of its own. A batch that fails does not stop the others,
+    and once ``stop`` says so no other begins. The limits of hosts hold for all of them together.
     """
     at_most = limits.model_copy(update={"max_concurrent_scrapers": at_once, "kept_for_critical": 0})
 
@@ -161,7 +170,7 @@ def collect_all(
         lanes = [batch.lane for batch in running]
         return batches(queue, in_flight=lanes, done=started, limits=at_most, groups={}, paces=paces)
 
-    order = Order(queued_at=queue["generated_at"])
+    order = Order(queued_at=queue["generated_at"], table=table)
     yield from _run_all(next_of, order, at_once=at_once, verbose=verbose, stop=stop)
 
 

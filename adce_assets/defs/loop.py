@@ -19,7 +19,7 @@ from adce_assets.contract.loading import Contract
 from adce_assets.defs import metadata
 from adce_assets.defs.checks import judged, report_open_seasons, specs_of
 from adce_assets.defs.resources import ProjectResource
-from adce_assets.errors import LedgerError
+from adce_assets.errors import AdceError, LedgerError
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import GAPS
 from adce_assets.progress import current_progress
@@ -145,8 +145,8 @@ class LoopAssets:
             rates: Mapping[str, float] = _unless_it_is_out(lambda: success_rates(opened), {})
             document = plan(opened, known.keys(), costs=costs, success_rates=rates).document
             gaps, run = opened.state.read_json(GAPS), context.run.run_id
-            described = metadata.of_queue(document)
-            described |= _unless_it_is_out(lambda: _booked(opened, self.catalogue, document, gaps, run), {})
+            _unless_it_is_out(lambda: _booked(opened, run), None)
+            described = metadata.of_queue(document) | _life(opened, self.catalogue, document, gaps)
             return _told("task_queue", opened, document, described, gaps)
 
         return task_queue
@@ -177,15 +177,26 @@ def _unless_it_is_out(ask: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def _booked(
-    project: Project, catalogue: Catalogue, queue: dict[str, Any], gaps: dict[str, Any], run: str
-) -> metadata.Metadata:
-    """Write down what is new of every key, close what is in the lake, and tell how the keys stand."""
-    from adce_assets.defs.forecasting import followed
-    from adce_assets.loop import bookkeeping, closure, statistics
+def _booked(project: Project, run: str) -> None:
+    """Write down what is new of every key, and close what is in the lake."""
+    from adce_assets.loop import bookkeeping, closure
 
     closure.close(project, bookkeeping.record(project, run=run).left, run=run)
-    return metadata.of_life(statistics.read(project, gaps)) | metadata.of_forecasts(followed(project, catalogue, queue))
+
+
+def _life(
+    project: Project, catalogue: Catalogue, queue: Mapping[str, Any], gaps: Mapping[str, Any]
+) -> metadata.Metadata:
+    """Tell how the keys stand and what is forecast of them; where one of these cannot be told, the other is."""
+    from adce_assets.defs.forecasting import followed
+    from adce_assets.loop import statistics
+
+    told = _unless_it_is_out(lambda: metadata.of_life(statistics.read(project, gaps)), {})
+    try:
+        return told | metadata.of_forecasts(followed(project, catalogue, queue))
+    except AdceError as error:
+        logger.warning("reconciled without a forecast: %s", error)
+        return told
 
 
 def _told(

@@ -4,6 +4,7 @@ A sensor decides nothing: it reads, asks one function of the rooms, and turns th
 cannot read the lake fails, keeps its cursor and is tried again.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,13 +38,16 @@ from adce_assets.loop.completions import (
     settle,
     write_seen,
 )
-from adce_assets.loop.dispatch import Batch, Pace, batches, starts_since_low
+from adce_assets.loop.dispatch import Batch, Pace, batches, starts_since
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import QUEUE
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+TASK_QUEUE = dg.AssetKey("task_queue")
+WORKING = frozenset((dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING))
+"""The states of runs that may hold keys."""
 LANE_TAG, QUEUE_TAG, SCRAPER_TAG = "adce/lane", "adce/queue", "adce/scraper"
 
 NAMED = 5
@@ -175,14 +179,14 @@ class Sensors:
         queue, flights = project.state.read_json(QUEUE), self._in_flight(context.instance)
         stuck = Counter(_cell(task) for task in queue["tasks"] if not self._can_be_run(task))
         wait = self._not_loaded("task(s)", stuck, project.clock(), otherwise="reconcile")
-        since_low = int(context.cursor or 0)
+        since, look = _starts_before(context.cursor), _newest_look(context.instance)
         choose = partial(
             batches,
-            done=_started(context.instance, queue["generated_at"]),
+            done=_done(context.instance, queue["generated_at"], look),
             limits=flights.beside_others(project.settings.autonomous.dispatch),
             groups=self.scrapers,
             paces=self.paces,
-            since_low=since_low,
+            since=since,
             in_flight=flights.lanes,
             under_way=flights.tasks,
         )
@@ -193,8 +197,8 @@ class Sensors:
             return dg.SkipReason(_joined(said, held, wait))
         for line in filter(None, (held, wait)):
             context.log.warning(line)
-        requests = [_request(batch, queue["generated_at"]) for batch in chosen]
-        return dg.SensorResult(requests, cursor=str(starts_since_low(since_low, chosen)))
+        requests = [_request(batch, queue["generated_at"], look) for batch in chosen]
+        return dg.SensorResult(requests, cursor=json.dumps(starts_since(since, chosen)))
 
     def _can_be_run(self, task: Mapping[str, Any]) -> bool:
         """Tell whether these definitions have the asset and the partition: the queue may know a newer contract."""
@@ -218,9 +222,13 @@ class Sensors:
 
     def _in_flight(self, instance: dg.DagsterInstance) -> "Flights":
         runs = instance.get_runs(dg.RunsFilter(statuses=list(UNFINISHED)))
-        own = [run.tags[LANE_TAG] for run in runs if LANE_TAG in run.tags]
-        others = [lane for run in runs if LANE_TAG not in run.tags for lane in self._lanes_of(run)]
-        return Flights(tuple(own), tuple(others), frozenset(task for run in runs for task in _tasks_of(run)))
+        own = [run for run in runs if LANE_TAG in run.tags]
+        others = [run for run in runs if LANE_TAG not in run.tags and run.status in WORKING]
+        return Flights(
+            tuple(run.tags[LANE_TAG] for run in own),
+            tuple(lane for run in others for lane in self._lanes_of(run)),
+            frozenset(task for run in (*own, *others) for task in _tasks_of(run)),
+        )
 
     def _lanes_of(self, run: dg.DagsterRun) -> set[str]:
         """Say which cells a run collects that a person or a backfill started."""
@@ -234,7 +242,10 @@ class Sensors:
 
 @dataclass(frozen=True, slots=True)
 class Flights:
-    """The lanes of runs that are queued or running, the sensor's own and those that others started; their tasks."""
+    """The lanes of the sensor's own runs that are queued or running, and of others' that work; the tasks of both.
+
+    What a person or a backfill has put into Dagster's queue holds no key yet, and may wait there for hours.
+    """
 
     own: tuple[str, ...]
     others: tuple[str, ...]
@@ -277,14 +288,50 @@ def _tasks_of(run: dg.DagsterRun) -> list[str]:
     return [task for op in ops.values() for task in op.get("config", {}).get("task_ids", ())]
 
 
-def _started(instance: dg.DagsterInstance, generated_at: str) -> set[str]:
-    """Name the batches of a queue that have become runs, however these ended."""
-    return {run.tags[BATCH_TAG] for run in instance.get_runs(dg.RunsFilter(tags={QUEUE_TAG: generated_at}))}
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The run that made the newest queue or found it as it was, and when it began (seconds of Dagster's clock)."""
+
+    run: str
+    began: float
 
 
-def _request(batch: Batch, generated_at: str) -> dg.RunRequest:
+def _newest_look(instance: dg.DagsterInstance) -> _Look | None:
+    event = instance.get_latest_materialization_event(TASK_QUEUE)
+    if event is None:
+        return None
+    record = instance.get_run_record_by_id(event.run_id)
+    began = record.start_time if record else None
+    return _Look(event.run_id, event.timestamp if began is None else began)
+
+
+def _done(instance: dg.DagsterInstance, generated_at: str, look: _Look | None) -> set[str]:
+    """Name the batches of a queue that are not started now.
+
+    What a run has given back is open again once a reconciliation has looked that began after its end, though it finds
+    the queue as it was.
+    """
+    records = instance.get_run_records(dg.RunsFilter(tags={QUEUE_TAG: generated_at}))
+    return {record.dagster_run.tags[BATCH_TAG] for record in records if not _is_before(record, look)}
+
+
+def _is_before(record: dg.RunRecord, look: _Look | None) -> bool:
+    """Tell whether a run had ended when the newest look began."""
+    if look is None or not record.dagster_run.is_finished:
+        return False
+    return (record.end_time or record.update_timestamp.timestamp()) < look.began
+
+
+def _starts_before(cursor: str | None) -> dict[str, int]:
+    """Read how many runs were started since the last one of each priority; what is not that counts as none."""
+    told = json.loads(cursor) if cursor else {}
+    return told if isinstance(told, dict) else {}
+
+
+def _request(batch: Batch, generated_at: str, look: _Look | None) -> dg.RunRequest:
+    """Ask for the run of a batch: once for each look after which it is still to be run."""
     return dg.RunRequest(
-        run_key=batch.id,
+        run_key=f"{batch.id}:{look.run}" if look else batch.id,
         partition_key=None if batch.season == WHOLE_HISTORY else batch.season,
         asset_selection=[dg.AssetKey(name.split("/")) for name in batch.data_sets],
         asset_check_keys=[],

@@ -5,9 +5,10 @@ transitions, what a key's state remembers by `keys`, what proves an entry by `ch
 `database`: here it is put together, in transactions.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, NoReturn
 
@@ -128,13 +129,13 @@ class Ledger:
         """
         with self._database.read() as connection:
             for row in paged(connection, self._question(keys, states, cell)):
-                yield state_of(row)
+                yield self._standing(row, state_of)
 
     def state(self, key: str) -> KeyState | None:
         """Say how a key stands; None for one that nothing is known of."""
         with self._database.read() as connection:
             row = connection.execute(self._question((key,), None, None)).one_or_none()
-        return None if row is None else state_of(row)
+        return None if row is None else self._standing(row, state_of)
 
     def entries(self, key: str) -> list[Entry]:
         """List what happened to a key, oldest first; LedgerError if an entry cannot be read."""
@@ -165,7 +166,9 @@ class Ledger:
         """Count the keys in each state; of those that nothing is known of there are none."""
         with self._database.read() as connection:
             asked = sa.select(keys.c.state, sa.func.count()).group_by(keys.c.state)
-            found = {State(state): count for state, count in connection.execute(asked)}
+            found = dict(map(tuple, connection.execute(asked)))
+        if unknown := set(found) - set(State):
+            raise self._unreadable(f"the state `{printable(min(unknown))}` of {found[min(unknown)]:,} keys")
         return {state: found.get(state, 0) for state in State}
 
     def prove(self, key: str) -> Proof:
@@ -183,19 +186,23 @@ class Ledger:
             raise LedgerError(f"nothing is known of `{printable(key)}`", where=self.url, hint="write the key in full")
         return proof_of(key, written, None if kept is None else tuple(kept), last)
 
-    def verify(self, *, sample: float | None = None, seed: int = 0, progress: Progress = silent) -> Verification:
+    def verify(
+        self, *, sample: float | None = None, seed: int = 0, kept: Head | None = None, progress: Progress = silent
+    ) -> Verification:
         """Look for entries that were changed, taken out, put in or moved, and for keys that stand otherwise than said.
 
         Args:
             sample: How much of the entries to look at, up to 1; None for all. That none is missing is seen anyway.
             seed: Which ones.
+            kept: What was the last entry once, as somebody has kept it elsewhere: it must still be there. Without it, a
+                ledger that was written anew from an entry on, or cut off with its head, looks whole.
             progress: Told how many entries were looked at.
 
         Raises:
             LedgerError: the database cannot be used.
         """
         with self._database.read() as connection:
-            return verified(self._database, connection, sample=sample, seed=seed, progress=progress)
+            return verified(self._database, connection, sample=sample, seed=seed, once=kept, progress=progress)
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -204,7 +211,7 @@ class Ledger:
     def _known(self, connection: sa.Connection, wanted: Collection[str]) -> dict[str, KeyState]:
         """Look up how keys stand, without the details of their last entries: what follows does not depend on them."""
         found = connection.execute(self._question(wanted, None, None))
-        return {row[0]: standing_of(row, {}) for row in found}
+        return {row[0]: self._standing(row, partial(standing_of, detail={})) for row in found}
 
     def _question(
         self, wanted: Collection[str] | None, states: Collection[State] | None, cell: tuple[str, str, str] | None
@@ -218,12 +225,21 @@ class Ledger:
             asked = asked.where(sa.and_(*map(sa.ColumnElement.__eq__, keys.c["source", "data_type", "season"], cell)))
         return asked
 
+    def _standing(self, row: sa.Row[Any], read: Callable[[sa.Row[Any]], KeyState]) -> KeyState:
+        try:
+            return read(row)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise self._unreadable(f"how `{printable(str(row[0]))}` stands", error) from error
+
     def _entry(self, row: sa.Row[Any]) -> Entry:
         try:
             return Written(*row).entry()
         except (TypeError, ValueError, RecursionError) as error:
-            what = f"entry {row[0]} cannot be read: {error}"
-            raise LedgerError(what, where=self.url, hint="`adce ledger verify` says what else was changed") from error
+            raise self._unreadable(f"entry {row[0]}", error) from error
+
+    def _unreadable(self, what: str, why: Exception | str = "it is not what the ledger writes") -> LedgerError:
+        hint = "`adce ledger verify` says what else was changed"
+        return LedgerError(f"{what} cannot be read: {printable(str(why))}", where=self.url, hint=hint)
 
 
 class _Pen:

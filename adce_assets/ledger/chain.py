@@ -4,6 +4,7 @@ Each entry's hash is taken over the entry, the hash of the entry before it, and 
 of all entries in a row, and of each key's own. Where they are kept is not known here.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from adce_assets.ledger.transitions import Event, State
 GENESIS = "0" * 64
 """The hash that the first entry names as the one before it; a key's first entry names none (an empty text)."""
 
+_KEPT = re.compile(r"(\d{1,18}):([0-9a-f]{64})", re.ASCII)
+
 canonical = JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 """Write a detail in the one way in which it is hashed and kept: sorted, without spaces, in ASCII."""
 
@@ -30,6 +33,19 @@ class Head:
     seq: int
     hash: str
     at: datetime | None
+
+    def __str__(self) -> str:
+        """Write it as a person keeps it elsewhere, to hold the ledger against it later."""
+        return f"{self.seq}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Head":
+        """Read what a person has kept; ValueError for anything else."""
+        match = _KEPT.fullmatch(text)
+        if match is None:
+            message = f"`{text[:90]}` is no head; valid: SEQ:HASH, as `adce ledger verify` tells it"
+            raise ValueError(message)
+        return cls(int(match[1]), match[2], None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,9 @@ class Database:
                 metadata.create_all(connection)
                 form = _form(connection)
                 if form is None:
+                    if connection.execute(sa.select(entries.c.seq).limit(1)).first() is not None:
+                        what, hint = "nobody knows any more which entry is the last", "restore the database"
+                        raise LedgerError(what, where=self.url, hint=hint)
                     connection.execute(sa.insert(head).values(id=1, form=FORM, seq=0, hash=GENESIS, at=""))
         return form or FORM
 

@@ -5,7 +5,6 @@ Records lie below the day on which the answers came, like receipts. What follows
 """
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -62,11 +61,6 @@ class EvidenceFile(About):
     """The absences that one run found for a cell."""
 
     absent: Annotated[tuple[AbsentKey, ...], Field(min_length=1, max_length=MAX_KEYS)]
-
-
-def evidence_since(day: date) -> str:
-    """Return the text that all keys of evidence of a day (UTC) and later sort behind, and no earlier ones."""
-    return f"{EVIDENCE}{day.isoformat()}"
 
 
 def write_evidence(

@@ -13,6 +13,8 @@ from adce_assets.ledger.transitions import NEXT, UNDER_WAY, Event, State
 
 _WORKED_ON = frozenset(UNDER_WAY)
 _NEW_GAP = frozenset({Event.DETECTED, Event.REOPENED})
+_VERDICTS = frozenset({(State.FAILED, Event.DEAD_LETTERED), (State.FAILED, Event.TOMBSTONED)})
+"""What follows from a failure is for the run to say that it happened to."""
 _FORGETS = _NEW_GAP | {Event.CLOSED}
 
 
@@ -31,6 +33,8 @@ class Transition:
         task: The task the key stood in.
         detail: More of it, as JSON has it: ``until`` (ISO) of `leased`; ``failures``, ``probes``, ``probed_at`` and
             ``next_at`` of `failed`.
+        after: The number of the key's last entry, as whoever says so has seen it; where more has happened to the key
+            meanwhile, the event is refused. None for whatever has happened.
     """
 
     key: str
@@ -42,6 +46,7 @@ class Transition:
     run: str = ""
     task: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,8 @@ class KeyState:
 def advance(before: KeyState | None, transition: Transition, *, seq: int = 0, entry_hash: str = "") -> KeyState | None:
     """Say how a key stands after an event; None if the event is refused.
 
-    Refused is what the table of transitions does not hold, and what is said of a key that is worked on by any other
-    run than the one that holds it: a run whose lease was over, and taken by another, has no say any more.
+    Refused is what the table of transitions does not hold, and what is said of a key that is worked on, or has just
+    failed, by any other run than its own: a run whose lease was over, and taken by another, has no say any more.
 
     Args:
         before: How the key stood; None for a key that nothing is known of.
@@ -105,9 +110,12 @@ def advance(before: KeyState | None, transition: Transition, *, seq: int = 0, en
         ValueError: the detail is not as its event has it.
     """
     event, detail = transition.event, transition.detail
+    if transition.after is not None and transition.after != (before.seq if before else 0):
+        return None
     known = before.state if before else State.UNTRACKED
     after = NEXT.get((known, event))
-    if after is None or (before and known in _WORKED_ON and transition.run != before.run):
+    is_its_runs = known in _WORKED_ON or (known, event) in _VERDICTS
+    if after is None or (before and is_its_runs and transition.run != before.run):
         return None
     failures, probes, probed_at, next_at = _tries(before, event, detail)
     return KeyState(

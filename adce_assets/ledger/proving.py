@@ -1,7 +1,9 @@
 """The entries of a key in, a proof out that anybody can check without the ledger.
 
 Each entry is hashed anew, over the hash of the entry before it and that of its key's entry before it, and may follow
-the one before it. A proof that was written down is hostile until checked.
+the one before it. A proof that was written down is hostile until checked: by itself it shows only that its entries fit
+together, for anybody can hash what he has made up. What shows more is an entry's number and hash, kept elsewhere since
+they were new: with those of one of its entries, this and all of the key's before it are what was written then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +23,7 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What happened to a key, and what is wrong with it: with no faults, all of it is what was written.
+    """What happened to a key, and what is wrong with it: with no faults, all of it fits together.
 
     Attributes:
         key: The key.
@@ -114,8 +116,12 @@ def faults_of(key: str, written: Sequence[Written], kept: tuple[Any, ...] | None
     return (Fault(last, key, "the key does not stand as its entries say"),)
 
 
-def check(document: Mapping[str, Any]) -> tuple[Fault, ...]:
-    """Check a proof that was written down, with nothing else at hand; the faults that it tells of itself stay faults.
+def check(document: Mapping[str, Any], kept: Head | None = None) -> tuple[Fault, ...]:
+    """Check a proof that was written down; the faults that it tells of itself stay faults.
+
+    Args:
+        document: The proof.
+        kept: The number and hash of one of its entries, or of the ledger's last one, from another place.
 
     Raises:
         LedgerError: it is no proof.
@@ -129,8 +135,10 @@ def check(document: Mapping[str, Any]) -> tuple[Fault, ...]:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise LedgerError(f"this is no proof of a key: `{place}`: {first['msg']}", valid="schema 1") from error
+    except ValueError as error:
+        raise LedgerError(f"this is no proof of a key: {error}", valid="schema 1") from error
     replayed = replay(written)
-    faults = [*replayed.faults, *_belongs(told, written)]
+    faults = [*replayed.faults, *_belongs(told, written), *_of_what_was(told, kept)]
     state = replayed.state.state if replayed.state else State.UNTRACKED
     if not faults and state.value != told.state:
         faults.append(Fault(0, told.key, f"by its entries the key is `{state}`, not `{told.state}`"))
@@ -155,6 +163,16 @@ def _belongs(told: _Document, written: Sequence[Written]) -> list[Fault]:
             faults.append(Fault(one.seq, one.key, "it is not the last entry of the ledger"))
         last = one.seq
     return faults
+
+
+def _of_what_was(told: _Document, kept: Head | None) -> list[Fault]:
+    """Hold a proof against what was kept elsewhere."""
+    if kept is None:
+        return []
+    known = {told.head.seq: told.head.hash} | {one.seq: one.hash for one in told.entries}
+    if kept.seq not in known:
+        return [Fault(kept.seq, told.key, "it is neither in the proof nor the last one, so it cannot be compared")]
+    return [] if known[kept.seq] == kept.hash else [Fault(kept.seq, told.key, "it is not the one that was kept")]
 
 
 def _told(detail: str) -> Any:

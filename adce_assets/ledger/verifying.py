@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adce_assets.ledger.chain import GENESIS, Fault, Written
+from adce_assets.ledger.chain import GENESIS, Fault, Head, Written
 from adce_assets.ledger.database import WRITTEN, Database, entries, head, keys, paged
 from adce_assets.ledger.proving import faults_of
 from adce_assets.progress import Progress
@@ -21,19 +21,30 @@ MOST_FAULTS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How many entries there are, how many were hashed anew, and what is wrong: nothing, if the ledger is whole."""
+    """How many entries there are, how many were hashed anew, and what is wrong: nothing, if the ledger is whole.
+
+    ``head`` is the last entry as the ledger knows it; None where that is lost.
+    """
 
     entries: int
     checked: int
     faults: tuple[Fault, ...]
+    head: Head | None
 
 
 def verified(
-    database: Database, connection: sa.Connection, *, sample: float | None, seed: int, progress: Progress
+    database: Database,
+    connection: sa.Connection,
+    *,
+    sample: float | None,
+    seed: int,
+    once: Head | None,
+    progress: Progress,
 ) -> Verification:
-    """Verify a ledger as one connection sees it; the arguments are those of `Ledger.verify`."""
+    """Verify a ledger as one connection sees it; the arguments are those of `Ledger.verify`, ``kept`` as ``once``."""
     total = connection.scalar(sa.select(sa.func.count()).select_from(entries)) or 0
-    faults, checked = list(_of_the_whole(connection, total)), 0
+    last = connection.execute(sa.select(head)).one_or_none()
+    faults, checked = [*_of_the_whole(connection, total, last), *_of_what_was(connection, once)], 0
     wanted = total if sample is None else min(total, max(1, round(total * sample)))
     groups = _all(connection) if sample is None else _some(database, connection, total, wanted, seed)
     while checked < wanted and len(faults) < MOST_FAULTS:
@@ -46,12 +57,21 @@ def verified(
             faults += faults_of(key, written, kept.get(key))
             checked += len(written)
         progress(STAGE, min(checked, wanted), wanted)
-    return Verification(total, checked, tuple(faults[:MOST_FAULTS]))
+    known = None if last is None else Head(last.seq, last.hash, None)
+    return Verification(total, checked, tuple(faults[:MOST_FAULTS]), known)
 
 
-def _of_the_whole(connection: sa.Connection, total: int) -> Iterator[Fault]:
+def _of_what_was(connection: sa.Connection, once: Head | None) -> Iterator[Fault]:
+    """Look for what was the last entry once."""
+    if once is None:
+        return
+    found = connection.scalar(sa.select(entries.c.hash).where(entries.c.seq == once.seq))
+    if once.hash != (GENESIS if once.seq == 0 else found):
+        yield Fault(once.seq, "", "it is not the entry that was the last one when its number and hash were kept")
+
+
+def _of_the_whole(connection: sa.Connection, total: int, kept: sa.Row[Any] | None) -> Iterator[Fault]:
     """Look at what no single key shows: whether there are as many entries as there should be, and nothing else."""
-    kept = connection.execute(sa.select(head)).one_or_none()
     if kept is None:
         yield Fault(0, "", "nobody knows any more which entry is the last")
     else:

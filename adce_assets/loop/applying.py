@@ -5,7 +5,6 @@ same, as far as more of its keys have been closed, have changed or may not be tr
 Within that, the keys that moved are left away, and all others are collected as planned.
 """
 
-import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adce_assets.contract.loading import Contract
+from adce_assets.contract.templates import Reading
 from adce_assets.errors import ConditionFailedError, LakeError, VerifyError
 from adce_assets.loop import memory, plans
 from adce_assets.loop.plans import Plan, PlannedTask
@@ -75,7 +76,28 @@ def refuse_other_world(project: Project, plan: Plan) -> None:
         raise VerifyError(f"the plan is of another lake: {lake}", valid=project.lake.url, hint=AGAIN)
     if plan.contract != project.contract.digest:
         raise VerifyError("the contract has changed since the plan was made", where=project.contract.file, hint=AGAIN)
+    refuse_other_tasks(project.contract, plan)
     plans.digest(project)
+
+
+def refuse_other_tasks(contract: Contract, plan: Plan) -> None:
+    """Raise VerifyError for a task that the contract does not know, or a key that is not of its task's cell."""
+    for task in plan.tasks:
+        data_set = contract.data_sets.get(task.data_set)
+        if data_set is None or data_set.declared.scraper != task.scraper:
+            raise _unknown(f"{task.data_set} by {task.scraper}", task)
+        for key, _, _ in task.keys:
+            if not any(_is_of(task.season, template.read(key)) for template in data_set.templates):
+                raise _unknown(f"{key} of {task.data_set} {task.season}", task)
+
+
+def _is_of(season: str, reading: Reading | None) -> bool:
+    """Tell whether a key is of a season, as far as it names one."""
+    return reading is not None and (reading.season is None or reading.season.label == season)
+
+
+def _unknown(what: str, task: PlannedTask) -> VerifyError:
+    return VerifyError(f"the plan asks for what the contract does not: {what}", where=task.id, hint=AGAIN)
 
 
 def _listed(identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,12 +150,9 @@ def queue(project: Project, plan: Plan, now: OpenKeys, without: Collection[str])
 
 
 def _reduced(task: PlannedTask, without: Collection[str]) -> PlannedTask:
-    """Leave keys away; what is no longer the task of the queue has a name of its own."""
+    """Leave keys away; what is left has a name of its own."""
     kept = tuple(planned for planned in task.keys if planned[0] not in without)
-    if len(kept) == len(task.keys):
-        return task
-    told = hashlib.sha256("\n".join(key for key, _, _ in kept).encode()).hexdigest()[:8]
-    return task.model_copy(update={"id": f"{task.id[:21]}-{told}", "keys": kept})
+    return plans.named(task.model_copy(update={"keys": kept}))
 
 
 def _entry(project: Project, task: PlannedTask, detected_at: str) -> dict[str, Any]:

@@ -17,9 +17,10 @@ import hashlib
 import json
 import logging
 import math
-import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -29,15 +30,14 @@ from adce_assets.errors import ConditionFailedError, LakeError, VerifyError
 from adce_assets.ledger.records import Count, Record, Sha256, Time, built, write_once
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL, ID_DIGITS, OPEN_STATES
-from adce_assets.loop.state import COVERAGE, INVENTORY, State
+from adce_assets.loop.state import COVERAGE, State
 
 logger = logging.getLogger(__name__)
 
 BASELINE = "approvals/baseline"
 DECISIONS = "approvals/decisions/"
-NUMBERED = re.compile(r"\.(\d{4})\.json", re.ASCII)
-MOST_BYTES = 64 * 1024
-"""Of a decision: what a person has said, and the numbers it was about."""
+MOST_BYTES = 1024 * 1024
+"""Of a decision: what a person has said, and the cells and numbers it was about."""
 TO_COME = (*OPEN_STATES, "unknown", "not_due")
 """The states of keys that are, or may become, something to ask for."""
 NAMED = 3
@@ -57,9 +57,10 @@ Said = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_chec
 
 
 class Decision(Record):
-    """What a person has decided about what was held; it holds for this much, and for nothing larger.
+    """What a person has decided about what was held; it holds for this much of these cells, and for nothing larger.
 
-    ``number`` counts the decisions about one thing; the last one counts, and all of them are kept.
+    ``number`` counts the decisions about one thing; the last one counts, and all of them are kept. ``cells`` are the
+    tasks and keys of each cell that waited.
     """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
@@ -72,19 +73,25 @@ class Decision(Record):
     contract: Sha256
     new_tasks: Count
     new_keys: Count
+    cells: dict[str, tuple[Count, Count]]
     why: Said
 
     @property
     def key(self) -> str:
         """Where it lies in the state."""
-        return f"{DECISIONS}{self.id}.{self.number:04d}.json"
+        return _place(self.id, self.number)
 
 
 class _Baseline(Record):
-    """What was known when the loop last went on: open keys and keys to come by cell, and all that was expected."""
+    """What was known when the loop last went on: open keys and keys to come by cell, and all that was expected.
+
+    Cells that went on beside others that are ``waiting`` are known as they are since; ``root`` stays as it was.
+    """
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     serial: Count
+    root: Sha256
+    waiting: tuple[str, ...]
     contract: Sha256
     queue: Sha256
     expected: Count
@@ -142,14 +149,15 @@ class Held:
 
 
 def hold(project: Project, queue: Mapping[str, Any]) -> Held | None:
-    """Say what of the queue must wait, or None; then what it stands on is what the next queue is compared with.
+    """Say what of the queue must wait, or None; what goes on is what the next queue is compared with.
 
     Raises:
         LakeError: there is no coverage yet, or the state cannot be read or written.
     """
-    held, now_known = _judged(project, queue)
-    if held is None and now_known is not None:
-        project.state.write_json(BASELINE, now_known.model_dump(exclude={"schema_version"}), volatile=("serial",))
+    held, known = _judged(project, queue)
+    if known is not None:
+        told = known.model_dump(mode="json", exclude={"schema_version"})
+        project.state.write_json(BASELINE, told, volatile=("serial", "root"))
     return held
 
 
@@ -176,6 +184,7 @@ def decide(project: Project, held: Held, *, accepted: bool, by: str, note: str) 
         "contract": held.contract,
         "new_tasks": held.new_tasks,
         "new_keys": held.new_keys,
+        "cells": {"/".join(growth.cell): (growth.tasks, growth.keys) for growth in held.growths},
         "why": held.why,
     }
     decision = built(Decision, fields, held.id)
@@ -207,10 +216,14 @@ def decisions(state: State, about: str = "") -> Decisions:
 
 
 def _next_number(state: State, held_id: str) -> int:
-    """Count on from the last document about it, whether that can be believed or not."""
-    folder = f"{DECISIONS}{held_id}"
-    found = (NUMBERED.fullmatch(there.key.removeprefix(folder)) for there in state.store.list(folder))
-    return 1 + max((int(match[1]) for match in found if match), default=0)
+    """Count on from the last decision that can be believed, past whatever else lies there."""
+    last = max((decision.number for decision in decisions(state, held_id).taken), default=0)
+    there = {found.key for found in state.store.list(f"{DECISIONS}{held_id}")}
+    return next(number for number in count(last + 1) if _place(held_id, number) not in there)
+
+
+def _place(held_id: str, number: int) -> str:
+    return f"{DECISIONS}{held_id}.{number:04d}.json"
 
 
 def _decision(state: State, key: str, size: int) -> Decision:
@@ -226,25 +239,39 @@ def _decision(state: State, key: str, size: int) -> Decision:
 
 
 def _judged(project: Project, queue: Mapping[str, Any]) -> tuple[Held | None, _Baseline | None]:
-    """Judge a queue; beside the answer, what is known now, None where nothing has changed."""
+    """Judge a queue; beside the answer, what is known from now on, None where that has not changed."""
     before, stamp = _before(project.state), _stamp(queue)
     if before is not None and before.queue == stamp:
         return None, None
-    now = _now(project, stamp, 0 if before is None else before.serial + 1)
-    held = _held(project, before, now)
+    now = _now(project, queue, 0 if before is None else before.serial + 1)
+    keys_per_task = project.settings.reconciliation.task_queue.keys_per_task
+    growths = list(_growths(before, now, keys_per_task))
+    held = _held(project, before, now, growths)
     if held is None:
         return None, now
     last = max(decisions(project.state, held.id).taken, key=lambda decision: decision.number, default=None)
-    if last is not None and last.accepted and _covers(last, held, project.settings.autonomous.approvals.margin):
-        return None, now
-    return replace(held, decision=last), now
+    if last is not None and last.accepted and last.contract == now.contract:
+        more = [growth for growth in growths if not _covers(last, growth, project.settings.autonomous.approvals.margin)]
+        if _held(project, before, now, more) is None:
+            return None, now
+    # What waits has to be beyond the limits by itself: else it would be let go because the others are known now.
+    alone = None if before is None else _held(project, before, now, held.growths)
+    stays = before is None or alone is None or alone.growths != held.growths
+    return replace(held, decision=last), None if stays else _beside(before, now, held)
 
 
-def _covers(decision: Decision, held: Held, margin: float) -> bool:
-    """Tell whether an acceptance is of this contract, and of no less than what is held now but for a margin."""
-    most = 1 + margin
-    same = decision.contract == held.contract
-    return same and held.new_tasks <= decision.new_tasks * most and held.new_keys <= decision.new_keys * most
+def _beside(before: _Baseline, now: _Baseline, held: Held) -> _Baseline:
+    """Know the cells that go on beside what is held as they are now, and all else as it was."""
+    waiting = {"/".join(growth.cell) for growth in held.growths}
+    cells = {name: counts for name, counts in now.cells.items() if name not in waiting}
+    cells |= {name: counts for name, counts in before.cells.items() if name in waiting}
+    return before.model_copy(update={"cells": cells, "waiting": tuple(sorted(waiting))})
+
+
+def _covers(decision: Decision, growth: Growth, margin: float) -> bool:
+    """Tell whether an acceptance is of this cell, and of no less of it than now but for a margin."""
+    most, (tasks, keys) = 1 + margin, decision.cells.get("/".join(growth.cell), (0, 0))
+    return growth.tasks <= tasks * most and growth.keys <= keys * most
 
 
 def _stamp(queue: Mapping[str, Any]) -> str:
@@ -264,32 +291,49 @@ def _before(state: State) -> _Baseline | None:
         return None
 
 
-def _now(project: Project, stamp: str, serial: int) -> _Baseline:
-    """Count what is open, and to come, by cell; cells that nothing can collect start nothing."""
-    coverage = project.state.read_json(COVERAGE)
-    cells = [cell for cell in coverage["cells"] if cell["scraper"] is not None]
+def _now(project: Project, queue: Mapping[str, Any], serial: int) -> _Baseline:
+    """Count what is open, and to come, by cell; cells that nothing can collect start nothing.
+
+    A reconciliation writes one file after the other. So the contract is the one that the cells were counted by, and
+    what the queue asks for counts where a newer coverage has less of it.
+    """
+    coverage, asked = project.state.read_json(COVERAGE), _asked(queue)
+    cells = {"/".join(cell[name] for name in CELL): cell for cell in coverage["cells"] if cell["scraper"] is not None}
+    stamp = _stamp(queue)
     fields = {
         "schema": 1,
         "serial": serial,
-        "contract": project.state.read_json(INVENTORY)["contract"],
+        "root": hashlib.sha256(f"{serial}\n{stamp}\n{json.dumps(coverage['cells'])}".encode()).hexdigest(),
+        "waiting": (),
+        "contract": coverage["contract"],
         "queue": stamp,
-        "expected": sum(cell["expected"] for cell in cells),
+        "expected": sum(cell["expected"] for cell in cells.values()),
         "cells": {
-            "/".join(cell[name] for name in CELL): (_sum(cell, OPEN_STATES), _sum(cell, TO_COME)) for cell in cells
+            name: (max(_sum(cell, OPEN_STATES), asked[name]), max(_sum(cell, TO_COME), asked[name]))
+            for name, cell in cells.items()
         },
     }
     return built(_Baseline, fields, BASELINE)
+
+
+def _asked(queue: Mapping[str, Any]) -> Counter[str]:
+    """Count the keys of a queue by cell: those of its tasks, and those that they leave out."""
+    asked = Counter[str]()
+    for task in queue["tasks"]:
+        asked["/".join(task[name] for name in CELL)] += sum(task[f"{state}_files"] for state in OPEN_STATES)
+    for left in queue["left_out"]:
+        asked["/".join(left[name] for name in CELL)] += left["keys"]
+    return asked
 
 
 def _sum(cell: Mapping[str, Any], states: Collection[str]) -> int:
     return sum(cell[state] for state in states)
 
 
-def _held(project: Project, before: _Baseline | None, now: _Baseline) -> Held | None:
+def _held(project: Project, before: _Baseline | None, now: _Baseline, growths: Collection[Growth]) -> Held | None:
     """Hold what has grown beyond the limits against what was known before."""
     limits = project.settings.autonomous.approvals
     keys_per_task = project.settings.reconciliation.task_queue.keys_per_task
-    growths = list(_growths(before, now, keys_per_task))
     tasks, keys = sum(growth.tasks for growth in growths), sum(growth.keys for growth in growths)
     why, waiting = [], set[CellName]()
     if tasks > limits.max_new_tasks:
@@ -301,8 +345,10 @@ def _held(project: Project, before: _Baseline | None, now: _Baseline) -> Held | 
         waiting |= _largest({growth.cell: growth.keys for growth in growths}, allowed)
     if not why:
         return None
-    growths = sorted((one for one in growths if one.cell in waiting), key=lambda one: (-one.tasks, -one.keys, one.cell))
-    return Held(_id(before, now), now.contract, "; ".join(why), tasks, keys, tuple(growths), None)
+    if before is not None:
+        waiting |= {growth.cell for growth in growths if "/".join(growth.cell) in before.waiting}
+    grown = sorted((one for one in growths if one.cell in waiting), key=lambda one: (-one.tasks, -one.keys, one.cell))
+    return Held(_id(before, now), now.contract, "; ".join(why), tasks, keys, tuple(grown), None)
 
 
 def _allowed(before: _Baseline | None, now: _Baseline, limits: Approvals, keys_per_task: int) -> float | None:
@@ -336,5 +382,5 @@ def _largest(sizes: Mapping[CellName, int], allowed: float) -> set[CellName]:
 
 def _id(before: _Baseline | None, now: _Baseline) -> str:
     """Name what is held by what it grows out of and the contract that it is of."""
-    told = f"{'' if before is None else before.model_dump_json()}\n{now.contract}"
+    told = f"{'' if before is None else before.root}\n{now.contract}"
     return f"hold-{hashlib.sha256(told.encode()).hexdigest()[:ID_DIGITS]}"

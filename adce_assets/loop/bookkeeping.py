@@ -214,7 +214,8 @@ class _Book:
         """Say what is new about a key of which the ledger waits for something."""
         if state.state in UNDER_WAY:  # its run has died without a word: whatever it did is found out from the lake
             released = self._told(state, Event.RELEASED, {"why": "its lease is over"})
-            yield replace(released, run=state.run, task=state.task)
+            # Unless it was not dead, and has said something meanwhile.
+            yield replace(released, run=state.run, task=state.task, after=state.seq)
         if not is_open:
             return
         if state.state in {Standing.SEEN, Standing.PROMOTED} and self._is_after(state.since, state.key):

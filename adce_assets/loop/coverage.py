@@ -140,11 +140,8 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
             name: backend.read_parquet(path)
             for name, path in (("m", matched), ("u", unmatched), ("s", scheduled), ("e", estimated), ("v", verdicts))
         }
-        events = (
-            tables["s"]
-            .select("event", "season_type", "confirmed_at", "game_id")
-            .union(tables["e"].select("event", "season_type", "confirmed_at", "game_id"))
-        )
+        columns = ("event", "season_type", "confirmed_at", "game_id")
+        events = tables["s"].select(*columns).union(tables["e"].select(*columns))
         rows = _cell_rows(project.contract, now)
         buried = _no_tombstones() if tombstones is None else backend.read_parquet(tombstones)
         keyed = backend.create_table("keyed", _keyed(tables["m"], events, rows), temp=True)
@@ -155,6 +152,7 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
         document: dict[str, Any] = {
             "generated_at": now.isoformat(),
             "as_of": inventory["as_of"],
+            "contract": inventory["contract"],
             **summed_up(project.contract, backend, rows, parts, inventory),
         }
         project.state.write_relation(COVERAGE, backend, judged.union(gathered).order_by(*ORDER))

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any
 
 from adce_assets.configuration import Dispatch
@@ -22,6 +23,8 @@ RUN_PRIORITIES = {"critical": 30, "high": 20, "medium": 10, "low": 0}
 """Place of a run in Dagster's queue: the higher, the sooner."""
 URGENT, PATIENT = "critical", "low"
 """The first priority, and that of history and of what is of no season."""
+NEVER_STARTED: Mapping[str, int] = MappingProxyType({})
+"""The starts since the last one of each priority, where nothing has been started yet."""
 RUN_SECONDS = 1800
 """What a run is cut for: a quarter of the time after which Dagster ends it, for a key may take several requests."""
 LONGEST_RUN_SECONDS = 7200
@@ -49,8 +52,9 @@ class Batch:
     """Tasks that one run collects: of one scraper, season and priority.
 
     ``id`` is a hash of the tasks and of the queue they stand in: the same queue gives the same batch, and a task that
-    comes back in a later queue comes in a new one. ``part`` says which part of the host's budget the run uses (None: by
-    the age of the season), and ``seconds`` how long it may take.
+    comes back in a later queue comes in a new one; where a later look made no other queue, it is the same again.
+    ``part`` says which part of the host's budget the run uses (None: by the age of the season), and ``seconds`` how
+    long it may take.
     """
 
     id: str
@@ -89,25 +93,25 @@ def batches(
     groups: Mapping[str, str],
     paces: Mapping[str, Pace],
     under_way: Collection[str] = (),
-    since_low: int = 0,
+    since: Mapping[str, int] = NEVER_STARTED,
 ) -> list[Batch]:
     """Choose the runs to start now, the most urgent first.
 
     While a run is in flight, its lane waits: it has the keys. What is critical does not wait for it: no key is
     collected twice, for each run claims its own. Places are kept for what is critical; and one of so many starts is of
-    history, which takes all places but one, and one of each host.
+    each other priority that waits, the longest overdue first. History takes all places but one, and one of each host.
 
     Args:
         queue: what `gaps.json` says, its tasks in order.
         in_flight: the lanes of the runs that are queued or running, one entry a run.
-        done: ids of batches that have been started before, however they ended.
+        done: ids of batches that are not to be started: they run, or nobody has looked at the lake since they ended.
         limits: how many runs at once, and how many tasks of a data set in each.
         groups: the scraper that serves a data set (``source/data_type``).
         paces: how fast scrapers are; where that is not said, nothing is held back and runs have any length.
         under_way: ids of the tasks of the runs in flight.
-        since_low: how many runs have been started since the last one of history.
+        since: how many runs have been started since the last one of each priority.
     """
-    places = _Places.of(in_flight, limits, paces, under_way, since_low)
+    places = _Places.of(in_flight, limits, paces, under_way, since)
     waiting = [batch for batch in cut(queue, limits.max_tasks_per_batch, groups, paces) if batch.id not in done]
     chosen: list[Batch] = []
     while (batch := places.next_of(waiting)) is not None:
@@ -117,11 +121,12 @@ def batches(
     return chosen
 
 
-def starts_since_low(before: int, started: Collection[Batch]) -> int:
-    """Count the starts since the last one of history."""
+def starts_since(before: Mapping[str, int], started: Collection[Batch]) -> dict[str, int]:
+    """Count the starts since the last one of each priority but the first."""
+    counts = {priority: before.get(priority, 0) for priority in RUN_PRIORITIES if priority != URGENT}
     for batch in started:
-        before = 0 if batch.priority == PATIENT else before + 1
-    return before
+        counts = {priority: 0 if priority == batch.priority else count + 1 for priority, count in counts.items()}
+    return counts
 
 
 @dataclass(slots=True)
@@ -131,7 +136,7 @@ class _Places:
     limits: Dispatch
     paces: Mapping[str, Pace]
     under_way: set[str]
-    since_low: int
+    since: Mapping[str, int]
     busy: set[str]
     priorities: Counter[str]
     patient_hosts: set[str]
@@ -144,22 +149,23 @@ class _Places:
         limits: Dispatch,
         paces: Mapping[str, Pace],
         under_way: Collection[str],
-        since_low: int,
+        since: Mapping[str, int],
     ) -> "_Places":
         lanes = [tuple(lane.split("/")) for lane in in_flight]
         own = [lane for lane in lanes if lane[-1] in RUN_PRIORITIES]
         hosts = {paces[lane[0]].host for lane in own if lane[-1] == PATIENT and lane[0] in paces}
         priorities = Counter(lane[-1] for lane in own)
         people = len(lanes) - len(own)
-        return cls(limits, paces, set(under_way), since_low, set(in_flight), priorities, hosts, people)
+        return cls(limits, paces, set(under_way), starts_since(since, ()), set(in_flight), priorities, hosts, people)
 
     def next_of(self, waiting: Sequence[Batch]) -> Batch | None:
         """Say which batch starts next, if one may."""
         if self.of_people + self.priorities.total() >= self.limits.max_concurrent_scrapers:
             return None
-        is_due = self.since_low + 1 >= self.limits.low_one_of
-        patient = (batch for batch in waiting if is_due and batch.priority == PATIENT)
-        return next((batch for batch in chain(patient, waiting) if self._has_room(batch)), None)
+        due = [priority for priority, count in self.since.items() if count + 1 >= self.limits.low_one_of]
+        due.sort(key=self.since.__getitem__, reverse=True)
+        overdue = (batch for priority in due for batch in waiting if batch.priority == priority)
+        return next((batch for batch in chain(overdue, waiting) if self._has_room(batch)), None)
 
     def take(self, batch: Batch) -> None:
         """Count a batch among the runs in flight."""
@@ -168,7 +174,7 @@ class _Places:
         self.priorities[batch.priority] += 1
         if batch.priority == PATIENT and batch.scraper in self.paces:
             self.patient_hosts.add(self.paces[batch.scraper].host)
-        self.since_low = starts_since_low(self.since_low, (batch,))
+        self.since = starts_since(self.since, (batch,))
 
     def _has_room(self, batch: Batch) -> bool:
         most = getattr(self.limits.max_concurrent, batch.priority)

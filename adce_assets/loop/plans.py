@@ -1,9 +1,9 @@
 """A queue and what it would cost in, a plan that a person can read and a machine can carry out to the letter out.
 
 A plan names every key with the version that it replaces, and carries a seal over all it says: a file that was cut off
-or edited is refused. What a file says is hostile until it was checked. Held against the open keys of a later look, it
-says what has moved since. Whom its keys are asked of, and at which price, is told by the caller; nothing is started
-here.
+or edited by mistake is refused. Anybody can seal, so what a file says is hostile until it was checked. Held against the
+open keys of a later look, it says what has moved since. Whom its keys are asked of, and at which price, is told by the
+caller; nothing is started here.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from adce_assets.contract.loading import Contract
 from adce_assets.errors import AdceError, LakeError, VerifyError, printable
 from adce_assets.ledger.records import Count, Key, Name, SeasonName, Sha256, Time
 from adce_assets.loop.project import Project
+from adce_assets.loop.records import ID_DIGITS
 from adce_assets.loop.state import INVENTORY
 from adce_assets.loop.tasks import TaskKey
 
@@ -68,7 +69,7 @@ class Written(BaseModel):
 class PlannedTask(Written):
     """A task of the plan; of each of its ``keys``: the key, its state, and the ETag of what it replaces or null."""
 
-    id: Annotated[str, Field(pattern=r"^task-[0-9a-f]{16}(-[0-9a-f]{8})?$")]
+    id: Annotated[str, Field(pattern=r"^task-[0-9a-f]{16}$")]
     priority: Priority
     score: Annotated[float, Field(allow_inf_nan=False)]
     source: Name
@@ -230,6 +231,13 @@ def planned_tasks(tasks: Sequence[Mapping[str, Any]], keys: Iterable[TaskKey]) -
     )
 
 
+def named(task: PlannedTask) -> PlannedTask:
+    """Give a task the name that the queue gives to one of this cell, these keys and these versions."""
+    lines = (f"{key}\t{etag or ''}" for key, _, etag in sorted(task.keys))
+    text = f"{task.data_set}/{task.season}\n" + "\n".join(lines)
+    return task.model_copy(update={"id": f"task-{hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]}"})
+
+
 def cost(tasks: Sequence[PlannedTask], objects: int, *, on_s3: bool) -> Cost:
     """Say what S3 takes for the keys, and for the listing of all ``objects`` afterwards; a folder takes nothing."""
     if not on_s3:
@@ -356,6 +364,9 @@ def read(path: Path) -> Plan:
     if plan.seal != _seal(plan):
         raise VerifyError("the seal does not fit: the plan was changed since it was made", where=str(path), hint=hint)
     _refuse_twice(plan, path)
+    for task in plan.tasks:
+        if task.id != named(task).id:
+            raise VerifyError(f"{task.id} is not the name of a task with these keys", where=str(path), hint=hint)
     return plan
 
 

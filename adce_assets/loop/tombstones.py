@@ -2,14 +2,16 @@
 
 A tombstone ends by itself. Then a few keys of its cell are asked for again, the newest, and what is found out of them
 goes for the others: if one is collected, all are open again; if the source has nothing for any, all stay as they are
-for another while. What the tables mean for coverage and gaps is decided there.
+for another while. The answer goes as well for those that end a little later. A key that does not answer within that
+time, or is a dead letter, answers for nobody: then others are asked. What the tables mean for coverage and gaps is
+decided there.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adce_assets.ledger.chain import moment_text
 from adce_assets.ledger.keys import KeyState, Transition
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 Cell = tuple[str, str, str]
 COLLECTED = frozenset({Standing.PROMOTED, Standing.SEEN, Standing.CLOSED})
+ANSWER_LASTS = 0.1
+"""For how much of the life of a tombstone the answer of a probe goes for its cell, and a probe is waited for; no less
+than the pause between two probes of a key."""
 LONGEST_REASON = 200
 """Characters of a reason in a table."""
 PROBE = "probe"
@@ -96,10 +101,12 @@ Holding = tuple[str, datetime | None] | None
 """Why nobody may try to collect a key, and until when (None: nobody knows); None where somebody may."""
 
 
-def _as_failed(state: KeyState, now: datetime) -> Holding:
+def _as_pausing(state: KeyState, now: datetime) -> Holding:
+    """Hold what waits for its next try, also where a run has taken it before its time and given it back."""
     if state.next_at is None or state.next_at <= now:
         return None
-    return f"next try at {_minute(state.next_at)} after `{state.detail.get('class', 'failed')}`", state.next_at
+    kind = state.detail.get("class")
+    return f"next try at {_minute(state.next_at)}{f' after `{kind}`' if kind else ''}", state.next_at
 
 
 def _as_dead(state: KeyState, _now: datetime) -> Holding:
@@ -119,7 +126,7 @@ def _as_tombstone(state: KeyState, _now: datetime) -> Holding:
 
 
 _HOLDS: Mapping[Standing, Callable[[KeyState, datetime], Holding]] = {
-    Standing.FAILED: _as_failed,
+    **dict.fromkeys(CLAIMABLE, _as_pausing),
     Standing.DEAD_LETTERED: _as_dead,
     **dict.fromkeys(UNDER_WAY, _as_leased),
 }
@@ -138,49 +145,77 @@ def _renewed(project: Project, now: datetime, run: str) -> Iterator[Transition]:
             ended[_cell(state)] = min(ends, ended.get(_cell(state), ends))
     if not ended:
         return
-    probes = _probes(project, ended)
-    until = tombstone_until(now, project.settings.reconciliation.tombstones)
-    pen = _Pen(project, now, until, run)
+    rules = project.settings.reconciliation.tombstones
+    window = max(timedelta(days=rules.lasts_days * ANSWER_LASTS), timedelta(hours=rules.probe_hours))
+    probes = _probes(project, {cell: ends - window for cell, ends in ended.items()})
+    pen = _Pen(project, now, now - window, tombstone_until(now, rules), run)
     for cell in ended:
         yield from pen.renew(cell, probes.get(cell, []))
 
 
-def _probes(project: Project, since: Mapping[Cell, datetime]) -> dict[Cell, list[KeyState]]:
-    """Find the keys that were asked for again in the place of their cells, since the first tombstone there ended."""
+class Probe(NamedTuple):
+    """A key that was asked for in the place of its cell, how it stands, and since when it is asked for."""
+
+    state: KeyState
+    asked_at: datetime
+
+
+def _probes(project: Project, since: Mapping[Cell, datetime]) -> dict[Cell, list[Probe]]:
+    """Find the keys that were asked for again in the place of their cells since a moment, and are still wanted."""
     asked = {
-        entry.key
+        entry.key: entry.at
         for entry in project.ledger.recent([Event.REOPENED], min(since.values()))
         if entry.detail.get(PROBE) and entry.at >= since.get((entry.source, entry.data_type, entry.season), entry.at)
     }
-    found: defaultdict[Cell, list[KeyState]] = defaultdict(list)
+    found: defaultdict[Cell, list[Probe]] = defaultdict(list)
     for state in project.ledger.states(keys=asked) if asked else ():
         if state.state is not Standing.WITHDRAWN:
-            found[_cell(state)].append(state)
+            found[_cell(state)].append(Probe(state, asked[state.key]))
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Pen:
-    """Writes down what becomes of tombstones that have ended, now; new ones last ``until``."""
+    """Writes down what becomes of tombstones that have ended, now; new ones last ``until``.
+
+    A probe that has given no answer is waited for if it was asked for after ``patience``.
+    """
 
     project: Project
     now: datetime
+    patience: datetime
     until: datetime
     run: str
 
-    def renew(self, cell: Cell, probes: Sequence[KeyState]) -> Iterator[Transition]:
+    def renew(self, cell: Cell, probes: Sequence[Probe]) -> Iterator[Transition]:
         """Say what becomes of those of one cell, by what was found out of its probes."""
-        if not probes:
-            told = "its tombstone has ended: it is asked for in the place of its cell"
-            yield from self._all(self._newest(cell), cell, Event.REOPENED, {"why": told, PROBE: True})
-            return
-        collected = next((probe.key for probe in probes if probe.state in COLLECTED), None)
+        collected = next((probe.state.key for probe in probes if probe.state.state in COLLECTED), None)
+        said_no = [probe.state for probe in probes if _says_no(probe.state)]
         if collected is not None:
             yield from self._all(self._ended(cell), cell, Event.REOPENED, {"why": f"`{collected}` could be had"})
-        elif all(map(_says_no, probes)):
-            keys = [*self._ended(cell), *(probe.key for probe in probes if probe.state in CLAIMABLE)]
-            why = f"{len(probes)} of its cell were asked for again, and the source has nothing"
-            yield from self._all(keys, cell, Event.TOMBSTONED, {"why": why, "until": moment_text(self.until)})
+        elif any(self._is_waited_for(probe, beside=said_no) for probe in probes):
+            return
+        elif said_no:
+            yield from self._bury(cell, said_no)
+        else:
+            told = "its tombstone has ended: it is asked for in the place of its cell"
+            yield from self._all(self._newest(cell), cell, Event.REOPENED, {"why": told, PROBE: True})
+
+    def _is_waited_for(self, probe: Probe, *, beside: Sequence[KeyState]) -> bool:
+        """Tell whether a probe may yet answer; a dead letter never will, but others are not asked at once for it."""
+        if probe.asked_at <= self.patience or _says_no(probe.state):
+            return False
+        return not beside or probe.state.state is not Standing.DEAD_LETTERED
+
+    def _bury(self, cell: Cell, probes: Sequence[KeyState]) -> Iterator[Transition]:
+        """Let a cell rest again; what a run has failed at is told in the name of that run."""
+        why = f"{len(probes)} of its cell were asked for again, and the source has nothing"
+        detail = {"why": why, "until": moment_text(self.until)}
+        yield from self._all(self._ended(cell), cell, Event.TOMBSTONED, detail)
+        for probe in probes:
+            if probe.state in CLAIMABLE:
+                run = probe.run if probe.state is Standing.FAILED else self.run
+                yield Transition(probe.key, Event.TOMBSTONED, *cell, at=self.now, run=run, detail=detail)
 
     def _ended(self, cell: Cell) -> list[str]:
         """List the keys of a cell whose tombstones have ended."""

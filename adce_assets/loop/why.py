@@ -215,7 +215,7 @@ def _lane(known: Known) -> Wait | None:
         where = f"the pool `{dagster.pool}` ({dagster.pool_used} of {dagster.pool_limit})" if full else "its turn"
         return Wait("pool" if full else "queue", f"run {dagster.run} stands in Dagster's queue and waits for {where}")
     if dagster.done_by:
-        says = f"run {dagster.done_by} has worked off its batch of this queue: the next reconciliation makes another"
+        says = f"run {dagster.done_by} had its batch of this queue: what it left is started again after the next look"
         return _reconciliation(known, says)
     if dagster.run and not known.rules.is_urgent:
         return Wait("lane", f"run {dagster.run} works on the same scraper, season and priority: what it leaves is next")

@@ -21,7 +21,7 @@ from adce_assets.errors import ContractError, LakeError
 from adce_assets.fetch.staging import sweep_staging
 from adce_assets.lake.store import LakeStore, probe_conditional_writes
 from adce_assets.ledger.journal import Cell, Journal
-from adce_assets.progress import Progress, silent
+from adce_assets.progress import COLLECT, Progress, Tally, current_telling, silent
 from adce_assets.scrapers.entries import ScraperEntry
 from adce_assets.scrapers.interface import Failed, Wanted
 from adce_assets.scrapers.promoting import Absent, Promoted, Settled
@@ -29,6 +29,9 @@ from adce_assets.scrapers.recording import Recorder
 from adce_assets.scrapers.reports import CollectReport, DataSetReport
 from adce_assets.scrapers.stopping import never
 from adce_assets.scrapers.working import Work
+
+PROGRAMS = "programs"
+"""Stands for the host where programs ask whom they like."""
 
 
 class Asker(Protocol):
@@ -101,7 +104,7 @@ def collect(
         clock: The time (UTC) for receipts.
         at_once: How many requests are made at the same time.
         tasks: The task that each key belongs to, by key.
-        progress: Told after each key.
+        progress: Told after each key; whom `current_telling` names is told as well what failed, and at which host.
         hurry: Called when the run is interrupted, so that requests which wait for their turn give up.
         recorder: Holds the keys for this run, and tells the ledger what comes of them; it is closed by whoever made it.
         stop: Asked before each request whether to begin it; what is under way comes to its own end.
@@ -143,16 +146,20 @@ class _Run:
     recorder: Recorder | None
     reports: defaultdict[str, DataSetReport] = field(default_factory=lambda: defaultdict(DataSetReport))
     worked_on: set[Cell] = field(default_factory=set)
+    failed: int = 0
 
     def take_all(self, working: Work, asked: Sequence[Wanted], progress: Progress) -> None:
         """Bring every key to its end; what had one when the run is interrupted is kept as well."""
         for one in asked:
             self.reports[one.data_set].asked += 1
+        host = working.scraper.host or PROGRAMS
+        self._tell(host, Tally(0, 0, len(asked)))
         try:
             with closing(working.through(asked, self.journal.started_at)) as outcomes:
                 for done, settled in enumerate(outcomes, start=1):
                     self.take(settled)
-                    progress("collect", done, len(asked))
+                    tally = Tally(done, self.failed, len(asked))
+                    progress(COLLECT, done, len(asked), "" if self._tell(host, tally) else str(tally))
         finally:
             for settled in working.finished():
                 self.take(settled)
@@ -165,6 +172,7 @@ class _Run:
         match settled:
             case Failed():
                 report.fail(one.key, settled.error)
+                self.failed += 1
             case Absent():
                 report.confirmed_empty += 1
                 self.journal.absent(_cell(one), settled.entry)
@@ -177,6 +185,13 @@ class _Run:
             self.recorder.settle(settled)
             if self.recorder.is_due:
                 self._write()
+
+    def _tell(self, host: str, tally: Tally) -> bool:
+        """Tell how far the run is, if somebody listens."""
+        telling = current_telling.get()
+        if telling is not None:
+            telling(self.journal.run_id, host, tally)
+        return telling is not None
 
     def _write(self) -> None:
         """Write the receipts, and then what the ledger says of them."""

@@ -1,12 +1,14 @@
 """Keys that a run would like and what came of them in, entries of the ledger out.
 
-A run claims its keys before it asks for any. What came of them is written in parts, each after the receipts that it is
-about; and whatever the run leaves is given back at its end, however it ends. What may follow what is said by the
-ledger, and what follows from a failure by its policy.
+A run claims its keys before it asks for any, and keeps them for as long as its process lives: a thread of its own asks
+for more time, because a run may wait its turn for hours in which no key comes to an end. What came of them is written
+in parts, each after the receipts that it is about; and whatever the run leaves is given back at its end, however it
+ends. What may follow what is said by the ledger, and what follows from a failure by its policy.
 """
 
 import logging
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
-from adce_assets.errors import AdceError, HostClosedError, RunEndsError, TransientFetchError, printable
+from adce_assets.errors import AdceError, HostClosedError, LedgerError, RunEndsError, TransientFetchError, printable
 from adce_assets.fetch.outcomes import classify
 from adce_assets.ledger import policy
 from adce_assets.ledger.book import Ledger
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 5_000
 """Keys that are claimed in one transaction: others wait meanwhile."""
 LONGEST_TEXT = 300
+BEAT_S = 15.0
+"""How often a run looks whether its lease is half over."""
 
 LEFT_TO = {
     State.PROMOTED: "the next inventory: it was collected meanwhile",
@@ -80,9 +84,10 @@ class Recorder:
         ledger: The ledger.
         run: Dagster's id of the run.
         clock: The time (UTC).
-        lease: How long the run may take; it is given more while it works.
+        lease: How long the run has its keys without a word from it; it is given more while it lives.
         rules: What follows from a failure.
         chance: A random number in [0, 1), so that not everything is tried again at once.
+        beat_s: How often it looks, inside its block, whether to ask for more time.
     """
 
     ledger: Ledger
@@ -91,10 +96,14 @@ class Recorder:
     lease: timedelta
     rules: policy.Rules
     chance: Callable[[], float] = random.random
+    beat_s: float = BEAT_S
     held: dict[str, Wish] = field(default_factory=dict)
     waiting: list[_Failure | tuple[Transition, ...]] = field(default_factory=list)
     written_at: datetime = field(init=False)
     until: datetime = field(init=False)
+    _writing: threading.RLock = field(default_factory=threading.RLock, init=False)
+    _ended: threading.Event = field(default_factory=threading.Event, init=False)
+    _beating: threading.Thread | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Begin to count the time."""
@@ -111,15 +120,15 @@ class Recorder:
         Raises:
             LedgerError: the database cannot be used.
         """
-        self.until = self.clock() + self.lease
-        got = [key for part in _parts(wishes) for key in self._claimed(part, reopen=reopen)]
-        taken = frozenset(got)
-        self.held |= {wish.key: wish for wish in wishes if wish.key in taken}
+        with self._writing:
+            self.until = until = self.clock() + self.lease
+            taken = frozenset(key for part in _parts(wishes) for key in self._claimed(part, until, reopen=reopen))
+            self.held |= {wish.key: wish for wish in wishes if wish.key in taken}
         others = {wish.key for wish in wishes} - taken
         return Claimed(taken, tuple(self._left(others)) if others else ())
 
-    def _claimed(self, wishes: Sequence[Wish], **how: bool) -> list[str]:
-        return self.ledger.claim(wishes, run=self.run, until=self.until, now=self.clock(), **how)
+    def _claimed(self, wishes: Sequence[Wish], until: datetime, **how: bool) -> list[str]:
+        return self.ledger.claim(wishes, run=self.run, until=until, now=self.clock(), **how)
 
     def _left(self, keys: set[str]) -> Iterator[Left]:
         """Say to whom keys are left, the most first."""
@@ -166,17 +175,38 @@ class Recorder:
         failed = [noted.wish.key for noted in self.waiting if isinstance(noted, _Failure)]
         states = {state.key: state for state in self.ledger.states(keys=failed)} if failed else {}
         told = [entry for noted in self.waiting for entry in self._entries(noted, states)]
-        if told:
-            self._append(told)
-        for transition in told:
-            self.held.pop(transition.key, None)
+        with self._writing:
+            if told:
+                self._append(told)
+            for transition in told:
+                self.held.pop(transition.key, None)
         self.waiting, self.written_at = [], self.clock()
-        if self.held and self.until - self.written_at < self.lease / 2:
-            self.until = self.written_at + self.lease
-            for part in _parts(list(self.held.values())):
-                self._claimed(part, renew=True)
+        self.renew()
+
+    def renew(self) -> None:
+        """Ask for more time for what is held, if the lease is half over.
+
+        Raises:
+            LedgerError: the database cannot be used; the lease goes on until its end.
+        """
+        with self._writing:
+            now = self.clock()
+            if self.held and self.until - now < self.lease / 2:
+                for part in _parts(list(self.held.values())):
+                    self._claimed(part, now + self.lease, renew=True)
+                self.until = now + self.lease
+
+    def _beat(self) -> None:
+        """Ask for more time now and then, whatever the run waits for, until it ends."""
+        while not self._ended.wait(self.beat_s):
+            try:
+                self.renew()
+            except LedgerError as error:
+                log.warning("no more time for the keys of the run, which has them until %s: %s", self.until, error)
 
     def __enter__(self) -> Self:
+        self._beating = threading.Thread(target=self._beat, name="lease", daemon=True)
+        self._beating.start()
         return self
 
     def __exit__(
@@ -190,11 +220,15 @@ class Recorder:
         Raises:
             LedgerError: the database cannot be used; the leases end by themselves.
         """
-        at, self.waiting = self.clock(), []
-        left = [self._said(wish, Event.RELEASED, at, why="the run ended before it") for wish in self.held.values()]
-        self.held = {}
-        if left:
-            self._append(left)
+        self._ended.set()
+        if self._beating is not None:
+            self._beating.join()
+        with self._writing:
+            at, self.waiting = self.clock(), []
+            left = [self._said(wish, Event.RELEASED, at, why="the run ended before it") for wish in self.held.values()]
+            self.held = {}
+            if left:
+                self._append(left)
 
     def _append(self, transitions: Sequence[Transition]) -> None:
         refused = self.ledger.append(transitions).refused

@@ -1,11 +1,13 @@
 """Whole cells from the command line: the partitions that a backfill from the UI has, queue or no queue."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from adce_assets.demo.source import Trouble
+from adce_assets_tests.cli.conftest import NOW
 
 if TYPE_CHECKING:
     from adce_assets_tests.cli.conftest import Installation
@@ -74,6 +76,19 @@ def test_only_what_has_failed_is_tried_again_and_at_once(installation: "Installa
     assert (waiting["totals"]["asked"], waiting["totals"]["left_to_others"]) == (0, 1)
     told = installation.json("collect", "--no-reconcile", "--only-failed", ADCE_HOST_ESPN_SITE=source())
     assert [(run["season"], run["keys"]) for run in told["runs"]] == [("2023-24", 1)]
+    assert (told["totals"]["asked"], told["totals"]["collected"]) == (1, 1)
+
+
+@pytest.mark.parametrize("hours", [0, 1, 30])
+def test_what_has_failed_is_found_after_any_number_of_reconciliations(
+    installation: "Installation", source: Source, hours: int
+):
+    installation.adce("reconcile")
+    installation.adce("collect", "--no-reconcile", ADCE_HOST_ESPN_SITE=source(game_401523001=Trouble("notice")))
+    later = {"ADCE_AS_OF": (NOW + timedelta(hours=hours)).isoformat()}
+    for _ in range(2):
+        installation.adce("reconcile", **later)
+    told = installation.json("collect", "--no-reconcile", "--only-failed", ADCE_HOST_ESPN_SITE=source(), **later)
     assert (told["totals"]["asked"], told["totals"]["collected"]) == (1, 1)
 
 

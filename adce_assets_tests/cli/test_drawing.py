@@ -8,7 +8,7 @@ import pytest
 
 from adce_assets.cli.drawing import PlainLines, drawn
 from adce_assets.cli.output import Column, write_table
-from adce_assets.progress import current_progress, silent
+from adce_assets.progress import Tally, current_progress, current_telling, silent
 
 
 class Terminal(io.StringIO):
@@ -48,7 +48,10 @@ def test_a_short_stage_says_nothing():
 
 def test_a_long_stage_says_now_and_then_how_far_it_is_and_how_fast():
     said = lines_of([0, 4, 6, 8, 12], [("collect", 10 * n, 100) for n in range(5)])
-    assert said == ["collect: 20 of 100, 3.3/s, 24 s left", "collect: 40 of 100, 3.3/s, 18 s left"]
+    assert said == [
+        "collect: 20 of 100, 3.3/s, 24 s left (9 s or more)",
+        "collect: 40 of 100, 3.3/s, 18 s left (10 s to 2 min)",
+    ]
 
 
 def test_a_long_stage_says_what_is_to_be_shown_beside_it():
@@ -57,7 +60,50 @@ def test_a_long_stage_says_what_is_to_be_shown_beside_it():
     lines = PlainLines(clock=lambda: next(clock), say=said.append)
     lines("collect", 0, 100)
     lines("collect", 30, 100, "15% of 0.33 requests/s")
-    assert said == ["collect: 30 of 100, 0.05/s, 23 min left; 15% of 0.33 requests/s"]
+    (line,) = said
+    assert line.startswith("collect: 30 of 100, 0.05/s, 23 min left")
+    assert line.endswith("; 15% of 0.33 requests/s")
+
+
+def test_what_is_collected_is_told_in_all_and_for_each_host():
+    said: list[str] = []
+    seconds = iter(range(100))
+    lines = PlainLines(clock=lambda: next(seconds), say=said.append)
+    for done in range(11):
+        lines.board.tell("run 1", "fast", Tally(2 * done, 0, 60))
+        lines.board.tell("run 2", "slow", Tally(done // 2, done // 5, 20))
+        lines.board.tell("run 3", "slow", Tally(done // 2, 0, 10))
+        lines("collect", 2 * done + done // 2 * 2, 500)
+    assert said[-3:] == [
+        "collect: 30 of 500, 2 failed, 470 waiting, 3/s, 3 min left (2 min to 4 min)",
+        "  fast: 20 of 60, 0 failed, 40 waiting, 2/s, 20 s left (17 s to 24 s)",
+        "  slow: 10 of 30, 2 failed, 20 waiting, 1/s, 20 s left (12 s to 61 s)",
+    ]
+
+
+def test_only_what_is_collected_is_told_by_host():
+    said: list[str] = []
+    seconds = iter((0, 10))
+    lines = PlainLines(clock=lambda: next(seconds), say=said.append)
+    lines.board.tell("run 1", "fast", Tally(1, 0, 2))
+    lines("verify", 0, 10)
+    lines("verify", 10, 10)
+    assert said == ["verify: 10 of 10, 1/s"]
+
+
+def test_a_terminal_gets_a_bar_for_each_host(on_a_terminal: Callable[[], Terminal], monkeypatch: pytest.MonkeyPatch):
+    terminal = on_a_terminal()
+    monkeypatch.setenv("COLUMNS", "120")
+    with drawn() as progress:
+        telling = current_telling.get()
+        assert telling is not None
+        telling("run 1", "[red]", Tally(1, 1, 4))
+        progress("collect", 1, 9)
+    shown = terminal.getvalue()
+    assert "1 failed, 8 waiting" in shown
+    assert "1/4\x1b[0m 1 failed, 3 waiting" in shown
+    assert "[red]" in shown
+    assert current_telling.get() is None
 
 
 def test_a_stage_of_unknown_length_names_no_total():

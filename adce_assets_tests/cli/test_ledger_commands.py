@@ -32,8 +32,8 @@ def change(file: Path, statement: str) -> None:
 @pytest.mark.usefixtures("kept")
 def test_a_key_is_proved_in_a_table(installation: Any):
     shown = installation.adce("prove", KEY)
-    assert (shown.exit_code, shown.stdout.count("as written")) == (0, 2)
-    assert f"`{KEY}` is planned: 2 entries, each as it was written" in shown.stderr
+    assert (shown.exit_code, shown.stdout.count("fits")) == (0, 2)
+    assert f"`{KEY}` is planned: 2 entries, which fit together, told at the head 3:" in shown.stderr
 
 
 def test_a_proof_is_checked_where_there_is_no_ledger(installation: Any, kept: Path, tmp_path: Path):
@@ -41,7 +41,7 @@ def test_a_proof_is_checked_where_there_is_no_ledger(installation: Any, kept: Pa
     file.write_text(installation.adce("prove", KEY, "--json").stdout)
     kept.unlink()
     checked = installation.adce("prove", "--check", str(file))
-    assert (checked.exit_code, "2 entries, each as it was written" in checked.stderr) == (0, True)
+    assert (checked.exit_code, "2 entries, which fit together" in checked.stderr) == (0, True)
     document = json.loads(file.read_text())
     document["entries"][1]["run"] = "another"
     file.write_text(json.dumps(document))
@@ -54,7 +54,7 @@ def test_a_proof_is_checked_where_there_is_no_ledger(installation: Any, kept: Pa
 def test_a_changed_entry_is_shown_and_exits_with_1(installation: Any, kept: Path):
     change(kept, "UPDATE ledger_entries SET run = 'another' WHERE seq = 3")
     shown = installation.adce("prove", KEY)
-    assert (shown.exit_code, shown.stdout.count("changed"), shown.stdout.count("as written")) == (1, 1, 1)
+    assert (shown.exit_code, shown.stdout.count("changed"), shown.stdout.count("fits")) == (1, 1, 1)
     assert "entry 3: it is not what was written, or not in its place" in shown.stderr
     verified = installation.adce("ledger", "verify")
     assert (verified.exit_code, "3 of 3 entries hashed anew, 1 fault" in verified.stdout) == (1, True)
@@ -64,10 +64,39 @@ def test_a_changed_entry_is_shown_and_exits_with_1(installation: Any, kept: Path
 @pytest.mark.usefixtures("kept")
 def test_a_whole_ledger_exits_with_0(installation: Any):
     told = installation.json("ledger", "verify")
+    assert told.pop("head").startswith("3:")
     assert told == {"schema": 1, "entries": 3, "checked": 3, "sample": None, "faults": []}
     told = installation.json("ledger", "verify", "--sample", "2.5%", "--seed", "7")
     assert (told["sample"], told["faults"]) == ({"share": 0.025, "seed": 7}, [])
     assert 1 <= told["checked"] < 3
+
+
+def test_a_ledger_is_held_against_a_head_that_was_kept_elsewhere(installation: Any, kept: Path):
+    told = installation.json("ledger", "verify")["head"]
+    assert installation.adce("ledger", "verify", "--head", told).exit_code == 0
+    change(kept, "UPDATE ledger_keys SET source = source")
+    other = installation.adce("ledger", "verify", "--head", f"3:{'0' * 64}")
+    assert (other.exit_code, "it is not the entry that was the last one" in other.stderr) == (1, True)
+    assert installation.adce("ledger", "verify", "--head", f"4{told[1:]}").exit_code == 1
+
+
+def test_a_proof_is_held_against_an_entry_that_was_kept_elsewhere(installation: Any, kept: Path, tmp_path: Path):
+    assert kept.is_file()
+    file, head = tmp_path / "proof.json", installation.json("ledger", "verify")["head"]
+    file.write_text(installation.adce("prove", KEY, "--json").stdout)
+    assert installation.adce("prove", "--check", str(file), "--head", head).exit_code == 0
+    other = installation.adce("prove", "--check", str(file), "--head", f"3:{'0' * 64}")
+    assert (other.exit_code, "entry 3: it is not the one that was kept" in other.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("head", ["", "3", "3:abc", "x:" + "0" * 64, "-1:" + "0" * 64, "3:" + "A" * 64])
+def test_what_is_no_head_is_refused(installation: Any, head: str):
+    refused = installation.adce("ledger", "verify", f"--head={head}")
+    assert (refused.exit_code != 0, "is no head; valid: SEQ:HASH" in refused.stderr) == (True, True)
+
+
+def test_a_head_belongs_to_a_proof_in_a_file(installation: Any):
+    assert "is for `--check FILE`" in installation.adce("prove", KEY, "--head", f"3:{'0' * 64}").stderr
 
 
 @pytest.mark.usefixtures("kept")

@@ -157,6 +157,16 @@ def test_several_runs_at_once_collect_the_same(installation: "Installation", sou
     assert told["reconciled"]["gaps"]["total"] == 1
 
 
+def test_a_queue_that_is_made_anew_while_it_is_read_is_no_success(installation: "Installation", source: Source):
+    installation.adce("reconcile")
+    path = installation.home / "inventory" / "gaps.json"
+    path.write_text(path.read_text().replace("task-", "task-0", 1))
+    result = installation.adce("collect", "--no-reconcile", ADCE_HOST_ESPN_SITE=source())
+    assert result.exit_code == 1
+    assert "the queue was made anew meanwhile: 1 of 3 task(s)" in result.stderr
+    assert "give the command again" in result.stderr
+
+
 def test_a_key_that_the_source_refuses_is_named_and_stays_open(installation: "Installation", source: Source):
     installation.adce("reconcile")
     url = source(game_401523001=Trouble("not_found"))

@@ -82,7 +82,7 @@ class Loop:
             resources={"project": ProjectResource(environment=small.environment)},
         ) as context:
             told = definitions.resolve_sensor_def("task_queue_sensor").evaluate_tick(context)
-        return {request.run_key for request in told.run_requests}
+        return {request.tags["adce/batch"] for request in told.run_requests}
 
 
 def files(small: Any) -> dict[str, tuple[int, int]]:

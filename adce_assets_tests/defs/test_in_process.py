@@ -12,6 +12,7 @@ from adce_assets.defs.in_process import Outcome, collect_all
 from adce_assets.demo.source import LocalSource, Trouble
 from adce_assets.ledger.receipts import RECEIPTS, read_receipts
 from adce_assets.loop.dispatch import Pace, cut
+from adce_assets.loop.kept_tasks import kept
 from adce_assets.loop.state import QUEUE
 from adce_assets.progress import current_progress
 
@@ -116,3 +117,20 @@ def test_a_batch_that_fails_in_a_process_of_its_own_does_not_stop_the_others(ask
         "espn_scoreboard": True,
         "espn_summary": False,
     }
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_reconciliation_meanwhile_takes_no_key_from_the_runs_of_a_command(
+    asked: Any, instance: dg.DagsterInstance, at_once: int
+) -> None:
+    queue = asked.project.state.read_json(QUEUE)
+    with kept(asked.project.state, queue) as table:
+        for name in ("pbp/401502000", "box_scores/401502000", "team_stats/401502000", "schedule/20241203"):
+            asked.lake.delete(f"{name}.json")
+        accepting = {"ops": {"lake_inventory": {"config": {"accept_loss": True}}}}
+        assert asked.reconcile(instance, run_config=accepting).success
+        newer = {task["id"] for task in asked.project.state.read_json(QUEUE)["tasks"]}
+        assert {task["id"] for task in queue["tasks"]} - newer
+        outcomes = list(collect_all(queue, Dispatch(), paces={}, at_once=at_once, table=table))
+    told = [values for outcome in outcomes for values in outcome.data_sets.values()]
+    assert sum(values["collected"] for values in told) == sum(outcome.batch.keys for outcome in outcomes) > 0

@@ -1,5 +1,6 @@
 """The runs that the queue's sensor asks for, and what they leave undone: to others, to time, and as not to be had."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -94,11 +95,11 @@ def test_what_waits_for_an_approval_is_not_started(shared: Any, instance: dg.Dag
 def test_a_run_is_told_how_long_it_may_take_and_never_longer_than_any(
     shared: Any, instance: dg.DagsterInstance
 ) -> None:
-    told = ticked(shared, instance, cursor="3")
+    told = ticked(shared, instance, cursor='{"low": 3}')
     seconds = [int(request.tags["dagster/max_runtime"]) for request in told.run_requests]
     assert seconds
     assert all(START_SECONDS < value < LONGEST_RUN_SECONDS for value in seconds)
-    assert told.cursor == str(3 + len(seconds))
+    assert json.loads(told.cursor)["low"] == 3 + len(seconds)
     document = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     assert document["run_monitoring"]["max_runtime_seconds"] == LONGEST_RUN_SECONDS
 
@@ -134,3 +135,21 @@ def test_a_run_whose_time_is_over_begins_nothing_new_and_gives_the_rest_back(
     assert (told["asked"], told["given_back"], told["collected"]) == (2, 2, 0)
     assert asked.requests == requests
     assert materialise(shared, instance, "play_by_play")["written"] == 2
+
+
+def test_a_person_who_names_tasks_that_nobody_knows_is_told_so(shared: Any, instance: dg.DagsterInstance) -> None:
+    with pytest.raises(dg.Failure, match=r"2 of 2 task.* unknown.*adce tasks"):
+        materialise(shared, instance, "play_by_play", task_ids=["task-0", "task-1"])
+
+
+def test_a_run_of_an_older_queue_says_that_its_tasks_are_unknown(shared: Any, instance: dg.DagsterInstance) -> None:
+    job = shared.defs().resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=SEASON,
+        asset_selection=[dg.AssetKey(["espn", "play_by_play"])],
+        run_config={"ops": {"espn_summary": {"config": {"task_ids": ["task-0"]}}}},
+        tags={"adce/batch": "batch-0"},
+    )
+    (event,) = result.get_asset_materialization_events()
+    assert event.step_materialization_data.materialization.metadata["unknown_tasks"].value == 1

@@ -143,3 +143,14 @@ def test_the_job_fails_by_command_when_the_lake_cannot_be_read(small: Any) -> No
     assert finished.returncode != 0
     assert "not the same as an empty lake" in finished.stderr
     assert not list((small.home / "inventory").rglob("*.parquet"))
+
+
+def test_where_no_forecast_can_be_made_everything_else_is_told(small: Any, instance: dg.DagsterInstance) -> None:
+    small.fill(missing=lambda key: key.startswith("pbp/401501"))
+    (small.project.settings.work_folder / "limits.sqlite").mkdir(parents=True)
+    result = small.reconcile(instance)
+    assert result.success
+    assert checks(result)["gaps_are_accounted_for"]
+    told = small.metadata(result, "task_queue")
+    assert told["closed_last_24h"] == 0
+    assert "forecast_hours_p50" not in told

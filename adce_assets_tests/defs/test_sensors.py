@@ -325,7 +325,7 @@ def test_tasks_become_runs_of_partitions_the_most_urgent_first(cloud: Any, insta
     assert summary.partition_key == SEASON
     assert summary.tags["dagster/partition"] == SEASON
     assert summary.tags["dagster/priority"] == "30"
-    assert summary.run_key == summary.tags["adce/batch"]
+    assert summary.run_key.startswith(summary.tags["adce/batch"])
     assert len(summary.run_config["ops"]["espn_summary"]["config"]["task_ids"]) == 3
     assert summary.asset_check_keys == []
     priorities = [int(request.tags["dagster/priority"]) for request in requests]
@@ -360,15 +360,57 @@ def test_what_is_in_flight_is_not_started_again(small: Any, instance: dg.Dagster
     assert f"nothing to start: 4 queued, {len(requests)} in flight" in again.skip_message
 
 
-def test_a_batch_that_has_ended_waits_for_the_next_reconciliation(small: Any, instance: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize("later", [{"minutes": 1}, {"hours": 1}, {"hours": 4}], ids=["at once", "an hour", "four"])
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
+def test_a_batch_that_has_ended_waits_for_the_next_reconciliation_and_no_longer(
+    small: Any, instance: dg.DagsterInstance, status: dg.DagsterRunStatus, later: dict[str, int]
+) -> None:
     sensor = queued(small, instance)
     first = sensor.tick().run_requests
     for request in first:
-        start(instance, request, dg.DagsterRunStatus.FAILURE)
+        start(instance, request, status)
     assert sensor.tick().run_requests == []
-    later = small.at(hours=4)
-    later.reconcile(instance)
-    assert len(sensor.tick(later).run_requests) == len(first)
+    then = small.at(**later)
+    then.reconcile(instance)
+    again = sensor.tick(then).run_requests
+    assert len(again) == len(first) > 0
+    assert {request.run_key for request in again}.isdisjoint(request.run_key for request in first)
+
+
+def test_a_batch_that_still_runs_is_not_started_again_by_a_reconciliation(
+    small: Any, instance: dg.DagsterInstance
+) -> None:
+    sensor = queued(small, instance)
+    for request in sensor.tick().run_requests:
+        start(instance, request, dg.DagsterRunStatus.STARTED)
+    small.at(minutes=30).reconcile(instance)
+    assert sensor.tick(small.at(minutes=30)).run_requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "is_kept"),
+    [
+        (dg.DagsterRunStatus.NOT_STARTED, False),
+        (dg.DagsterRunStatus.STARTED, True),
+    ],
+)
+def test_a_cell_waits_for_the_run_of_a_person_that_works_and_for_none_that_only_waits(
+    small: Any, instance: dg.DagsterInstance, status: dg.DagsterRunStatus, *, is_kept: bool
+) -> None:
+    later = small.at(days=3 * 365)
+    sensor = queued(later, instance)
+    before = sensor.tick().run_requests
+    (request,) = [one for one in before if one.tags["adce/scraper"] == "espn_summary"]
+    assert request.tags["adce/lane"] == f"espn_summary/{SEASON}/low"
+    run = dg.DagsterRun(
+        job_name="collect_espn",
+        tags={"dagster/partition": SEASON, "dagster/backfill": "history"},
+        status=status,
+        asset_selection=frozenset({dg.AssetKey(["espn", "play_by_play"])}),
+    )
+    instance.add_run(run)
+    found = [one.tags["adce/scraper"] for one in sensor.tick().run_requests]
+    assert ("espn_summary" in found) is not is_kept
 
 
 def test_a_backfill_of_history_leaves_room_for_tonight(small: Any, instance: dg.DagsterInstance) -> None:

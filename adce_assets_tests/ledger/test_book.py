@@ -67,6 +67,15 @@ def test_what_may_not_happen_is_left_out_and_told(ledger: Ledger):
     assert (done.entries, events(ledger), events(ledger, "pbp/2.json")) == (2, ["detected", "planned"], [])
 
 
+@pytest.mark.parametrize("verdict", ["dead_lettered", "tombstoned"])
+def test_a_run_that_lost_its_lease_draws_no_conclusion_from_the_failure_of_another(ledger: Ledger, verdict: str):
+    until = {"until": "2025-01-15T13:00:00.000000+00:00"}
+    ledger.append([happened("detected"), happened("leased", run="run-2", **until), happened("failed", run="run-2")])
+    late = ledger.append([happened("failed", run="run-1"), happened(verdict, run="run-1")])
+    assert (late.entries, len(late.refused)) == (0, 2)
+    assert ledger.append([happened(verdict, run="run-2")]).entries == 1
+
+
 def test_an_entry_keeps_every_word_of_what_happened(ledger: Ledger):
     detail = {
         "class": "absent",

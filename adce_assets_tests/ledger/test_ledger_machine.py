@@ -57,7 +57,8 @@ class Life(RuleBasedStateMachine):
         """Tell the model of an event; say whether it may happen."""
         before = self.states[key]
         after = OUTCOMES[before, event]
-        if after == "." or (before in HELD and self.holders[key][0] != run):
+        is_its_runs = before in HELD or (before == "failed" and event in {"dead_lettered", "tombstoned"})
+        if after == "." or (is_its_runs and self.holders[key][0] != run):
             return False
         self.states[key] = after
         self.holders[key] = (run, until if event == "leased" else self.holders.get(key, ("", None))[1])

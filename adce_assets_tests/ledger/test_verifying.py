@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from adce_assets.errors import LedgerError
 from adce_assets.ledger.book import Ledger
-from adce_assets.ledger.chain import digest
+from adce_assets.ledger.chain import Head, digest
 from adce_assets.ledger.database import entries, head, keys
 from adce_assets.ledger.proving import check
 from adce_assets_tests.examples import examples
@@ -284,6 +285,48 @@ def test_a_proof_from_which_entries_were_taken_or_moved_does_not_hold(document: 
     assume(order[:kept] != sorted(order))
     changed = document | {"entries": [document["entries"][number] for number in order[:kept]]}
     assert check(changed)
+
+
+def test_a_proof_that_somebody_made_up_does_not_fit_what_was_kept(whole: Ledger):
+    real = whole.prove("b")
+    kept = [Head(one.seq, one.hash, None) for one in real.written]
+    assert [check(real.to_document(), one) for one in kept] == [()] * len(kept)
+    cut = real.to_document()
+    cut["head"] = {"seq": kept[-3].seq, "hash": kept[-3].hash, "at": None}
+    cut["entries"], cut["state"] = cut["entries"][:-2], "failed"
+    assert check(cut) == check(cut, kept[0]) == check(cut, kept[-3])
+    (fault,) = check(cut, kept[-1])
+    assert (fault.seq, "cannot be compared" in fault.what) == (kept[-1].seq, True)
+    forged = real.to_document()
+    forged["head"] |= {"hash": "f" * 64}
+    assert [fault.what for fault in check(forged, whole.head())] == ["it is not the one that was kept"]
+
+
+def test_a_ledger_that_was_written_anew_is_found_by_a_head_that_was_kept(
+    whole: Ledger, opened: Callable[[str], Ledger], tmp_path: Path
+):
+    kept, other = whole.head(), opened(f"sqlite:///{tmp_path}/other.sqlite")
+    other.append([*told()[:-1], happened("detected", "e")])
+    assert whole.verify(kept=kept).faults == other.verify().faults == ()
+    (fault,) = other.verify(sample=0.1, kept=kept).faults
+    assert (fault.seq, "the last one when its number" in fault.what) == (kept.seq, True)
+
+
+def test_a_ledger_that_was_cut_off_is_found_by_a_head_that_was_kept(
+    whole: Ledger, opened: Callable[[str], Ledger], tmp_path: Path
+):
+    older = opened(f"sqlite:///{tmp_path}/older.sqlite")
+    older.append(told()[:10])
+    assert older.verify(kept=older.head()).faults == ()
+    assert [fault.seq for fault in older.verify(kept=whole.head()).faults] == [ENTRIES]
+
+
+@pytest.mark.parametrize("detail", [float("nan"), {"deep": [float("inf")]}])
+def test_a_number_that_is_none_is_no_proof(document: Any, detail: Any):
+    hostile = json.loads(json.dumps(document))
+    hostile["entries"][0]["detail"] = detail
+    with pytest.raises(LedgerError, match="this is no proof of a key"):
+        check(hostile)
 
 
 def test_a_fault_that_a_proof_tells_of_itself_stays_one(whole: Ledger, tampered: Tampered):

@@ -42,9 +42,19 @@ class World:
         """Write what a reconciliation found, and return its queue; ``unknown`` keys of the games may be told apart."""
         self.state.write_json(INVENTORY, {"contract": contract})
         cells = [self._cell(name, count, others, expected) for name, count in missing.items()]
-        self.state.write_json(COVERAGE, {"cells": cells})
-        tasks = [self.task(name) | {"id": f"{name}-{count}-{contract[0]}"} for name, count in missing.items() if count]
-        return {"tasks": tasks, "left_out": [], "generated_at": NOW.isoformat()}
+        self.state.write_json(COVERAGE, {"contract": contract, "cells": cells})
+        return self.queue_of(missing, contract)
+
+    def queue_of(self, missing: Mapping[str, int], contract: str = FIRST) -> dict[str, Any]:
+        """Tell of a queue of one task a cell, whose first ten keys it asks for; the others are left out."""
+        tasks, left = [], []
+        for name, count in missing.items():
+            if not count:
+                continue
+            known = {"missing_files": min(count, KEYS_PER_TASK), "stale_files": 0, "damaged_files": 0}
+            tasks.append(self.task(name) | {"id": f"{name}-{count}-{contract[0]}"} | known)
+            left.append(self.task(name) | {"gap_id": name, "keys": count - known["missing_files"]})
+        return {"tasks": tasks, "left_out": left, "generated_at": NOW.isoformat()}
 
     @staticmethod
     def task(name: str) -> dict[str, Any]:
@@ -129,6 +139,25 @@ def test_tonights_games_go_on_while_a_mistake_waits(running: World):
     assert not held.holds(running.task(ODDS))
 
 
+def test_what_goes_on_beside_what_waits_is_known_from_then_on(running: World):
+    grown = [running.held({GAMES: 50 + 400 * day, ODDS: 0, OLD: 900_000}) for day in range(26)]
+    assert {tuple(growth.cell for growth in held.growths) for held in grown} == {(("espn", "box_score", "2003-04"),)}
+    assert len({held.id for held in grown}) == 1
+    running.decide(grown[0])
+    assert running.hold({GAMES: 50 + 400 * 26, ODDS: 0, OLD: 900_000}) is None
+
+
+def test_what_waits_does_not_slip_through_piece_by_piece(running: World):
+    small = {f"espn/box_score/{1900 + year}-{year + 1:02}": 900 for year in range(30)}
+    waiting = [{growth.cell for growth in running.held({GAMES: 50} | small).growths} for _ in range(5)]
+    assert [len(cells) for cells in waiting] == [29] * 5
+
+
+def test_what_just_waits_is_not_let_go_by_what_went_on(running: World):
+    for _ in range(3):
+        assert len(running.held({GAMES: 50, ODDS: 600, OLD: 600}).growths) == 1
+
+
 def test_many_small_cells_are_many_tasks(world: World):
     held = world.held({f"espn/box_score/{1900 + year}-{year + 1:02}": 1 for year in range(99)} | {GAMES: 20})
     assert (held.new_tasks, len(held.growths)) == (101, 1)
@@ -142,6 +171,22 @@ def test_a_changed_contract_with_too_many_new_keys_waits(running: World):
     assert running.hold({GAMES: 50, ODDS: 0, OLD: 300}) is None
     held = running.held({GAMES: 50, ODDS: 0, OLD: 601}, contract=SECOND)
     assert (held.new_keys, held.why) == (301, "a contract with 301 new keys, more than 10% of those before")
+
+
+def test_an_inventory_of_a_new_contract_says_nothing_of_cells_counted_by_the_old_one(running: World):
+    unjudged = running.look_of({GAMES: 51, ODDS: 0, OLD: 0})
+    running.state.write_json(INVENTORY, {"contract": SECOND})
+    assert approvals.hold(running.project, unjudged) is None
+    held = running.held({GAMES: 51, ODDS: 0, OLD: 900}, contract=SECOND)
+    assert (held.new_keys, held.contract) == (900, SECOND)
+
+
+def test_a_queue_is_judged_by_its_own_keys_where_a_newer_coverage_has_fewer(running: World):
+    unjudged = running.queue_of({GAMES: 50, OLD: 5000})
+    running.look_of({GAMES: 50, ODDS: 0, OLD: 0})
+    held = approvals.hold(running.project, unjudged)
+    assert held is not None
+    assert [(growth.cell[2], growth.keys) for growth in held.growths] == [("2003-04", 5000)]
 
 
 def test_keys_of_which_nobody_knows_yet_count_after_a_change(make_world: Callable[[], World]):
@@ -191,6 +236,26 @@ def test_an_acceptance_is_for_nothing_larger(running: World):
     assert "Ann has accepted 500 tasks, and it has grown since" in str(held)
 
 
+def test_an_acceptance_is_for_no_other_cells(running: World):
+    running.decide(running.held({GAMES: 50, ODDS: 0, OLD: 5000}))
+    held = running.held({GAMES: 50, ODDS: 5000, OLD: 0})
+    assert [growth.cell for growth in held.growths] == [("espn", "odds", "2024-25")]
+
+
+def test_an_acceptance_of_one_cell_does_not_let_another_through_with_it(running: World):
+    running.decide(running.held({GAMES: 50, ODDS: 0, OLD: 5000}))
+    assert running.hold({GAMES: 50, ODDS: 1010, OLD: 5000}) is not None
+
+
+def test_tonights_games_do_not_undo_an_acceptance(running: World):
+    running.decide(running.held({GAMES: 50, ODDS: 0, OLD: 5000}))
+    assert running.hold({GAMES: 150, ODDS: 800, OLD: 5000}) is None
+
+
+def test_a_decision_tells_of_which_cells_it_was(running: World):
+    assert running.decide(running.held({GAMES: 50, OLD: 5000})).cells == {OLD: (500, 5000)}
+
+
 def test_an_acceptance_is_for_no_other_contract(running: World):
     running.decide(running.held({GAMES: 50, OLD: 5000}))
     assert running.hold({GAMES: 50, OLD: 5000}, contract=SECOND) is not None
@@ -229,6 +294,16 @@ def test_of_two_who_decide_at_the_same_moment_one_is_told(running: World, monkey
     with pytest.raises(ConditionFailedError, match="somebody has decided this meanwhile"):
         running.decide(held, by="Bob")
     assert json.loads(running.state.store.get(decision.key))["by"] == "Ann"
+
+
+@pytest.mark.parametrize("number", ["0001", "0002", "9999"])
+def test_what_lies_among_the_decisions_keeps_nobody_from_deciding(running: World, number: str):
+    held = running.held({GAMES: 50, OLD: 5000})
+    running.decide(held, accepted=False)
+    running.state.store.put(f"{DECISIONS}{held.id}.{number}.json", b"{")
+    assert running.decide(held, by="Bob").accepted
+    if number != "0001":
+        assert running.hold({GAMES: 50, OLD: 5000}) is None
 
 
 @pytest.mark.parametrize("said", [{"by": ""}, {"note": "  "}, {"by": "An\nn"}, {"note": "x" * 1001}])

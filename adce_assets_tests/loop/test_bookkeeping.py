@@ -1,12 +1,17 @@
 """What is written down of open keys: found, planned, open again, no longer asked for; and nothing twice."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adce_assets.ledger.book import Ledger
+from adce_assets.ledger.keys import KeyState
+from adce_assets.ledger.leases import Wish
 from adce_assets.ledger.transitions import Event
 from adce_assets.loop import bookkeeping
-from adce_assets_tests.loop.lives import BODY, Life, day
+from adce_assets_tests.loop.lives import BODY, CELL, Life, day
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -81,6 +86,27 @@ def test_a_run_that_died_without_a_word_loses_its_keys_and_what_it_has_collected
     life.wait(minutes=11).cycle()
     assert life.history(day(5))[-3:] == ["released", "seen", "closed"]
     assert life.history(day(6))[-2:] == ["released", "planned"]
+
+
+def test_a_run_that_needs_its_keys_for_longer_meanwhile_keeps_them(
+    workshop: "Workshop", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = Life.begin(workshop)
+    life.claim([day(5), day(6)], minutes=10)
+    life.wait(minutes=11).look()
+    ledger, states = type(life.project.ledger), type(life.project.ledger).states
+
+    def renewed(self: Ledger, **asked: Any) -> Iterator[KeyState]:
+        found = list(states(self, **asked))  # how they stood; then the run speaks
+        until = life.now + timedelta(minutes=10)
+        self.claim([Wish(day(5), *CELL, task="task")], run="run", until=until, now=life.now, renew=True)
+        yield from found
+
+    monkeypatch.setattr(ledger, "states", renewed)
+    bookkeeping.record(life.project, run="loop")
+    monkeypatch.undo()
+    assert (life.states()[day(5)], life.states()[day(6)]) == ("leased", "planned")
+    life.tell([day(5)], Event.FETCHED)  # nothing of it is refused
 
 
 def test_keys_are_compared_a_batch_at_a_time(workshop: "Workshop", monkeypatch: pytest.MonkeyPatch) -> None:

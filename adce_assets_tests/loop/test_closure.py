@@ -1,13 +1,18 @@
 """Only what another reader has seen, and a later inventory holds, is closed; what nobody sees is open again."""
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adce_assets.demo.report_writer import write_report
+from adce_assets.errors import LakeError
+from adce_assets.ledger.leases import Wish
 from adce_assets.ledger.transitions import Event
 from adce_assets.loop import bookkeeping, closure
-from adce_assets_tests.loop.lives import BODY, Life, day
+from adce_assets.loop.bookkeeping import Left
+from adce_assets_tests.loop.lives import BODY, CELL, Life, day
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -105,6 +110,25 @@ def test_no_more_keys_are_asked_for_than_a_run_may_and_the_oldest_come_first(wor
     assert (life.states()[day(5)], life.states()[day(6)]) == ("promoted", "seen")
 
 
+def test_what_was_promoted_is_looked_for_before_older_keys_of_which_nobody_knows(workshop: "Workshop") -> None:
+    life = Life.begin(workshop, closure={"looks_per_run": 1})
+    life.claim([day(1)], minutes=-1)
+    life.tell([day(1)], Event.RELEASED)  # the contract does not ask for it
+    life.look()
+    life.wait(minutes=1).promote(day(5))
+    closure.close(life.project, bookkeeping.record(life.project).left)
+    assert (life.states()[day(1)], life.states()[day(5)]) == ("detected", "seen")
+
+
+def test_what_the_contract_dropped_is_withdrawn_even_where_nobody_looks(workshop: "Workshop") -> None:
+    life = Life.begin(workshop, s3={"prefixes": ["boards/"]})
+    wish = Wish("gone/2024-01-01.json", *CELL, task="task")
+    life.project.ledger.claim([wish], run="run", until=life.now, now=life.now)
+    life.tell([wish.key], Event.RELEASED)
+    life.cycle()
+    assert life.states()[wish.key] == "withdrawn"
+
+
 def test_objects_are_read_again_within_a_budget_alone(workshop: "Workshop") -> None:
     life = Life.begin(workshop, closure={"reread_mb": 0})
     life.look()
@@ -126,6 +150,43 @@ def test_an_object_that_was_replaced_after_it_was_seen_is_looked_at_again(worksh
     )
     life.wait(minutes=5).cycle()
     assert life.history(day(5))[-2:] == ["seen", "closed"]
+
+
+@pytest.mark.parametrize("has_etags", [True, False])
+def test_a_report_closes_what_it_holds_and_opens_what_it_holds_otherwise(
+    workshop: "Workshop", *, has_etags: bool
+) -> None:
+    life = Life.begin(workshop, s3={"delta_requests": 0})
+    life.look()
+    for key in (day(5), day(6)):
+        life.promote(key)
+    closure.close(life.project, bookkeeping.record(life.wait(minutes=1).project).left)
+    held = [found for key in (day(5), day(6)) if (found := life.project.lake.head(key))]
+    other = replace(held[1], etag="another") if has_etags else replace(held[1], size=held[1].size + 1)
+    told = [held[0] if has_etags else replace(held[0], etag=""), other]
+    at = life.wait(days=1).now
+    write_report(life.project.lake, told, prefix="inventory-reports/", bucket="lake", config_id="daily", created_at=at)
+    life.cycle("aws")
+    assert life.history(day(5))[-2:] == ["seen", "closed"]
+    assert (life.history(day(6))[-1], life.why(day(6))) == (
+        "reopened",
+        "the inventory holds another object than was seen",
+    )
+
+
+def test_a_report_of_another_lake_opens_nothing(workshop: "Workshop") -> None:
+    life = Life.begin(workshop, s3={"delta_requests": 0})
+    life.look()
+    life.promote(day(5))
+    life.wait(days=1)
+    write_report(life.project.lake, [], prefix="inventory-reports/", bucket="b", config_id="a", created_at=life.now)
+    life.look("aws")
+    left = [Left(state, state.key, is_open=False) for state in life.project.ledger.states(keys=[day(5)])]
+    inventory = life.project.state.read_json("cache/current_inventory")
+    life.project.state.write_json("cache/current_inventory", inventory | {"of": {}}, volatile=())
+    with pytest.raises(LakeError, match="torn"):
+        closure.close(life.project, left)
+    assert life.states()[day(5)] == "promoted"
 
 
 @pytest.mark.parametrize(("mode", "way"), [("cache", ["seen"]), ("list", ["seen", "closed"])])

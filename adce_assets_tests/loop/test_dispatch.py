@@ -19,7 +19,7 @@ from adce_assets.loop.dispatch import (
     Pace,
     batches,
     cut,
-    starts_since_low,
+    starts_since,
 )
 
 GROUPS = {
@@ -61,7 +61,7 @@ def chosen(
     size: int = 10,
     paces: Mapping[str, Pace] = MappingProxyType({}),
     under_way: tuple[str, ...] = (),
-    since_low: int = 0,
+    since: Mapping[str, int] = MappingProxyType({}),
     **limits: Any,
 ) -> list[Batch]:
     told = {"kept_for_critical": 0, "low_one_of": 1_000} | limits
@@ -73,7 +73,7 @@ def chosen(
         groups=GROUPS,
         paces=paces,
         under_way=under_way,
-        since_low=since_low,
+        since=since,
     )
 
 
@@ -188,8 +188,16 @@ def test_one_of_so_many_starts_is_of_history_however_much_else_waits() -> None:
     tasks = queue(*urgent, task("low", priority="low"))
     found = chosen(tasks, low_one_of=3)
     assert [batch.task_ids[0] for batch in found] == ["u2000", "u2001", "low", "u2002"]
-    assert chosen(tasks, low_one_of=3, since_low=2, runs=1)[0].task_ids == ("low",)
-    assert starts_since_low(5, found) == 1
+    assert chosen(tasks, low_one_of=3, since={"low": 2}, runs=1)[0].task_ids == ("low",)
+    assert starts_since({"low": 5}, found) == {"high": 4, "medium": 4, "low": 1}
+
+
+def test_of_the_priorities_that_are_overdue_the_one_that_has_waited_longest_comes_first() -> None:
+    names = ("critical", "high", "medium", "low")
+    tasks = queue(*(task(name, priority=name, season=f"20{n}0-{n}1") for n, name in enumerate(names, 1)))
+    since = {"high": 9, "medium": 12, "low": 3}
+    found = chosen(tasks, low_one_of=10, since=since)
+    assert [batch.task_ids[0] for batch in found] == ["medium", "high", "critical", "low"]
 
 
 def test_a_run_may_take_as_long_as_its_requests_do_at_the_pace_of_its_host() -> None:

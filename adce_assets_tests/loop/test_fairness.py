@@ -1,13 +1,13 @@
 """Hours of a day in which everything is wanted at once: nobody waits for ever, and what is urgent hardly at all."""
 
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import pytest
 
 from adce_assets.configuration import PRIORITIES, Dispatch
-from adce_assets.loop.dispatch import Batch, Pace, batches, starts_since_low
+from adce_assets.loop.dispatch import Batch, Pace, batches, starts_since
 
 TICKS = 120
 """An hour of looks at the queue, one each 30 seconds."""
@@ -46,7 +46,7 @@ class Day:
     flying: list[tuple[int, Batch]] = field(default_factory=list)
     started: list[Batch] = field(default_factory=list)
     waits: list[int] = field(default_factory=list)
-    since_low: int = 0
+    since: dict[str, int] = field(default_factory=dict)
     most_low: int = 0
 
     def look(self, tick: int) -> None:
@@ -65,9 +65,9 @@ class Day:
             limits=self.limits,
             groups={},
             paces=PACES,
-            since_low=self.since_low,
+            since=self.since,
         )
-        self.since_low = starts_since_low(self.since_low, chosen)
+        self.since = starts_since(self.since, chosen)
         for batch in chosen:
             self.begin(batch, tick)
         self.most_low = max(self.most_low, sum(batch.priority == "low" for _, batch in self.flying))
@@ -115,3 +115,39 @@ def test_a_cap_of_a_priority_holds_all_day():
     assert max(day.waits) <= 1
     assert day.most_low == 1
     assert 0 < day.starts_of("low") <= TICKS // LASTS["low"] + 1
+
+
+STANDING = {"critical": 40, "high": 10, "medium": 10, "low": 10}
+"""How many tasks of each priority wait at every look, whatever has been started."""
+
+
+@pytest.mark.parametrize("one_of", [4, 10])
+@pytest.mark.parametrize("lasts", [1, 4])
+def test_no_priority_starves_while_there_is_always_more_of_every_higher_one(one_of: int, lasts: int):
+    day = Day(Dispatch(low_one_of=one_of), (), dict.fromkeys(PRIORITIES, lasts))
+    numbers = count()
+    for tick in range(TICKS):
+        for priority, size in STANDING.items():
+            while len(day.waiting[priority]) < size:
+                found = task(priority, next(numbers))
+                day.file(found | {"season": SEASONS[int(found["id"].split("-")[1]) % len(SEASONS)]}, tick)
+        day.look(tick)
+    others = [priority for priority in PRIORITIES if priority != "critical"]
+    starts = [batch.priority for batch in day.started]
+    assert all(starts.count(priority) >= len(starts) // (one_of + len(others)) for priority in others)
+    assert starts.count("critical") >= len(starts) * (one_of - len(others)) // one_of
+    assert starts.count("high") >= starts.count("medium") - 1 >= starts.count("low") - 2
+
+
+def test_what_is_high_is_not_overtaken_by_history_while_what_is_critical_stands_in_line():
+    day = Day(Dispatch(), (), dict.fromkeys(PRIORITIES, 1))
+    for priority in ("low", "high"):
+        day.file(task(priority, 1), 0)
+    for tick in range(TICKS):
+        day.waiting["critical"] = {
+            f"critical-{tick}-{n}": (tick, task("critical", n) | {"id": f"critical-{tick}-{n}", "season": SEASONS[n]})
+            for n in range(9)
+        }
+        day.look(tick)
+    order = [batch.priority for batch in day.started if batch.priority != "critical"]
+    assert order == ["high", "low"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
 TASK = {
-    "id": "task-0123456789abcdef",
+    "id": "task-1ad175e08d152183",
     "priority": "high",
     "score": 2000,
     "source": "espn",
@@ -116,6 +116,54 @@ def test_an_edited_plan_is_refused(path: Path, edit: Callable[[dict[str, Any]], 
         plans.read(edited(path, edit))
 
 
+RENAMED: tuple[dict[str, Any], ...] = (
+    {"keys": KEYS[:2]},
+    {"keys": (*KEYS, ("odds/4.json", "missing", None))},
+    {"keys": (("odds/1.json", "missing", "v0"), *KEYS[1:])},
+    {"data_type": "pbp"},
+    {"season": "2023-24"},
+    {"id": "task-1ad175e08d152183-00000000"},
+)
+
+
+@pytest.mark.parametrize("change", RENAMED)
+def test_a_task_that_is_sealed_anew_under_an_old_name_is_refused(tmp_path: Path, change: dict[str, Any]):
+    (task,) = tasks()
+    plans.write(make(tasks=(task.model_copy(update=change),)), tmp_path / "plan.json")
+    with pytest.raises(VerifyError):
+        plans.read(tmp_path / "plan.json")
+
+
+def of_the_contract(**changes: Any) -> Plan:
+    """Plan one season's schedule, changed and named for what it is then."""
+    (task,) = tasks()
+    schedule = {"source": "nba_api", "data_type": "schedule", "scraper": "nba_schedule"}
+    keys = (("nba/2024-25.json", "missing", None),)
+    return make(tasks=(plans.named(task.model_copy(update={**schedule, "keys": keys, **changes})),))
+
+
+def test_a_plan_of_the_contract_is_not_refused(loop: "Loop"):
+    applying.refuse_other_tasks(loop.contract, of_the_contract())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data_type": "nope"},
+        {"source": "nope"},
+        {"data_type": "schedule_mirror"},
+        {"scraper": "nba_any"},
+        {"season": "2023-24"},
+        {"keys": (("_adce/receipts/x.json", "missing", None),)},
+        {"keys": (("nba/../nba/2024-25.json", "missing", None),)},
+    ],
+    ids=str,
+)
+def test_tasks_that_the_contract_does_not_know_are_refused_in_words(loop: "Loop", change: dict[str, Any]):
+    with pytest.raises(VerifyError, match="the plan asks for what the contract does not"):
+        applying.refuse_other_tasks(loop.contract, of_the_contract(**change))
+
+
 @settings(max_examples=30, deadline=None)
 @given(body=st.binary(max_size=200))
 def test_hostile_bytes_are_refused_in_words(body: bytes, tmp_path_factory: pytest.TempPathFactory):
@@ -147,7 +195,8 @@ def test_a_file_that_is_too_large_is_not_even_read(tmp_path: Path):
 
 def test_a_key_stands_in_a_plan_once(tmp_path: Path):
     (task,) = tasks()
-    plans.write(make(tasks=(task, task.model_copy(update={"id": "task-00000000000000aa"}))), tmp_path / "plan.json")
+    other = plans.named(task.model_copy(update={"data_type": "pbp"}))
+    plans.write(make(tasks=(task, other)), tmp_path / "plan.json")
     with pytest.raises(VerifyError, match="a key stands in the plan twice"):
         plans.read(tmp_path / "plan.json")
 

@@ -1,13 +1,15 @@
 """What a source does not have is unavailable for a while, is asked for again cheaply, and comes back by itself."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from adce_assets.ledger.leases import Wish
 from adce_assets.ledger.transitions import Event
 from adce_assets.loop import gaps, tombstones
 from adce_assets.loop.state import HELD_KEYS, TOMBSTONES
-from adce_assets_tests.loop.lives import BODY, Life, day
+from adce_assets_tests.loop.lives import BODY, CELL, Life, day
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -83,13 +85,48 @@ def test_probes_that_find_nothing_let_all_of_the_cell_rest_again(ended: Life) ->
     assert states_of(ended, NEWEST) == {"detected"}
 
 
-def test_a_probe_that_is_a_dead_letter_waits_for_a_person(ended: Life) -> None:
+def kill(life: Life, keys: list[str]) -> None:
+    life.claim(keys)
+    life.tell(keys, Event.FAILED, Event.DEAD_LETTERED, **{"class": "refused"})
+
+
+def test_a_probe_that_is_a_dead_letter_answers_for_nobody(ended: Life) -> None:
     ended.absent(NEWEST[:2])
-    ended.claim(NEWEST[2:])
-    ended.tell(NEWEST[2:], Event.FAILED, Event.DEAD_LETTERED, **{"class": "refused"})
-    tombstones.write(ended.wait(days=1).project)
+    kill(ended, NEWEST[2:])
+    tombstones.write(ended.wait(hours=1).project)
+    assert states_of(ended, [*BURIED[:4], *NEWEST[:2]]) == {"tombstoned"}
+    assert ended.states()[NEWEST[2]] == "dead_lettered"
+    tombstones.write(ended.wait(days=31).project)
+    assert states_of(ended, BURIED[2:6]) == {"detected", "tombstoned"}  # asked for again, without the letter
+    assert [key for key in BURIED if ended.states()[key] == "detected"] == BURIED[3:6]
+
+
+@pytest.mark.parametrize("is_dead", [True, False])
+def test_where_no_probe_answers_others_are_asked_after_a_while(ended: Life, *, is_dead: bool) -> None:
+    if is_dead:
+        kill(ended, NEWEST)
+    tombstones.write(ended.wait(days=2).project)
     assert states_of(ended, BURIED[:4]) == {"tombstoned"}
-    assert states_of(ended, NEWEST) == {"failed", "dead_lettered"}
+    tombstones.write(ended.wait(days=1).project)
+    assert [key for key in BURIED[:4] if ended.states()[key] == "detected"] == BURIED[1:4]
+    ended.promote(BURIED[3])
+    tombstones.write(ended.wait(hours=1).project)
+    assert ended.states()[BURIED[0]] == "detected"
+
+
+def test_one_answer_goes_for_those_of_its_cell_that_end_a_little_later(workshop: "Workshop") -> None:
+    life = Life.begin(workshop, first="2024-01-02", tombstones={"probes_per_cell": 1})
+    for number, key in enumerate(BURIED, 1):
+        life.bury([key], days=number)
+    asked = []
+    for _ in range(8):
+        tombstones.write(life.wait(days=1).project)
+        opened = [key for key in BURIED if life.states()[key] == "detected"]
+        asked += opened
+        life.absent(opened)
+        tombstones.write(life.wait(hours=1).project)
+    assert asked == [BURIED[0], BURIED[4]]
+    assert states_of(life, BURIED) == {"tombstoned"}
 
 
 def test_held_keys_say_what_holds_them_and_stand_behind_all_others(workshop: "Workshop") -> None:
@@ -136,3 +173,15 @@ def test_without_a_ledger_nothing_is_buried_and_nothing_held(workshop: "Workshop
     assert [table.num_rows for table in tables] == [0, 0]
     life.cycle()
     assert BODY
+
+
+def test_what_was_given_back_before_its_next_try_is_held_until_then(workshop: "Workshop") -> None:
+    life = Life.begin(workshop)
+    life.absent([day(9)], **{"class": "busy", "failures": 1, "next_at": "2024-01-10T18:00:00+00:00"})
+    wish = Wish(day(9), *CELL, task="task")
+    until = life.now + timedelta(minutes=10)
+    life.project.ledger.claim([wish], run="run", until=until, now=life.now, reopen=True)
+    life.tell([day(9)], Event.RELEASED, why="stopped by a person")
+    queue = life.wait(hours=1).cycle()
+    assert life.held()[-1] == (day(9), "next try at 2024-01-10T18:00+00:00")
+    assert [task["missing_files"] for task in queue["tasks"]] == [4]

@@ -159,7 +159,12 @@ WAITS = [
     ),
     ("queue", known(instance=replace(WELL, in_flight=3)), None, "3 run(s) are under way"),
     ("queue", known(instance=replace(WELL, in_flight=2, alike=2)), None, "2 run(s) of this priority"),
-    ("reconciliation", known(instance=replace(WELL, done_by="run-8")), AGAIN, "run run-8 has worked off its batch"),
+    (
+        "reconciliation",
+        known(instance=replace(WELL, done_by="run-8")),
+        AGAIN,
+        "run run-8 had its batch of this queue: what it left is started again after the next look",
+    ),
 ]
 
 

@@ -1,14 +1,15 @@
 """What the ledger says of a run: whose the keys are, what came of each, and what is given back at its end."""
 
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from adce_assets.configuration import ReconciliationConfig
-from adce_assets.errors import HostClosedError, LakeError, RunEndsError
+from adce_assets.errors import HostClosedError, LakeError, LedgerError, RunEndsError
 from adce_assets.fetch.outcomes import Class
 from adce_assets.lake.file_store import FileStore
 from adce_assets.ledger import policy
@@ -218,6 +219,67 @@ def test_a_run_that_works_for_long_keeps_its_keys(ledger: Ledger):
     assert recorder(ledger, "run-2", at=now[0]).claim(wishes("x", "y")).keys == {"things/x"}
 
 
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_run_keeps_its_keys_while_nothing_comes_to_an_end(small_source: SmallSource, ledger: Ledger, at_once: int):
+    now = [NOON]
+    recording = Recorder(ledger, "run-1", lambda: now[0], HOUR, RULES, beat_s=0.005)
+    others: list[Any] = []
+
+    def answer(*_: Any) -> Sent:
+        for minutes in (40, 80, 120):
+            now[0] = NOON + timedelta(minutes=minutes)
+            assert wait_until(lambda: lease_of_x() > now[0] + HOUR / 2)
+            others.append(recorder(ledger, "run-2", at=now[0]).claim(wishes("x")).keys)
+        return 200, JSON, b'{"a": 1}'
+
+    def lease_of_x() -> datetime:
+        state = ledger.state("things/x")
+        assert state is not None
+        assert state.lease_until is not None
+        return state.lease_until
+
+    collected(small_source, recording, "x", answer=answer, at_once=at_once)
+    assert others == [frozenset()] * 3
+    assert states(ledger) == {"x": "promoted"}
+
+
+def wait_until(holds: Callable[[], bool]) -> bool:
+    """Wait for what another thread does; ten seconds are never needed."""
+    looks = (holds() or threading.Event().wait(0.005) for _ in range(2_000))
+    return any(looks)
+
+
+def test_a_database_that_is_away_for_a_while_costs_a_run_nothing(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    now = [NOON]
+    whole, tries = Ledger.claim, []
+
+    def away(self: Ledger, *wishes: Any, **how: Any) -> list[str]:
+        tries.append(how)
+        if len(tries) in {2, 3}:
+            raise LedgerError("it is away")
+        return whole(self, *wishes, **how)
+
+    monkeypatch.setattr(Ledger, "claim", away)
+    with Recorder(ledger, "run-1", lambda: now[0], HOUR, RULES, beat_s=0.005) as recording:
+        recording.claim(wishes("x"))
+        now[0] = NOON + timedelta(minutes=40)
+        assert wait_until(lambda: recording.until == now[0] + HOUR)
+        assert wait_until(lambda: [*events(ledger, "x")].count("leased") == 2)
+    assert caplog.text.count("it is away") == 2
+
+
+def test_a_run_that_has_ended_asks_for_no_more_time(ledger: Ledger):
+    now = [NOON]
+    with Recorder(ledger, "run-1", lambda: now[0], HOUR, RULES, beat_s=0.001) as recording:
+        recording.claim(wishes("x"))
+    now[0] = NOON + HOUR
+    recording.renew()
+    assert events(ledger, "x") == ["detected", "leased", "released"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "lease"]
+
+
 def test_a_run_whose_lease_was_taken_says_nothing_more(ledger: Ledger, caplog: pytest.LogCaptureFixture):
     first = recorder(ledger, lease=timedelta(minutes=1))
     first.claim(wishes("x"))
@@ -258,7 +320,7 @@ def test_a_key_that_is_not_held_is_not_told_of(ledger: Ledger):
     assert ledger.state("things/x") is None
 
 
-def test_fifty_writers_of_one_key_make_one_object(small_source: SmallSource, ledger: Ledger):
+def test_fifty_writers_of_one_key_make_one_object(ledger: Ledger):
     """One run has the key at a time; all others are told whose it is."""
     runs = [recorder(ledger, f"run-{number}") for number in range(50)]
     claimed = [run.claim(wishes("x")) for run in runs]

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -33,7 +33,7 @@ KINDS = {"alpha": "plays", "beta": "boxes", "gamma": "shots"}
 CONTRACT = r"""
 version: 1
 leagues:
-  nba: {{first_season: {before}, season_starts: 10}}
+  nba: {{first_season: {before}, season_starts: {starts}}}
 ids:
   game: {{pattern: 'g\d{{5}}'}}
 schedules:
@@ -57,7 +57,7 @@ KIND = """
 """
 ENDS = {"none": "tombstoned", "gone": "dead_lettered"}
 """How keys end whose fate is not good; all others are closed."""
-BUCKET = "life"
+BUCKET, SEASON_STARTS = "life", 10
 HEADER = "game_id,season_start,season_type,date,starts_at,status,home,away\n"
 LEAST_GROWTH_MB, GROWTH = 15.0, 1.10
 """How much more memory a process may have in the last third of a life than in the second."""
@@ -105,8 +105,8 @@ class Life:
         boto3.client("s3").create_bucket(Bucket=BUCKET)
         self.lake = open_store(self.places.environment["ADCE_LAKE"])
         self.ledger = open_ledger(self.places.database_url)
-        now = datetime.now(UTC)
-        self.season = now.year if now.month >= 10 else now.year - 1
+        today = datetime.now(UTC).date()
+        self.season = today.year - (today.month < SEASON_STARTS)
 
     @contextmanager
     def living(self, machines: int) -> Iterator[None]:
@@ -124,7 +124,7 @@ class Life:
         shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("scrapers"))
         (home / "inventory").mkdir()
         kinds = "".join(KIND.format(kind=kind) for kind in KINDS.values())
-        contract = CONTRACT.format(before=_label(self.season - 1), kinds=kinds)
+        contract = CONTRACT.format(starts=SEASON_STARTS, before=_label(self.season - 1), kinds=kinds)
         (home / "inventory" / "data_inventory.yaml").write_text(contract)
         (home / "config" / "scraper_config.yaml").write_text(yaml.safe_dump(self._catalogue()))
         _change(home / "config" / "reconciliation_config.yaml", self._rules())
@@ -161,8 +161,9 @@ class Life:
             source.mood = (moods or {}).get(name, WELL)
         self.games += [(f"g{next(self.numbers):05d}", self.season) for _ in range(games)]
         self.games += [(f"g{next(self.numbers):05d}", self.season - 1) for _ in range(old)]
-        for season in (self.season - 1, self.season):
-            rows = [_row(game, season) for game, of in self.games if of == season]
+        days = {self.season - 1: date(self.season, 1, 10), self.season: datetime.now(UTC).date() - timedelta(days=2)}
+        for season, day in days.items():
+            rows = [_row(game, season, day) for game, of in self.games if of == season]
             self.lake.put(f"schedule/{_label(season)}.csv", (HEADER + "".join(rows)).encode())
         self.tell()
 
@@ -297,8 +298,8 @@ class Life:
 
 
 HURRIED = {
-    "intervals": {"completion_seconds": 5, "task_queue_seconds": 5, "reconcile_cron": "* * * * *"},
-    "completions": {"quiet_seconds": 0},
+    "intervals": {"completion_seconds": 5, "task_queue_seconds": 5, "reconcile_cron": "*/2 * * * *"},
+    "completions": {"quiet_seconds": 2, "longest_wait_seconds": 10},
     "canary": {"cron": "0 0 1 1 *"},
 }
 
@@ -307,11 +308,7 @@ def _label(season: int) -> str:
     return f"{season}-{(season + 1) % 100:02d}"
 
 
-def _row(game: str, season: int) -> str:
-    """Let a game of this season have been played two days ago, one of the last in January."""
-    day = f"{season + 1}-01-10"
-    if season + 1 > datetime.now(UTC).year or (datetime.now(UTC).month >= 10 and season == datetime.now(UTC).year):
-        day = f"{datetime.now(UTC) - timedelta(days=2):%Y-%m-%d}"
+def _row(game: str, season: int, day: date) -> str:
     return f"{game},{season},regular,{day},{day}T01:00:00Z,final,BOS,LAL\n"
 
 

@@ -33,7 +33,7 @@ MOODS: dict[str, Script] = {
 }
 """What a source does that is not well; one that is silent is so for one request alone, see `Moody`."""
 SILENT = "silent"
-FATES = {3: "gone", 5: "spoilt", 7: "none"}
+FATES = {2: "none", 3: "gone", 5: "spoilt"}
 """The fate of a thing by the last digit of its number; all others are good. Spoilt ones are whole the second time."""
 
 
