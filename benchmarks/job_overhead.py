@@ -28,13 +28,14 @@ MOST_ADDED = 5.0
 RUNS = 3
 DAGSTER = Path(sys.executable).with_name("dagster")
 STEPS = """
-from adce_assets.loop import coverage, gaps, inventory, project, tasks
+from adce_assets.loop import bookkeeping, closure, coverage, gaps, inventory, project, tasks, tombstones
 from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.settings import load_settings
 settings = load_settings()
 opened = project.open_project(settings)
-inventory.take(opened), coverage.analyse(opened), gaps.find(opened)
+inventory.take(opened), tombstones.write(opened), coverage.analyse(opened), gaps.find(opened)
 tasks.plan(opened, known_scrapers=load_catalogue(settings.scraper_config_path).scrapers)
+closure.close(opened, bookkeeping.record(opened).left)
 """
 
 
@@ -99,6 +100,7 @@ def main() -> int:
             "ADCE_LAKE": home.lake.as_uri(),
             "ADCE_STATE": state.as_uri(),
             "ADCE_AS_OF": NOW.isoformat(),
+            "ADCE_DATABASE_URL": f"sqlite:///{folder}/ledger.sqlite",
             "DAGSTER_HOME": str(home.dagster),
             "DAGSTER_DISABLE_TELEMETRY": "1",
             "PYTHONWARNINGS": "ignore",

@@ -116,6 +116,7 @@ class Ledger:
         keys: Collection[str] | None = None,
         states: Collection[State] | None = None,
         cell: tuple[str, str, str] | None = None,
+        pausing: bool = False,
     ) -> Iterator[KeyState]:
         """Stream how keys stand, all at one moment, in no order; None asks for every one.
 
@@ -123,13 +124,28 @@ class Ledger:
             keys: Only these keys.
             states: Only keys in these states.
             cell: Only keys of this source, data type and season.
+            pausing: Only keys of which somebody has said when they may be tried again.
 
         Raises:
             LedgerError: the database cannot be used.
         """
+        asked = self._question(keys, states, cell)
+        if pausing:
+            asked = asked.where(asked.selected_columns.next_at.is_not(None))
         with self._database.read() as connection:
-            for row in paged(connection, self._question(keys, states, cell)):
+            for row in paged(connection, asked):
                 yield self._standing(row, state_of)
+
+    def standings(self, states: Collection[State]) -> Iterator[tuple[str, str]]:
+        """Stream the keys in some states, each with its state: a fraction of the time that `states` takes.
+
+        Raises:
+            LedgerError: the database cannot be used.
+        """
+        asked = sa.select(keys.c.key, keys.c.state)
+        asked = asked.where(keys.c.state.in_([state.value for state in states]))
+        with self._database.read() as connection:
+            yield from map(tuple, paged(connection, asked))
 
     def state(self, key: str) -> KeyState | None:
         """Say how a key stands; None for one that nothing is known of."""

@@ -33,6 +33,10 @@ WAITED_FOR = (*CLAIMABLE, *UNDER_WAY, *(state for state in SETTLED if state is n
 """The states in which something is still to come of a key."""
 NOT_ASKED_FOR = frozenset({"not_due", "unavailable"})
 """The states of coverage in which nobody asks for a key."""
+IN_THE_LAKE = frozenset({Standing.PROMOTED, Standing.SEEN})
+"""The states of a key whose object was there once."""
+CALM = frozenset({*CLAIMABLE, Standing.TOMBSTONED, Standing.DEAD_LETTERED})
+"""The states in which an open key waits for something that is not told here."""
 OPEN_COLUMNS = ("key", "source", "data_type", "season", "state", "etag", "priority")
 
 
@@ -194,18 +198,26 @@ class _Book:
         left: list[Left] = []
         changed: list[Transition] = []
         at_work = 0
-        states = self.project.ledger.states(states=WAITED_FOR)
-        while batch := list(islice(states, BATCH)):
-            for state, is_open in zip(batch, index.mark([state.key for state in batch]), strict=True):
+        standings = self.project.ledger.standings(WAITED_FOR)
+        while batch := list(islice(standings, BATCH)):
+            marked = zip(batch, index.mark([key for key, _ in batch]), strict=True)
+            is_open = {
+                key: here for (key, standing), here in marked if self._is_of_interest(key, standing, is_open=here)
+            }
+            for state in self.project.ledger.states(keys=is_open, states=WAITED_FOR) if is_open else ():
                 if self._is_at_work(state):
                     at_work += 1
                     continue
-                news = list(self._news(state, is_open=is_open))
+                news = list(self._news(state, is_open=is_open[state.key]))
                 changed += news
-                if not is_open or (state.state in {Standing.PROMOTED, Standing.SEEN} and not news):
-                    left.append(Left(state, state.key, is_open))
+                if not is_open[state.key] or (state.state in IN_THE_LAKE and not news):
+                    left.append(Left(state, state.key, is_open[state.key]))
         self.entries.update(append(self.project, changed))
         return left, at_work
+
+    def _is_of_interest(self, key: str, standing: str, *, is_open: bool) -> bool:
+        """Tell whether anything can be new of a key: not of one that was open and waits, as nearly all do."""
+        return not is_open or standing not in CALM or (standing != Standing.PLANNED and key in self.tasks.of_key)
 
     def _is_at_work(self, state: KeyState) -> bool:
         return state.state in UNDER_WAY and (state.lease_until is None or state.lease_until > self.now)
@@ -218,7 +230,7 @@ class _Book:
             yield replace(released, run=state.run, task=state.task, after=state.seq)
         if not is_open:
             return
-        if state.state in {Standing.SEEN, Standing.PROMOTED} and self._is_after(state.since, state.key):
+        if state.state in IN_THE_LAKE and self._is_after(state.since, state.key):
             yield self._told(state, Event.REOPENED, {"why": "the inventory does not hold it as it should be"})
         elif state.state in {Standing.DETECTED, Standing.FAILED, *UNDER_WAY}:
             yield from self._planned(state.key, (state.source, state.data_type, state.season))

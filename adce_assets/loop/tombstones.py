@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adce_assets.ledger.chain import moment_text
@@ -49,7 +50,8 @@ def write(project: Project, *, run: str = "") -> None:
     now = project.clock()
     append(project, _renewed(project, now, run))
     buried, held = _Rows(), _Rows()
-    for state in project.ledger.states(states=[Standing.TOMBSTONED, *_HOLDS]):
+    certain = project.ledger.states(states=[Standing.TOMBSTONED, Standing.DEAD_LETTERED, *UNDER_WAY])
+    for state in chain(certain, project.ledger.states(states=CLAIMABLE, pausing=True)):
         if state.state is Standing.TOMBSTONED:
             buried.add(state.key, _epitaph(state, now), tombstone_ends(state))
         holding = _HOLDS.get(state.state, _as_tombstone)(state, now)
