@@ -319,7 +319,8 @@ def _is_before(record: dg.RunRecord, look: _Look | None) -> bool:
     """Tell whether a run had ended when the newest look began."""
     if look is None or not record.dagster_run.is_finished:
         return False
-    return (record.end_time or record.update_timestamp.timestamp()) < look.began
+    whole_seconds = record.update_timestamp.timestamp() + 1  # of a run that has not told when it ended
+    return (record.end_time or whole_seconds) < look.began
 
 
 def _starts_before(cursor: str | None) -> dict[str, int]:

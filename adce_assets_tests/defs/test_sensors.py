@@ -311,7 +311,12 @@ def start(instance: dg.DagsterInstance, request: Any, status: dg.DagsterRunStatu
         asset_selection=frozenset(request.asset_selection or ()),
         run_config=request.run_config,
     )
-    return instance.add_run(run)
+    kept = instance.add_run(run)
+    if status is dg.DagsterRunStatus.FAILURE:
+        instance.report_run_failed(kept)
+    if status is dg.DagsterRunStatus.CANCELED:
+        instance.report_run_canceled(kept)
+    return kept
 
 
 def test_without_a_queue_there_is_nothing_to_start(small: Any, instance: dg.DagsterInstance) -> None:

@@ -17,7 +17,7 @@ from adce_assets.lake.store import LakeStore
 from adce_assets_tests.lake.conftest import PageSource, TruePages
 
 SHARES = {"box_scores/": 0.3, "pbp/": 0.35, "nba/play/": 0.1, "schedule/": 0.05, "small/": 0.0005, "team_stats/": 0.2}
-SEEDS = range(25)
+SEEDS = range(12)
 
 
 @cache

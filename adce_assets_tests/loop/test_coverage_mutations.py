@@ -193,7 +193,7 @@ def counts(document: dict[str, Any]) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(12))
 def test_exactly_the_mutated_keys_change_state_and_as_the_oracle_says(workshop: "Workshop", seed: int):
     oracle, chance = Oracle(), random.Random(seed)
     world = draw_world(seed, oracle)
@@ -219,7 +219,7 @@ def test_exactly_the_mutated_keys_change_state_and_as_the_oracle_says(workshop: 
     }
 
 
-@pytest.mark.parametrize("seed", range(100, 103))
+@pytest.mark.parametrize("seed", range(100, 101))
 def test_a_lake_of_files_is_judged_as_the_oracle_says_before_and_after_it_is_damaged(workshop: "Workshop", seed: int):
     oracle, chance = Oracle(), random.Random(seed)
     world = draw_world(seed, oracle, behind=False)

@@ -174,6 +174,7 @@ class Interrupted(BaseException):
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 4])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of sockets that nobody waits for
 def test_what_an_interrupted_run_has_promoted_has_its_receipts(session: Collecting, at_once: int) -> None:
     def interrupt(stage: str, done: int, total: int | None, note: str = "") -> None:  # noqa: ARG001 - as `Progress` has it
         raise Interrupted

@@ -331,7 +331,7 @@ class Loop(RuleBasedStateMachine):
 
 TestLoop: Any = Loop.TestCase
 TestLoop.settings = settings(
-    max_examples=int(os.environ.get("ADCE_TEST_EXAMPLES", "3")),
+    max_examples=int(os.environ.get("ADCE_TEST_EXAMPLES", "1")),
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
