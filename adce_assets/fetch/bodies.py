@@ -3,6 +3,7 @@
 What may be large is read in pieces. Whatever the body holds is no business of this module.
 """
 
+import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +20,14 @@ MAX_TEXT = 64 * CHUNK
 SPARED, RATIO, MAX_UNFOLDED = 16 * CHUNK, 100, 8 * 1024 * CHUNK
 """What is packed may unfold to `SPARED` bytes, and beyond that to `RATIO` times its size, never to more than the last:
 text of this kind shrinks to a tenth or twentieth, a bomb to a thousandth."""
+
+
+def sha256(body: Body) -> str:
+    """Return the SHA-256 of a body in hexadecimal; a file is read a piece at a time."""
+    if isinstance(body, bytes):
+        return hashlib.sha256(body).hexdigest()
+    with body.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def size(body: Body) -> int:

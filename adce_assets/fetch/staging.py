@@ -5,7 +5,6 @@ process may die after any of these steps: the next run starts over and ends with
 had staged is swept up later. Only this module writes data into the lake. What the audit asks is not known here.
 """
 
-import hashlib
 import json
 import re
 import tempfile
@@ -23,7 +22,7 @@ from adce_assets.errors import (
     ObjectNotFoundError,
     VerifyError,
 )
-from adce_assets.fetch.bodies import Body, opened, size
+from adce_assets.fetch.bodies import Body, opened, sha256, size
 from adce_assets.fetch.requirements import AuditResult
 from adce_assets.lake.store import LakeStore
 
@@ -187,7 +186,7 @@ def _written(
         etag = store.put_if_absent(key, body) if expected_etag is None else store.put_if_match(key, body, expected_etag)
     except ConditionFailedError as lost:
         return _already_there(store, key, audit, lost)
-    return Promotion(key, etag, size(body), _sha256(body), result.records, Outcome.WRITTEN, warnings=result.warnings)
+    return Promotion(key, etag, size(body), sha256(body), result.records, Outcome.WRITTEN, warnings=result.warnings)
 
 
 def _already_there(store: LakeStore, key: str, audit: Audit, lost: ConditionFailedError) -> Promotion:
@@ -199,11 +198,11 @@ def _already_there(store: LakeStore, key: str, audit: Audit, lost: ConditionFail
     try:
         with _taken(store, key, there.size) as body:
             result = audit(body)
-            sha256 = _sha256(body)
+            digest = sha256(body)
     except (ObjectNotFoundError, VerifyError) as fault:
         what = f"another writer has changed the key meanwhile, and not for the better: {fault.what}"
         raise ConditionFailedError(what, where=key, hint=hint) from fault
-    return Promotion(key, there.etag, there.size, sha256, result.records, Outcome.ALREADY_THERE, result.warnings)
+    return Promotion(key, there.etag, there.size, digest, result.records, Outcome.ALREADY_THERE, result.warnings)
 
 
 @contextmanager
@@ -229,7 +228,7 @@ def _quarantined(store: LakeStore, key: str, body: Body, run_id: str, fault: Ver
         "what": fault.what,
         "where": fault.where,
         "bytes": size(body),
-        "sha256": _sha256(body),
+        "sha256": sha256(body),
     }
     store.put(f"{place}.reason.json", json.dumps(reason, indent=1).encode())
     where = f"{key} at {fault.where}" if fault.where else key
@@ -251,10 +250,3 @@ def _is_kept(store: LakeStore, name: str, body: Body) -> bool:
     except ConditionFailedError:
         return _reads_back(store, name, body)
     return True
-
-
-def _sha256(body: Body) -> str:
-    digest = hashlib.sha256()
-    for piece in _pieces(body):
-        digest.update(piece)
-    return digest.hexdigest()

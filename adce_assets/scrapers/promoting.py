@@ -3,7 +3,6 @@
 A key may have come to a good end before anybody is asked: what lies in the lake already is audited like any document.
 """
 
-import hashlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from adce_assets.errors import ConditionFailedError, EmptyAnswerError, ObjectNotFoundError, VerifyError, printable
 from adce_assets.fetch.audit import audit
+from adce_assets.fetch.bodies import sha256
 from adce_assets.fetch.outcomes import Evidence
 from adce_assets.fetch.requirements import Arrival, AuditResult
 from adce_assets.fetch.staging import Outcome as Way
@@ -92,11 +92,11 @@ def already_there(
     try:
         with _taken(store, there, folder) as body:
             result = audit(body, requirements, one.entity, arrival=Arrival(there.last_modified, JUST_SENT))
-            sha256 = _sha256(body)
+            digest = sha256(body)
     except (ObjectNotFoundError, VerifyError):
         return None
     promotion = Promotion(
-        one.key, there.etag, there.size, sha256, result.records, Way.ALREADY_THERE, warnings=result.warnings
+        one.key, there.etag, there.size, digest, result.records, Way.ALREADY_THERE, warnings=result.warnings
     )
     now = clock()
     return Promoted(one, "", now, now, promotion, result.warnings)
@@ -158,11 +158,4 @@ def _failed(collected: Collected, error: VerifyError | ConditionFailedError) -> 
 
 def _evidence(collected: Collected, error: EmptyAnswerError) -> Evidence:
     seen_at = collected.fetched_at
-    return Evidence(collected.url, OK, error.what, _sha256(collected.body), seen_at, seen_at + LOOK_AGAIN)
-
-
-def _sha256(body: bytes | Path) -> str:
-    if isinstance(body, bytes):
-        return hashlib.sha256(body).hexdigest()
-    with body.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return Evidence(collected.url, OK, error.what, sha256(collected.body), seen_at, seen_at + LOOK_AGAIN)
