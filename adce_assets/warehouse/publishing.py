@@ -1,0 +1,136 @@
+"""What a run has staged in, the season in the final table out: merged at once, or left as it was.
+
+The merge is one transaction over whole sets: rows of the run's sources that are staged are there afterwards and say
+what was staged, rows that are not staged are gone. Whoever has to agree is asked inside it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from adce_assets.errors import NotPublishedError
+from adce_assets.warehouse import staged, tables
+from adce_assets.warehouse.database import Connection, Warehouse, listed, quoted
+from adce_assets.warehouse.entities import Entity
+from adce_assets.warehouse.staged import OF_RUN, Run, placeholders
+from adce_assets.warehouse.values import plain
+
+READY = ("staged", "refused", "published")
+"""Outcomes of a run that may be published, again if need be: the merge of what is merged changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the merge did to the final table, and how many rows of the season and the run's sources it has now."""
+
+    run_id: str
+    inserted: int
+    updated: int
+    deleted: int
+    rows: int
+
+
+def publish(
+    warehouse: Warehouse,
+    entity: Entity,
+    season: str,
+    run_id: str,
+    *,
+    clock: Callable[[], datetime],
+    verify: Callable[[Connection], None],
+) -> Published:
+    """Merge what a run has staged into the final table, if ``verify`` lets it.
+
+    Args:
+        warehouse: Where it is staged.
+        entity: What a record is.
+        season: The season's label.
+        run_id: The run; it must have been staged to its end.
+        clock: Tells the time.
+        verify: Asked after the merge and before its end; what it raises undoes all.
+
+    Raises:
+        NotPublishedError: the run is not staged, its rows are gone, or ``verify`` says so; nothing has changed.
+        WarehouseError: the warehouse could not be written; nothing has changed.
+    """
+    run = Run(run_id, entity, season)
+    try:
+        with warehouse.transaction(alone=True) as connection:
+            _check(connection, run)
+            connection.ready(tables.staging(entity), entity.name)
+            published = _merge(connection, run)
+            verify(connection)
+            _note(connection, run, clock())
+    except NotPublishedError:
+        _note_refused(warehouse, run)
+        raise
+    return published
+
+
+def _check(connection: Connection, run: Run) -> None:
+    found = connection.rows(f"SELECT outcome, staged FROM load_runs WHERE {OF_RUN}", run.ids)
+    outcome = found[0][0] if found else "unknown"
+    if outcome not in READY:
+        hint = "stage it to its end first"
+        raise NotPublishedError(f"the run is {outcome}", where=run.where, valid=", ".join(READY), hint=hint)
+    asked = f"SELECT COUNT(*) FROM {quoted(tables.staging(run.entity))} WHERE run_id = ? AND season = ?"
+    there = connection.rows(asked, (run.run_id, run.season))[0][0]
+    if found[0][1] and not there:
+        hint = "a later run was published and cleared them: start a new run"
+        raise NotPublishedError("its staged rows are gone", where=run.where, hint=hint)
+
+
+def _merge(connection: Connection, run: Run) -> Published:
+    """Bring the final table to what is staged, in three statements over sets."""
+    final, staging = quoted(run.entity.name), quoted(tables.staging(run.entity))
+    of_run, ids = "s.run_id = ? AND s.season = ?", (run.run_id, run.season)
+    key = ["source", "season", *run.entity.key]
+    same_key = " AND ".join(f"f.{quoted(name)} = s.{quoted(name)}" for name in key)
+    differs = " OR ".join(f"f.{quoted(name)} IS DISTINCT FROM s.{quoted(name)}" for name in run.entity.columns)
+    sets = ", ".join(f"{quoted(name)} = s.{quoted(name)}" for name in run.entity.columns)
+    columns = listed([*run.entity.columns, "source", "season"])
+    there = f"EXISTS (SELECT 1 FROM {staging} s WHERE {of_run} AND {same_key})"
+    changed = f"SELECT COUNT(*) FROM {final} f, {staging} s WHERE {of_run} AND {same_key} AND ({differs})"
+    updated = int(connection.rows(changed, ids)[0][0])
+    connection.execute(
+        f"UPDATE {final} AS f SET {sets}, last_run_id = s.run_id FROM {staging} s WHERE {of_run} AND {same_key}", ids
+    )
+    inserted = connection.execute(
+        f"INSERT INTO {final} ({columns}, last_run_id) SELECT {columns}, run_id FROM {staging} s"
+        f" WHERE {of_run} AND NOT EXISTS (SELECT 1 FROM {final} f WHERE {same_key})",
+        ids,
+    )
+    sources = staged.sources(connection, run)
+    cell, of_cell = f"f.season = ? AND f.source IN ({placeholders(sources)})", (run.season, *sources)
+    deleted = connection.execute(f"DELETE FROM {final} AS f WHERE {cell} AND NOT {there}", (*of_cell, *ids))
+    rows = connection.rows(f"SELECT COUNT(*) FROM {final} f WHERE {cell}", of_cell)[0][0]
+    return Published(run.run_id, inserted, updated, deleted, int(rows))
+
+
+def _note(connection: Connection, run: Run, at: datetime) -> None:
+    """Write down that the run is published; clear what earlier runs of the season have staged."""
+    connection.execute(
+        f"UPDATE load_runs SET outcome = 'published', finished = ? WHERE {OF_RUN}", (plain(at), *run.ids)
+    )
+    earlier = f"""
+        entity = ? AND season = ? AND run_id <> ? AND started <= (SELECT started FROM load_runs WHERE {OF_RUN})
+    """
+    ids = (run.entity.name, run.season, run.run_id, *run.ids)
+    connection.execute(
+        f"DELETE FROM {quoted(tables.staging(run.entity))} WHERE season = ?"
+        f" AND run_id IN (SELECT run_id FROM load_runs WHERE {earlier})",
+        (run.season, *ids),
+    )
+    connection.execute(
+        f"UPDATE load_workers SET outcome = 'lost', ended = ? WHERE outcome = 'working' AND entity = ? AND season = ?"
+        f" AND run_id IN (SELECT run_id FROM load_runs WHERE {earlier})",
+        (plain(at), run.entity.name, run.season, *ids),
+    )
+    connection.execute(f"UPDATE load_runs SET outcome = 'superseded' WHERE outcome <> 'published' AND {earlier}", ids)
+
+
+def _note_refused(warehouse: Warehouse, run: Run) -> None:
+    """Write down that the run was not published, if it could have been."""
+    with warehouse.transaction() as connection:
+        refused = f"UPDATE load_runs SET outcome = 'refused' WHERE {OF_RUN} AND outcome = 'staged'"
+        connection.execute(refused, run.ids)
