@@ -7,6 +7,7 @@ import click
 
 from adce_assets.cli import options
 from adce_assets.cli.drawing import drawn
+from adce_assets.cli.installation import opened_ledger, state
 from adce_assets.cli.output import talk, write_json
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ MOST_TOLD = 20
 
 @click.group()
 def command() -> None:
-    """See whether the record of what happened to keys was changed."""
+    """See whether the record of what happened to keys was changed, and make from it again how they stand."""
 
 
 def _share(_ctx: click.Context, _option: click.Parameter, given: str | None) -> float | None:
@@ -61,28 +62,47 @@ def verify(ctx: click.Context, sample: float | None, seed: int | None, kept: "He
     """Hash the entries of the ledger anew, and find any that was changed, taken out, put in or moved.
 
     That an entry is missing is found by a sample too; that one was changed only if it is looked at. Whoever can write
-    to the database can also write all of it anew, or cut it off: that is found by the head that an earlier verification
-    told, if you kept it in another place and give it as `--head`.
+    to the database can also write all of it anew, or cut it off. So each reconciliation keeps the head in the state
+    (`cache/ledger_head.json`), and the ledger is held against it. Keep one in a place of your own as well, and give it
+    as `--head`.
 
     \b
-    Exit codes: 0 the ledger fits together, and with `--head`; 1 it does not, or it cannot be read.
+    Exit codes: 0 the ledger fits together, and with what was kept of it; 1 it does not, or it cannot be read.
     """  # noqa: D301 - click wants the character itself before text that it shall not fill
-    from adce_assets.ledger.book import open_ledger
-    from adce_assets.settings import load_settings
+    from adce_assets.loop.heads import last
 
     chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
-    ledger = open_ledger(load_settings().database_url)
-    try:
-        with drawn() as progress:
-            found = ledger.verify(sample=sample, seed=chosen, kept=kept, progress=progress)
-    finally:
-        ledger.dispose()
+    with opened_ledger() as ledger, drawn() as progress:
+        by_loop = last(state(), ledger.url)
+        held = [one for one in (by_loop, kept) if one is not None]
+        found = ledger.verify(sample=sample, seed=chosen, kept=held, progress=progress)
     if as_json:
-        write_json(_told(found, None if sample is None else {"share": sample, "seed": chosen}))
+        told = _told(found, None if sample is None else {"share": sample, "seed": chosen})
+        write_json(told | {"kept_head": by_loop and str(by_loop)})
     else:
         _show(found, "" if sample is None else f" (`--seed {chosen}` looks at the same ones)")
+        talk(f"the head that was kept last is {by_loop}" if by_loop else "no head of it has been kept yet")
     if found.faults:
         ctx.exit(1)
+
+
+@command.command("rebuild", epilog="Example: `adce ledger rebuild`, after `adce ledger verify` has named a key.")
+@options.as_json
+def rebuild(*, as_json: bool) -> None:
+    """Make from the entries again how each key stands, where anything else is kept of it.
+
+    The entries themselves are not touched, and must fit together. All of it is done or nothing; nobody else can write
+    to the ledger meanwhile, and waits up to a minute: of a ledger of millions of entries, stop the loop first.
+
+    \b
+    Exit codes: 0 each key stands as its entries say; 1 they do not fit together, or cannot be read.
+    """  # noqa: D301 - click wants the character itself before text that it shall not fill
+    with opened_ledger() as ledger, drawn() as progress:
+        done = ledger.rebuild(progress=progress)
+    if as_json:
+        write_json({"schema": 1, "keys": done.keys, "mended": done.mended, "removed": done.removed})
+    else:
+        click.echo(f"{done.keys:,} keys: {done.mended:,} made anew, {done.removed:,} without an entry removed")
 
 
 def _told(found: "Verification", sample: dict[str, Any] | None) -> dict[str, Any]:

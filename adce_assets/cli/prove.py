@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from adce_assets.cli import options
+from adce_assets.cli.installation import opened_ledger
 from adce_assets.cli.ledger import head_option
 from adce_assets.cli.output import Column, talk, write_json, write_table
 
@@ -68,14 +69,8 @@ def command(ctx: click.Context, key: str | None, file: Path | None, kept: "Head 
 
 
 def _proven(key: str) -> "tuple[dict[str, Any], tuple[Fault, ...]]":
-    from adce_assets.ledger.book import open_ledger
-    from adce_assets.settings import load_settings
-
-    ledger = open_ledger(load_settings().database_url)
-    try:
+    with opened_ledger() as ledger:
         proof = ledger.prove(key)
-    finally:
-        ledger.dispose()
     return proof.to_document(), proof.faults
 
 

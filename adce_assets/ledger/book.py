@@ -5,32 +5,30 @@ transitions, what a key's state remembers by `keys`, what proves an entry by `ch
 `database`: here it is put together, in transactions.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import islice
-from typing import Any, NamedTuple, NoReturn
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from adce_assets.errors import LedgerError, printable
 from adce_assets.ledger import leases
-from adce_assets.ledger.chain import Entry, Head, Written, canonical, digest, moment_text
-from adce_assets.ledger.database import PAGE, WRITTEN, Database, entries, head, keepable, keys, paged
-from adce_assets.ledger.keys import KeyState, Transition, advance
+from adce_assets.ledger.chain import Entry, Head, Written, moment_text
+from adce_assets.ledger.database import PAGE, WRITTEN, Database, entries, head, keys, paged
+from adce_assets.ledger.keys import KeyState, Transition
+from adce_assets.ledger.pen import Pen, Refused
 from adce_assets.ledger.proving import Proof, proof_of
-from adce_assets.ledger.rows import moment_of, row_of, standing_of, state_of, text_of
-from adce_assets.ledger.transitions import Event, State
-from adce_assets.ledger.verifying import Verification, verified
+from adce_assets.ledger.rebuilding import Rebuilt, rebuilt
+from adce_assets.ledger.rows import moment_of, standing_of, state_of
+from adce_assets.ledger.transitions import UNDER_WAY, Event, State
+from adce_assets.ledger.verifying import Verification, holds, verified
 from adce_assets.progress import Progress, silent
 
-
-class Refused(NamedTuple):
-    """A transition that was left out, and the state in which its key stood."""
-
-    transition: Transition
-    state: State
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +59,13 @@ class Ledger:
             LedgerError: the database cannot be used, or a transition is not as its event has it; nothing is added.
         """
         refused: list[Refused] = []
-        with self._database.write() as (connection, found):
-            pen = _Pen(self._database, connection, _head(found))
-            added, rest = 0, iter(transitions)
-            while page := list(islice(rest, PAGE)):
-                known = self._known(connection, {transition.key for transition in page})
+        added = 0
+        with self._writing() as pen:
+            for page in _pages(transitions):
+                known = self._known(pen.connection, {transition.key for transition in page})
                 left_out = pen.write(page, known)
                 added += len(page) - len(left_out)
                 refused += left_out
-            pen.close()
         return Appended(added, tuple(refused), pen.head)
 
     def claim(
@@ -92,22 +88,14 @@ class Ledger:
         Raises:
             LedgerError: the database cannot be used; nothing is leased.
         """
-        wanted = list({wish.key: wish for wish in wishes}.values())
+        terms = leases.Terms(run, until, now, reopen=reopen, renew=renew)
         got: list[str] = []
-        with self._database.write() as (connection, found):
-            pen = _Pen(self._database, connection, _head(found))
-            for first in range(0, len(wanted), PAGE):
-                page = wanted[first : first + PAGE]
-                known = self._known(connection, {wish.key for wish in page})
-                steps = {
-                    wish.key: leases.steps(
-                        wish, known.get(wish.key), run=run, until=until, now=now, reopen=reopen, renew=renew
-                    )
-                    for wish in page
-                }
-                pen.write([step for taken in steps.values() for step in taken], known)
+        with self._writing() as pen:
+            for page in _pages({wish.key: wish for wish in wishes}.values()):
+                known = self._known(pen.connection, {wish.key for wish in page})
+                steps = {wish.key: leases.steps(wish, known.get(wish.key), terms) for wish in page}
+                pen.write(list(chain.from_iterable(steps.values())), known)
                 got += [key for key, taken in steps.items() if taken]
-            pen.close()
         return got
 
     def states(
@@ -203,15 +191,20 @@ class Ledger:
         return proof_of(key, written, None if kept is None else tuple(kept), last)
 
     def verify(
-        self, *, sample: float | None = None, seed: int = 0, kept: Head | None = None, progress: Progress = silent
+        self,
+        *,
+        sample: float | None = None,
+        seed: int = 0,
+        kept: Collection[Head] = (),
+        progress: Progress = silent,
     ) -> Verification:
         """Look for entries that were changed, taken out, put in or moved, and for keys that stand otherwise than said.
 
         Args:
             sample: How much of the entries to look at, up to 1; None for all. That none is missing is seen anyway.
             seed: Which ones.
-            kept: What was the last entry once, as somebody has kept it elsewhere: it must still be there. Without it, a
-                ledger that was written anew from an entry on, or cut off with its head, looks whole.
+            kept: What was the last entry once, as somebody has kept it elsewhere: it must still be there. Without any,
+                a ledger that was written anew from an entry on, or cut off with its head, looks whole.
             progress: Told how many entries were looked at.
 
         Raises:
@@ -220,9 +213,34 @@ class Ledger:
         with self._database.read() as connection:
             return verified(self._database, connection, sample=sample, seed=seed, once=kept, progress=progress)
 
+    def holds(self, once: Head) -> bool:
+        """Tell whether what was the last entry once is still there: else the ledger was written anew, or cut off."""
+        with self._database.read() as connection:
+            return holds(connection, once)
+
+    def rebuild(self, *, progress: Progress = silent) -> Rebuilt:
+        """Make what is kept of how keys stand from the entries again, all of it or nothing; nobody writes meanwhile.
+
+        Args:
+            progress: Told how many entries were gone through.
+
+        Raises:
+            LedgerError: the database cannot be used, or the entries do not fit together; nothing is changed.
+        """
+        with self._database.write() as (connection, _):
+            return rebuilt(self._database, connection, progress=progress)
+
     def dispose(self) -> None:
         """Close every connection."""
         self._database.dispose()
+
+    @contextmanager
+    def _writing(self) -> Generator[Pen]:
+        """Lend what writes at the end of the ledger: all that is written in the block, or nothing."""
+        with self._database.write() as (connection, found):
+            pen = Pen(self._database, connection, _head(found))
+            yield pen
+            pen.close()
 
     def _known(self, connection: sa.Connection, wanted: Collection[str]) -> dict[str, KeyState]:
         """Look up how keys stand, without the details of their last entries: what follows does not depend on them."""
@@ -237,6 +255,8 @@ class Ledger:
             asked = asked.where(self._database.among(keys.c.key, wanted))
         if states is not None:
             asked = asked.where(keys.c.state.in_([state.value for state in states]))
+        if states and set(states) <= set(UNDER_WAY):
+            asked = asked.where(keys.c.lease_until.is_not(None))  # as it is of all of them: there is an index of it
         if cell is not None:
             asked = asked.where(sa.and_(*map(sa.ColumnElement.__eq__, keys.c["source", "data_type", "season"], cell)))
         return asked
@@ -258,69 +278,6 @@ class Ledger:
         return LedgerError(f"{what} cannot be read: {printable(str(why))}", where=self.url, hint=hint)
 
 
-class _Pen:
-    """Writes entries at the end of a ledger, inside one transaction."""
-
-    def __init__(self, database: Database, connection: sa.Connection, last: Head) -> None:
-        self._database, self._connection, self.head = database, connection, last
-
-    def write(self, transitions: Iterable[Transition], known: dict[str, KeyState]) -> list[Refused]:
-        """Add transitions, of keys that stand as ``known``; return those that were left out."""
-        refused, changed, new = [], {}, []
-        seq, last, at = self.head.seq, self.head.hash, self.head.at
-        for transition in transitions:
-            before = known.get(transition.key)
-            texts, detail = self._texts(transition)
-            own = digest(seq + 1, last, before.hash if before else "", texts, detail)
-            after = self._after(before, transition, seq + 1, own)
-            if after is None:
-                refused.append(Refused(transition, before.state if before else State.UNTRACKED))
-                continue
-            seq, last, at = seq + 1, own, transition.at
-            known[transition.key] = after
-            changed[transition.key] = detail
-            new.append((seq, *texts, detail, own))
-        if new:
-            rows = [row_of(known[key], detail) for key, detail in changed.items()]
-            self._database.put(self._connection, new, rows)
-        self.head = Head(seq, last, at)
-        return refused
-
-    def close(self) -> None:
-        """Keep which entry is the last."""
-        told = {"seq": self.head.seq, "hash": self.head.hash, "at": text_of(self.head.at) or ""}
-        self._connection.execute(sa.update(head).values(told))
-
-    def _texts(self, transition: Transition) -> tuple[tuple[str, ...], str]:
-        """Write the parts of an entry as they are hashed and kept."""
-        try:
-            texts = (
-                moment_text(transition.at),
-                transition.key,
-                transition.event.value,
-                transition.source,
-                transition.data_type,
-                transition.season,
-                transition.run,
-                transition.task,
-            )
-            if not keepable("".join(texts)):
-                self._refuse(transition, "a text with a NUL or half a letter cannot be kept")
-            return texts, canonical(dict(transition.detail)) if transition.detail else "{}"
-        except (TypeError, ValueError, RecursionError) as error:
-            self._refuse(transition, str(error), error)
-
-    def _after(self, before: KeyState | None, transition: Transition, seq: int, own: str) -> KeyState | None:
-        try:
-            return advance(before, transition, seq=seq, entry_hash=own)
-        except (TypeError, ValueError) as error:
-            self._refuse(transition, str(error), error)
-
-    def _refuse(self, transition: Transition, why: str, cause: Exception | None = None) -> NoReturn:
-        what = f"`{transition.event}` of `{printable(transition.key)}` is not as it should be: {why}"
-        raise LedgerError(what, where=self._database.url) from cause
-
-
 def open_ledger(url: str) -> Ledger:
     """Open the ledger of a database; its tables are made when it is first used.
 
@@ -328,6 +285,12 @@ def open_ledger(url: str) -> Ledger:
         LedgerError: a URL of something else than SQLite or PostgreSQL, or one that is not written as it should be.
     """
     return Ledger(Database(url))
+
+
+def _pages(many: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(many)
+    while page := list(islice(rest, PAGE)):
+        yield page
 
 
 def _recent(events: Collection[Event], since: datetime) -> sa.ColumnElement[bool]:

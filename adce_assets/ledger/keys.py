@@ -5,9 +5,9 @@ works on is told by that run. Where the states lie, and in what order they came 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from adce_assets.ledger.transitions import NEXT, UNDER_WAY, Event, State
 
@@ -15,12 +15,15 @@ _WORKED_ON = frozenset(UNDER_WAY)
 _NEW_GAP = frozenset({Event.DETECTED, Event.REOPENED})
 _VERDICTS = frozenset({(State.FAILED, Event.DEAD_LETTERED), (State.FAILED, Event.TOMBSTONED)})
 """What follows from a failure is for the run to say that it happened to."""
+FOREVER = datetime.max.replace(tzinfo=UTC)
+"""When a lease is over of which nobody has said until when it lasts."""
 _FORGETS = _NEW_GAP | {Event.CLOSED}
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """Something that happened to a key.
+
+    A tuple, as `KeyState` is: of a million of them, making frozen dataclasses is a third of all the work.
 
     Attributes:
         key: The object's key in the lake.
@@ -45,12 +48,11 @@ class Transition:
     at: datetime
     run: str = ""
     task: str = ""
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = MappingProxyType({})
     after: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KeyState:
+class KeyState(NamedTuple):
     """How a key stands.
 
     Attributes:
@@ -109,35 +111,36 @@ def advance(before: KeyState | None, transition: Transition, *, seq: int = 0, en
     Raises:
         ValueError: the detail is not as its event has it.
     """
-    event, detail = transition.event, transition.detail
-    if transition.after is not None and transition.after != (before.seq if before else 0):
+    after = _reached(before, transition)
+    if after is None:
         return None
-    known = before.state if before else State.UNTRACKED
-    after = NEXT.get((known, event))
-    is_its_runs = known in _WORKED_ON or (known, event) in _VERDICTS
-    if after is None or (before and is_its_runs and transition.run != before.run):
-        return None
-    failures, probes, probed_at, next_at = _tries(before, event, detail)
+    told, event, detail = transition, transition.event, transition.detail
     return KeyState(
-        transition.key,
-        transition.source,
-        transition.data_type,
-        transition.season,
-        after,
-        seq,
-        entry_hash,
-        before.since if before and after is known else transition.at,
-        transition.run,
-        transition.task,
-        _lease_until(before, after, event, detail),
-        failures,
-        probes,
-        probed_at,
-        next_at,
-        transition.at if event in _NEW_GAP else before.detected_at if before else None,
-        transition.at if event is Event.CLOSED else None if before is None or event in _NEW_GAP else before.closed_at,
+        *(told.key, told.source, told.data_type, told.season, after, seq, entry_hash),
+        before.since if before and after is before.state else told.at,
+        *(told.run, told.task, _lease_until(before, after, event, detail)),
+        *_tries(before, event, detail),
+        *_gap(before, event, told.at),
         detail,
     )
+
+
+def _reached(before: KeyState | None, transition: Transition) -> State | None:
+    """Say in which state an event leaves a key; None if it is refused."""
+    if transition.after is not None and transition.after != (before.seq if before else 0):
+        return None
+    if before is None:
+        return NEXT.get((State.UNTRACKED, transition.event))
+    happens = before.state, transition.event
+    is_its_runs = before.state in _WORKED_ON or happens in _VERDICTS
+    return None if is_its_runs and transition.run != before.run else NEXT.get(happens)
+
+
+def _gap(before: KeyState | None, event: Event, at: datetime) -> tuple[datetime | None, datetime | None]:
+    """Say when the gap was found, and when it was closed."""
+    if before is None or event in _NEW_GAP:
+        return (at if event in _NEW_GAP else None), None
+    return before.detected_at, at if event is Event.CLOSED else before.closed_at
 
 
 def _tries(
@@ -158,7 +161,7 @@ def _tries(
 
 def _lease_until(before: KeyState | None, after: State, event: Event, detail: Mapping[str, Any]) -> datetime | None:
     if event is Event.LEASED:
-        return _moment(detail, "until", None)
+        return _moment(detail, "until", FOREVER)
     return before.lease_until if before and after in _WORKED_ON else None
 
 

@@ -15,6 +15,10 @@ _detail = JSONDecoder().raw_decode
 """Half the time of `json.loads`, which looks for other ways to write the same."""
 _moment = datetime.fromisoformat
 _STATES = {state.value: state for state in State}
+_TEXTS = {state: text for text, state in _STATES.items()}
+
+Row = tuple[Any, ...]
+"""A row of the keys, as it is kept."""
 
 
 def state_of(row: sa.Row[Any]) -> KeyState:
@@ -48,14 +52,14 @@ def standing_of(row: sa.Row[Any], detail: Mapping[str, Any]) -> KeyState:
     )
 
 
-def row_of(state: KeyState, detail: str) -> tuple[Any, ...]:
+def row_of(state: KeyState, detail: str) -> Row:
     """Write the row of a key; ``detail`` is its detail as it is kept."""
     return (
         state.key,
         state.source,
         state.data_type,
         state.season,
-        state.state.value,
+        _TEXTS[state.state],
         state.seq,
         state.hash,
         moment_text(state.since),

@@ -91,6 +91,6 @@ def release_over(ledger: Ledger, is_over: Callable[[str], bool], now: datetime) 
 
 
 def _given_back(state: KeyState, now: datetime) -> Transition:
-    detail = {"why": "its run is over"}
-    cell = (state.source, state.data_type, state.season)
-    return Transition(state.key, Event.RELEASED, *cell, now, state.run, state.task, detail)
+    """Release a key in the name of its run, unless the run has said something meanwhile: then it is not over."""
+    detail, cell = {"why": "its run is over"}, (state.source, state.data_type, state.season)
+    return Transition(state.key, Event.RELEASED, *cell, now, state.run, state.task, detail, after=state.seq)

@@ -1,9 +1,9 @@
 """A ledger in, what was changed in it out: every entry hashed anew, in its place, and every key as its entries say."""
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,15 +38,16 @@ def verified(
     *,
     sample: float | None,
     seed: int,
-    once: Head | None,
+    once: Collection[Head],
     progress: Progress,
 ) -> Verification:
     """Verify a ledger as one connection sees it; the arguments are those of `Ledger.verify`, ``kept`` as ``once``."""
     total = connection.scalar(sa.select(sa.func.count()).select_from(entries)) or 0
     last = connection.execute(sa.select(head)).one_or_none()
-    faults, checked = [*_of_the_whole(connection, total, last), *_of_what_was(connection, once)], 0
+    whole = chain(faults_of_the_entries(connection, total), _of_strangers(connection), _of_what_was(connection, once))
+    faults, checked = list(whole), 0
     wanted = total if sample is None else min(total, max(1, round(total * sample)))
-    groups = _all(connection) if sample is None else _some(database, connection, total, wanted, seed)
+    groups = all_by_key(connection) if sample is None else _some(database, connection, total, wanted, seed)
     while checked < wanted and len(faults) < MOST_FAULTS:
         batch = list(islice(groups, min(KEYS_AT_ONCE, wanted - checked)))
         if not batch:
@@ -61,33 +62,45 @@ def verified(
     return Verification(total, checked, tuple(faults[:MOST_FAULTS]), known)
 
 
-def _of_what_was(connection: sa.Connection, once: Head | None) -> Iterator[Fault]:
-    """Look for what was the last entry once."""
-    if once is None:
-        return
-    found = connection.scalar(sa.select(entries.c.hash).where(entries.c.seq == once.seq))
-    if once.hash != (GENESIS if once.seq == 0 else found):
-        yield Fault(once.seq, "", "it is not the entry that was the last one when its number and hash were kept")
-
-
-def _of_the_whole(connection: sa.Connection, total: int, kept: sa.Row[Any] | None) -> Iterator[Fault]:
-    """Look at what no single key shows: whether there are as many entries as there should be, and nothing else."""
+def faults_of_the_entries(connection: sa.Connection, total: int) -> Iterator[Fault]:
+    """Look at what no single key shows: whether there are as many entries (``total``) as there should be."""
+    kept = connection.execute(sa.select(head)).one_or_none()
     if kept is None:
         yield Fault(0, "", "nobody knows any more which entry is the last")
-    else:
-        if total != kept.seq:
-            yield Fault(0, "", f"there are {total:,} entries where {kept.seq:,} were written")
-        named = sa.select(entries.c.hash, entries.c.at).where(entries.c.seq == kept.seq)
-        last = connection.execute(named).one_or_none()
-        if (kept.hash, kept.at) != (tuple(last) if last else (GENESIS, "")):
-            yield Fault(kept.seq, "", "the last entry is not the one that was written last")
-    unheard = ~sa.exists().where(entries.c.key == keys.c.key)
-    for (key,) in connection.execute(sa.select(keys.c.key).where(unheard).limit(MOST_FAULTS)):
-        yield Fault(0, key, "the key stands somewhere without an entry that says so")
+        return
+    if total != kept.seq:
+        yield Fault(0, "", f"there are {total:,} entries where {kept.seq:,} were written")
+    named = sa.select(entries.c.hash, entries.c.at).where(entries.c.seq == kept.seq)
+    last = connection.execute(named).one_or_none()
+    if (kept.hash, kept.at) != (tuple(last) if last else (GENESIS, "")):
+        yield Fault(kept.seq, "", "the last entry is not the one that was written last")
 
 
-def _all(connection: sa.Connection) -> Iterator[tuple[str, list[Written]]]:
+def unheard_of() -> sa.ColumnElement[bool]:
+    """Ask for the keys that stand somewhere without an entry that says so."""
+    return ~sa.exists().where(entries.c.key == keys.c.key)
+
+
+def all_by_key(connection: sa.Connection) -> Iterator[tuple[str, list[Written]]]:
+    """Stream all entries, those of a key together and oldest first."""
     return _grouped(paged(connection, WRITTEN.order_by(entries.c.key, entries.c.seq)))
+
+
+def holds(connection: sa.Connection, once: Head) -> bool:
+    """Tell whether what was the last entry once is still there."""
+    found = connection.scalar(sa.select(entries.c.hash).where(entries.c.seq == once.seq))
+    return once.hash == (GENESIS if once.seq == 0 else found)
+
+
+def _of_what_was(connection: sa.Connection, once: Collection[Head]) -> Iterator[Fault]:
+    for one in once:
+        if not holds(connection, one):
+            yield Fault(one.seq, "", "it is not the entry that was the last one when its number and hash were kept")
+
+
+def _of_strangers(connection: sa.Connection) -> Iterator[Fault]:
+    for (key,) in connection.execute(sa.select(keys.c.key).where(unheard_of()).limit(MOST_FAULTS)):
+        yield Fault(0, key, "the key stands somewhere without an entry that says so")
 
 
 def _some(

@@ -33,7 +33,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def emptied(url: str) -> str:
-    """Take a ledger out of a PostgreSQL, and return its URL."""
+    """Take a ledger out of its database, and return its URL."""
+    if url.startswith("sqlite:///"):
+        for file in Path(url.removeprefix("sqlite:///")).parent.glob("ledger.sqlite*"):
+            file.unlink()
+        return url
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS ledger_entries, ledger_keys, ledger_head")
     return url

@@ -4,20 +4,19 @@ The model is a dictionary, and knows the rules from the table of the transitions
 the number of lives that are tried.
 """
 
-import tempfile
 from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from adce_assets.ledger.book import Ledger, open_ledger
 from adce_assets.ledger.leases import Wish
 from adce_assets.ledger.proving import check
 from adce_assets.ledger.transitions import Event
 from adce_assets_tests.examples import examples
-from adce_assets_tests.ledger.conftest import NOW, happened
+from adce_assets_tests.ledger.conftest import NOW, emptied, happened
 from adce_assets_tests.ledger.test_transitions import table
 
 OUTCOMES = table()
@@ -36,9 +35,9 @@ happenings = st.lists(
 class Life(RuleBasedStateMachine):
     """A few keys, two runs, and a clock that goes on by itself now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
+        self.url = url
         self.ledger = self.open()
         self.now = NOW
         self.states: dict[str, str] = dict.fromkeys(KEYS, "untracked")
@@ -47,11 +46,10 @@ class Life(RuleBasedStateMachine):
         self.entries: list[tuple[str, str, str]] = []
 
     def open(self) -> Ledger:
-        return open_ledger(f"sqlite:///{self.folder.name}/ledger.sqlite")
+        return open_ledger(self.url)
 
     def teardown(self) -> None:
         self.ledger.dispose()
-        self.folder.cleanup()
 
     def note(self, key: str, event: str, run: str, until: datetime | None = None) -> bool:
         """Tell the model of an event; say whether it may happen."""
@@ -140,5 +138,10 @@ class Life(RuleBasedStateMachine):
         assert self.ledger.verify().faults == ()
 
 
-TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=examples(10), stateful_step_count=20, deadline=None)
+def test_whatever_happens_the_ledger_stands_as_a_plain_model_says(database_url: str):
+    class LifeHere(Life):
+        def __init__(self) -> None:
+            super().__init__(emptied(database_url))
+
+    lives = settings(max_examples=examples(8), stateful_step_count=20, deadline=None)
+    run_state_machine_as_test(LifeHere, settings=lives)

@@ -1,0 +1,55 @@
+"""The URL of a PostgreSQL in, what may be told of it and what must not be out; anything else is no such URL.
+
+Both of ADCE's own records that machines share, limits and ledger, are named by such a URL. What is kept there is not
+known here.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote
+
+SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg2"})
+VALID = "postgresql://user:password@host:port/database"
+HINT = "percent-encode what is no letter or digit of the user and the password: `@` is %40, `/` is %2F"
+SECRET_PARAMETERS = frozenset({"password", "sslpassword"})
+
+_URL = re.compile(
+    r"(?P<scheme>[a-z0-9+]+)://"
+    r"((?P<user>[^\s:@/?#\[\]]*)(:(?P<password>[^\s@/?#\[\]]*))?@)?"
+    r"(?P<place>(\[[0-9A-Fa-f:.%]*\]|[\w.%-]*)(:\d{1,5})?(,(\[[0-9A-Fa-f:.%]*\]|[\w.%-]*)(:\d{1,5})?)*"
+    r"(/[^\s:@/?#]*)?)(\?(?P<query>[^\s@#]*))?",
+    re.ASCII,
+)
+"""Stricter than the database's own reading, which tells pieces of a password that holds an ``@`` or ``/``."""
+_NO_ENCODING = re.compile("%(?![0-9A-Fa-f]{2})|%00")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUrl:
+    """A URL that was understood.
+
+    Attributes:
+        url: As libpq reads it.
+        shown: What may be told of it: hosts and database.
+        secrets: What must not be: the passwords, as they are written and as they are meant.
+    """
+
+    url: str
+    shown: str
+    secrets: tuple[str, ...]
+
+
+def read(url: str) -> PostgresUrl | None:
+    """Take a URL apart; None if it is of something else, or not written as it should be."""
+    parts = _URL.fullmatch(url)
+    if parts is None or parts["scheme"] not in SCHEMES or _NO_ENCODING.search(url):
+        return None
+    own = f"postgresql{url.removeprefix(parts['scheme'])}"
+    return PostgresUrl(own, f"postgresql://{parts['place']}", tuple(_secrets(parts)))
+
+
+def _secrets(parts: re.Match[str]) -> Iterator[str]:
+    given = dict(parse_qsl(parts["query"] or ""))
+    for secret in (parts["password"], *(given.get(name) for name in SECRET_PARAMETERS)):
+        yield from {text for text in (secret, unquote(secret or "")) if text}
