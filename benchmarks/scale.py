@@ -6,8 +6,8 @@ A lake of N objects is described by a report and by a contract that expects as m
 eighty seasons. One key in a hundred is missing, one object in a thousand is damaged, one in two thousand is expected by
 nobody. No object is there but the report itself. Measured are CPU seconds and peak memory of two processes, imports
 excluded in both: one decodes key, size, time and ETag of the report in the same engine, the other takes the inventory,
-analyses the coverage, finds the gaps and plans the tasks. Prints JSON; exits 1 when a promise is broken or a count is
-wrong. `--small` is for CI: 172,754 objects.
+analyses the coverage, finds the gaps and plans the tasks, and does it all again, for relations are compiled once in a
+process. Prints JSON; exits 1 when a promise is broken or a count is wrong. `--small` is for CI: 172,754 objects.
 """
 
 import argparse
@@ -36,8 +36,9 @@ CREATED = datetime(2026, 11, 1, 1, tzinfo=UTC)
 AS_OF = "2026-11-02T00:00:00Z"
 TOP = "inventory-reports/lake/everything"
 SMALL = 172_754
-FIXED_SECONDS = 1.5
-"""CPU seconds that every reconciliation takes, whatever the lake's size: mostly the relations, which are compiled."""
+FIXED_SECONDS = 1.2
+"""CPU seconds that the first reconciliation of a process takes, whatever the lake's size: the relations, which are
+compiled once, and Python over the cells."""
 TIMES = {"Parquet": 12.0, "CSV": 3.0, "ORC": 7.0}
 """How many times the CPU of decoding the report may come on top of that, by format."""
 MEMORY = ((SMALL, 350), (10_000_000, 2_048), (100_000_000, 3_072))
@@ -83,7 +84,8 @@ class Lake:
         for name in ("config", "inventory", "state", f"lake/{TOP}/data"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._write_contract()
-        config = f"s3: {{use_aws_inventory: true, audit_objects_per_run: 0}}\nengine: {{memory_limit: {memory}}}\n"
+        scanning = "s3: {use_aws_inventory: true, audit_objects_per_run: 0, delta_requests: 0}"
+        config = f"{scanning}\nengine: {{memory_limit: {memory}}}\n"
         (self.folder / "config" / "reconciliation_config.yaml").write_text(config)
         (self.folder / "config" / "autonomous_config.yaml").write_text("{}\n")
         self._write_manifest(list(self._write_data()))
@@ -190,9 +192,9 @@ def spent() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def told(before: float, **numbers: Any) -> None:
+def costs(before: float) -> dict[str, Any]:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"cpu_seconds": round(spent() - before, 3), "peak_mib": memory, **numbers}))
+    return {"cpu_seconds": round(spent() - before, 3), "peak_mib": memory}
 
 
 def decode(folder: Path, file_format: str, memory: str) -> None:
@@ -215,7 +217,7 @@ def decode(folder: Path, file_format: str, memory: str) -> None:
             source = "report"
         columns = f'max(hash("key")), max(size), max({written}), max(hash(e_tag))'
         backend.con.execute(f"select {columns} from {source}").fetchall()
-    told(before)
+    print(json.dumps(costs(before)))
 
 
 def warm_up(memory: str) -> None:
@@ -235,31 +237,40 @@ def pipeline(memory: str) -> None:
     import pandas  # noqa: F401, ICN001 - an import that the engine makes when it is first used
 
     from adce_assets.lake import listing, report  # noqa: F401 - likewise
-    from adce_assets.loop import coverage, gaps, inventory, tasks
-    from adce_assets.loop.project import open_project
+    from adce_assets.loop import coverage, gaps, inventory, tasks  # noqa: F401 - likewise
     from adce_assets.settings import load_settings
 
     settings = load_settings()
     warm_up(memory)
     before = spent()
-    steps = {}
+    steps, totals = reconciled(settings)
+    told, first = costs(before), spent()
+    reconciled(settings)
+    print(json.dumps({**told, "steps": steps, "totals": totals, "again": round(spent() - first, 3)}))
 
-    def step(name: str, start: float) -> float:
-        now = spent()
-        steps[name] = round(now - start, 3)
-        return now
+
+def reconciled(settings: Any) -> tuple[dict[str, float], dict[str, int]]:
+    """Reconcile once; return the CPU seconds of each step, and what was counted."""
+    from adce_assets.loop import coverage, gaps, inventory, tasks
+    from adce_assets.loop.project import open_project
+
+    steps, at = {}, spent()
+
+    def step(name: str) -> None:
+        nonlocal at
+        steps[name], at = round(spent() - at, 3), spent()
 
     project = open_project(settings)
-    at = step("contract", before)
+    step("contract")
     inventory.take(project)
-    at = step("inventory", at)
+    step("inventory")
     totals = coverage.analyse(project).document["totals"]
-    at = step("coverage", at)
+    step("coverage")
     gaps.find(project)
-    at = step("gaps", at)
-    planned = tasks.plan(project, known_scrapers=())
-    step("tasks", at)
-    told(before, steps=steps, totals=totals, queued=len(planned.document["left_out"]))
+    step("gaps")
+    tasks.plan(project, known_scrapers=())
+    step("tasks")
+    return steps, totals
 
 
 def child(lake: Lake, *arguments: str) -> dict[str, Any]:
@@ -331,8 +342,9 @@ def measured(lake: Lake, memory: str) -> int:
                 "format": lake.file_format,
                 "memory_limit": memory,
                 "decoding": decoding,
-                "pipeline": {name: run[name] for name in ("cpu_seconds", "peak_mib", "steps")},
+                "pipeline": {name: run[name] for name in ("cpu_seconds", "peak_mib", "steps", "again")},
                 "cpu_ratio": round(ratio, 2),
+                "cpu_ratio_again": round(run["again"] / decoding["cpu_seconds"], 2),
                 "cpu_ratio_beyond_fixed": round(max(times, 0.0), 2),
                 "promised": {
                     "fixed_cpu_seconds": FIXED_SECONDS,

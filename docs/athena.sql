@@ -37,7 +37,9 @@ FROM (
       SUM("t6"."size") AS "bytes",
       ARBITRARY(
         IF(
-          "t6"."plain",
+          "t6"."plain" OR (
+            "t6"."place" IS NULL
+          ),
           CAST(NULL AS ROW(
             "rank" TINYINT,
             "key" VARCHAR,

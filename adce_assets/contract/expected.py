@@ -6,7 +6,7 @@ expected when a data set ranges over something new is one more join here.
 """
 
 import functools
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from string import Formatter
@@ -16,6 +16,7 @@ from adce_assets.contract.events import DAY_IS_OVER
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.contract.templates import SEASON_FIELDS, Template
+from adce_assets.tables import MOMENT, laid_out_once
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -25,7 +26,6 @@ AGE_CLASSES = ("current", "previous", "history")
 """What a season is called by how many seasons it lies behind the current one; data of no season is of the ``whole``."""
 VALUE = "value"
 """What stands for the one dimension that a data set ranges over, so that all of these are one join."""
-MOMENT = "timestamp('UTC', 6)"
 
 
 def cells(contract: Contract, now: datetime) -> list[dict[str, Any]]:
@@ -54,11 +54,12 @@ def places(
     now: datetime,
     *,
     only: Container[tuple[int, int]] | None = None,
+    lend: "Callable[[pa.Table], ir.Table] | None" = None,
 ) -> "ir.Table":
     """Build the relation of the places where the objects of ``rows``, numbered cells of the contract, may lie.
 
-    Where ``only`` is given, of a cell's places those alone of which it has the cell's number and the ``rank``. Events
-    without an id have no place. Times are UTC. Columns:
+    Where ``only`` is given, of a cell's places those alone of which it has the cell's number and the ``rank``. ``lend``
+    makes tables of rows in memory. Events without an id have no place. Times are UTC. Columns:
 
     - ``place``: a key; ``rank``: 0 where ADCE writes it, else the number of an older template (int8)
     - ``key``: the key that an object at an older place satisfies too, null at rank 0
@@ -69,15 +70,32 @@ def places(
     """
     import ibis
 
+    lend = lend or ibis.memtable
     groups: dict[_Shape, list[dict[str, Any]]] = {}
-    for number, row in rows.items():
-        for shape, member in _members(number, row, contract, now):
-            if only is None or (number, member["rank"]) in only:
-                groups.setdefault(shape, []).append(member)
-    ranged = _Ranged(contract, events, now)
-    parts = [_filled(ranged.over(shape, _table(shape, members)), shape) for shape, members in groups.items()]
-    if not parts:
-        return ibis.memtable(_empty())
+    members = (pair for number, row in rows.items() for pair in _members(number, row, contract, now))
+    for shape, member in members:
+        if only is None or (member["cell"], member["rank"]) in only:
+            groups.setdefault(shape, []).append(member)
+    if not groups:
+        return lend(_empty())
+    tables = [lend(_table(shape, members)) for shape, members in groups.items()]
+    names = dict.fromkeys(name for shape in groups for name in shape.ranges)
+    days = lend(_dates(contract, now)) if "date" in names else None
+    values = [(name, lend(_values(contract, name))) for name in names if name == VALUE or name in contract.dimensions]
+    return _laid_out(tuple(groups), tuple(tables), events, days, tuple(values))
+
+
+@laid_out_once
+def _laid_out(
+    shapes: "tuple[_Shape, ...]",
+    tables: "tuple[ir.Table, ...]",
+    events: "ir.Table",
+    days: "ir.Table | None",
+    values: "tuple[tuple[str, ir.Table], ...]",
+) -> "ir.Table":
+    """Lay out the places of all shapes, each from the table of its cells."""
+    ranged = _Ranged(events, days, dict(values))
+    parts = [_filled(ranged.over(shape, table), shape) for shape, table in zip(shapes, tables, strict=True)]
     return functools.reduce(lambda one, other: one.union(other), parts)
 
 
@@ -153,30 +171,18 @@ def _members(
     names = {dimension: VALUE}
     may_change = row["changes"] == "always" or (row["changes"] == "within_season" and row["is_open"])
     fresh_since = now - timedelta(seconds=row["freshness_seconds"]) if may_change else None
-    shared = {
+    shared = row | {
         "cell": number,
-        "season": row["season"],
-        "season_start": row["season_start"],
-        "league": row["league"],
-        "schedule": row["schedule"],
-        "season_types": row["season_types"],
-        "from_date": row["from_date"],
-        "only_present": row["only_present"],
         "dimension": dimension,
-        "cell_event_at": row["cell_event_at"],
-        "min_bytes": row["min_bytes"],
         "until_final": row["changes"] == "until_final",
         "fresh_since": fresh_since,
     }
-    key, key_fields = _pieces(row["templates"][0], names)
-    for rank, text in enumerate(row["templates"]):
-        place, place_fields = _pieces(text, names)
-        shape = _Shape(
-            tuple(names.get(name, name) for name in ranges),
-            place_fields,
-            key_fields,
-            tuple(names.get(name, name) for name in row["entity_fields"]),
-        )
+    ranged = tuple(names.get(name, name) for name in ranges)
+    entity_fields = tuple(names.get(name, name) for name in row["entity_fields"])
+    parsed = [_pieces(text, names) for text in row["templates"]]
+    key, key_fields = parsed[0]
+    for rank, (place, place_fields) in enumerate(parsed):
+        shape = _Shape(ranged, place_fields, key_fields, entity_fields)
         pieces = {f"place_{at}": piece for at, piece in enumerate(place)}
         pieces |= {f"key_{at}": piece if rank else None for at, piece in enumerate(key)}
         yield shape, shared | pieces | {"rank": rank}
@@ -193,8 +199,7 @@ def _pieces(text: str, names: dict[str | None, str]) -> tuple[list[str], tuple[s
     return texts, tuple(fields)
 
 
-def _table(shape: _Shape, members: list[dict[str, Any]]) -> "ir.Table":
-    import ibis
+def _table(shape: _Shape, members: list[dict[str, Any]]) -> "pa.Table":
     import pyarrow as pa
 
     text, moment = pa.string(), pa.timestamp("us", tz="UTC")
@@ -213,16 +218,19 @@ def _table(shape: _Shape, members: list[dict[str, Any]]) -> "ir.Table":
         ("from_date", pa.date32()),
         ("season_types", pa.list_(text)),
     ]
-    return ibis.memtable(pa.Table.from_pylist(members, schema=pa.schema(fields)))
+    return pa.Table.from_pylist(members, schema=pa.schema(fields))
 
 
 @dataclass(frozen=True, slots=True)
 class _Ranged:
-    """Joins cells with what they range over, adding ``event``, ``event_at`` and ``is_estimate``."""
+    """Joins cells with what they range over, adding ``event``, ``event_at`` and ``is_estimate``.
 
-    contract: Contract
+    ``values`` are those of a dimension by its name, and those of all by `VALUE`.
+    """
+
     events: "ir.Table"
-    now: datetime
+    days: "ir.Table | None"
+    values: "Mapping[str, ir.Table]"
 
     def over(self, shape: _Shape, table: "ir.Table") -> "ir.Table":
         import ibis
@@ -230,16 +238,15 @@ class _Ranged:
         own = {"event": ibis.null("int32"), "is_estimate": ibis.literal(value=False)}
         if "game" in shape.ranges:
             table = self._games(shape, table)
-        elif "date" in shape.ranges:
-            days = _written(ibis.memtable(_dates(self.contract, self.now)), shape)
-            table = table.join(days, ["league", "season"])
+        elif "date" in shape.ranges and self.days is not None:
+            table = table.join(_written(self.days, shape), ["league", "season"])
             begins_at = table.event_at - ibis.interval(seconds=int(DAY_IS_OVER.total_seconds()))
             event_at = ibis.ifelse(table.only_present, begins_at, table.event_at)
             table = table.filter(table.day >= table.from_date).mutate(**own, event_at=event_at)
         else:
             table = table.mutate(**own, event_at=table.cell_event_at)
         for name in shape.ranges:
-            if name == VALUE or name in self.contract.dimensions:
+            if name in self.values:
                 table = self._values(name, table)
         return table
 
@@ -250,9 +257,7 @@ class _Ranged:
         return table.filter((table.season_types.length() == 0) | table.season_types.contains(table.season_type))
 
     def _values(self, name: str, table: "ir.Table") -> "ir.Table":
-        import ibis
-
-        values = ibis.memtable(_values(self.contract, None if name == VALUE else name))
+        values = self.values[name]
         if name == VALUE:
             table = table.join(values, "dimension")
         else:
@@ -338,11 +343,11 @@ def _stretches(contract: Contract, league: str, first: date, now: datetime) -> I
         season = season.next
 
 
-def _values(contract: Contract, dimension: str | None) -> "pa.Table":
+def _values(contract: Contract, dimension: str) -> "pa.Table":
     """List the values of a dimension, or of all of them, with the start years of their first and last season."""
     import pyarrow as pa
 
-    names = contract.dimensions if dimension is None else (dimension,)
+    names = contract.dimensions if dimension == VALUE else (dimension,)
     rows = [(name, row) for name in names for row in contract.dimension_rows[name]]
     return pa.table(
         {

@@ -1,17 +1,17 @@
 """Inventory and expected keys in, coverage out: the state of every expected key, by comparison of whole keys.
 
 Every expected key gets exactly one state. An object is looked for in every place that the data set's templates name;
-the best one found satisfies the key. What it means to be damaged, stale or absent is one entry of `PRESENT_STATES` or
-`ABSENT_STATES`, the first that holds; what the objects are that nobody expects is one entry of `STANDINGS`. Gaps are
-not decided here.
+the best one found satisfies the key. What it means to be damaged, stale or absent is decided in `states`, what the
+objects are that nobody expects in `coverage_sums`, what is a gap in `gaps`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.contract.expected import MOMENT, cells
+from adce_assets.contract.expected import cells
 from adce_assets.contract.loading import Contract
 from adce_assets.errors import LakeError
 from adce_assets.loop import memory
@@ -29,20 +29,20 @@ from adce_assets.loop.state import (
     UNMATCHED,
     VERDICTS,
 )
+from adce_assets.loop.states import A_TOMBSTONE_SAYS, ABSENT_STATES, PRESENT_STATES, first_that_holds
 from adce_assets.progress import Progress, silent
-from adce_assets.tables import engine
+from adce_assets.tables import MOMENT, engine, laid_out_once, lend, let
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
+    from ibis.backends.duckdb import Backend
 
 ORDER = ("source", "data_type", "season", "entity", "key", "season_type", "event_at", "state", "basis", "keys")
 """The order of the table, a total one: all behind the key is for rows that stand for many, which have none."""
 TOMBSTONE_COLUMNS = ("key", "reason", "until")
 """One row a key in `tombstones.parquet` of which it is known that the source has nothing; `until` is when it is asked
 for again (UTC)."""
-TOO_EARLY_DAYS = 2
-"""A document of a closed season counts as written too early if it was at most so long before its event was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,66 +50,6 @@ class CoverageSummary:
     """What `coverage_analysis.json` says."""
 
     document: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class StateRule:
-    """A state, when it holds of a row at a moment (UTC), and why, in words."""
-
-    state: str
-    when: Callable[["ir.Table", datetime], "ir.BooleanValue"]
-    reason: str
-
-
-A_TOMBSTONE_SAYS = "the source was asked, and has nothing"
-"""In the place of this stands what the tombstone of the key says."""
-
-PRESENT_STATES = (
-    StateRule(
-        "unavailable",
-        lambda row, now: _is_lost(row, now) & (_is_bad(row) | (row.last_modified < row.event_at)),
-        "what is there is no document of its day, and the day is over: only the present can be had",
-    ),
-    StateRule("damaged", lambda row, _: row.size < row.min_bytes, "the object is smaller than any real document"),
-    StateRule("damaged", lambda row, _: row.verdict.notnull(), "the object's content is not what its key says"),
-    # A closed season does not mend what was written too early; but a time long before the event tells of a copy or a
-    # clock, not of the document, and age alone makes nothing stale.
-    StateRule(
-        "stale",
-        lambda row, _: (
-            (row.changes == "until_final")
-            & (row.basis != "estimate")
-            & (row.last_modified < row.event_at)
-            & (row.is_open | _shortly_before_the_end(row))
-            & row.was_due
-        ),
-        "written before the event was over",
-    ),
-    StateRule(
-        "stale",
-        lambda row, _: _may_change(row) & row.is_old,
-        "older than its data type allows while it can still change",
-    ),
-)
-ABSENT_STATES = (
-    StateRule("unavailable", lambda row, _: row.absent_reason.notnull(), "the source never had it"),
-    StateRule("unknown", lambda row, _: row.due_at.isnull(), "nobody can say yet when it is due"),
-    StateRule("not_due", lambda row, now: row.due_at > now, "not due yet"),
-    StateRule(
-        "unknown",
-        lambda row, _: row.confirmed_at.notnull() & (row.confirmed_at < row.event_at),
-        "the schedule is older than the event: nobody knows whether it was played",
-    ),
-    StateRule("unknown", lambda row, _: ~row.is_known, "nobody has looked in this part of the lake"),
-    StateRule("unknown", lambda row, _: ~row.was_due, "due since this part of the lake was looked at"),
-    StateRule(
-        "unavailable",
-        lambda row, now: row.place.notnull() & _is_lost(row, now),
-        "the day was missed: only the present can be had of this",
-    ),
-    StateRule("unavailable", lambda row, _: row.place.notnull() & row.tombstone.notnull(), A_TOMBSTONE_SAYS),
-    StateRule("missing", lambda row, _: row.place.notnull(), "due and not in the lake"),
-)
 
 
 def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary:
@@ -127,40 +67,61 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
     _refuse(project, inventory)
     limits = project.settings.reconciliation.engine
     progress("coverage", 0, None)
-    with (
-        project.state.local(MATCHED) as matched,
-        project.state.local(UNMATCHED) as unmatched,
-        project.state.local(SCHEDULE) as scheduled,
-        project.state.local(ESTIMATES) as estimated,
-        project.state.local(VERDICTS) as verdicts,
-        project.state.local_memory(TOMBSTONES, TOMBSTONE_COLUMNS) as tombstones,
-        engine(**limits.model_dump()) as backend,
-    ):
-        tables = {
-            name: backend.read_parquet(path)
-            for name, path in (("m", matched), ("u", unmatched), ("s", scheduled), ("e", estimated), ("v", verdicts))
-        }
-        columns = ("event", "season_type", "confirmed_at", "game_id")
-        events = tables["s"].select(*columns).union(tables["e"].select(*columns))
-        rows = _cell_rows(project.contract, now)
-        buried = _no_tombstones() if tombstones is None else backend.read_parquet(tombstones)
-        keyed = backend.create_table("keyed", _keyed(tables["m"], events, rows), temp=True)
-        found = backend.create_table("found", _found(keyed, tables["v"], now), temp=True)
-        judged = backend.create_table("judged", _judged(keyed, found, buried, now), temp=True)
-        gathered = _gathered(tables["m"], _counted_only(tables["e"], rows), rows)
-        parts = Parts(judged, found, gathered, tables["u"])
-        document: dict[str, Any] = {
-            "generated_at": now.isoformat(),
-            "as_of": inventory["as_of"],
-            "contract": inventory["contract"],
-            **summed_up(project.contract, backend, rows, parts, inventory),
-        }
-        project.state.write_relation(COVERAGE, backend, judged.union(gathered).order_by(*ORDER))
+    rows = _cell_rows(project.contract, now)
+    with engine(**limits.model_dump()) as backend, _read(project, backend) as read:
+        parts, told = _parts(backend, read, rows, now)
+        sums = summed_up(project.contract, backend, rows, parts, inventory)
+        project.state.write_relation(COVERAGE, backend, told)
         project.state.write_relation(OTHER_OBJECTS, backend, backend.table("standings").order_by("key"))
+    told_of = {name: inventory[name] for name in ("as_of", "contract")}
+    document = {"generated_at": now.isoformat(), **told_of, **sums}
     keep_for = timedelta(hours=project.settings.autonomous.intervals.fresh_within_hours)
     project.state.write_json(COVERAGE, document, keep_for=keep_for)
-    progress("coverage", document["totals"]["expected"], document["totals"]["expected"])
+    expected = sums["totals"]["expected"]
+    progress("coverage", expected, expected)
     return CoverageSummary(document)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the inventory and the ledger have left: the tables of these files."""
+
+    matched: "ir.Table"
+    unmatched: "ir.Table"
+    scheduled: "ir.Table"
+    estimated: "ir.Table"
+    verdicts: "ir.Table"
+    tombstones: "ir.Table"
+
+
+@contextmanager
+def _read(project: Project, backend: "Backend") -> Iterator[_Read]:
+    """Lend the files to the engine for the length of the block, each in the version that it has now."""
+    state = project.state
+    with ExitStack() as lent:
+        files = (MATCHED, UNMATCHED, SCHEDULE, ESTIMATES, VERDICTS)
+        matched, unmatched, scheduled, estimated, verdicts = (
+            backend.read_parquet(lent.enter_context(state.local(name))) for name in files
+        )
+        path = lent.enter_context(state.local_memory(TOMBSTONES, TOMBSTONE_COLUMNS))
+        buried = lend(backend, _no_tombstones()) if path is None else backend.read_parquet(path)
+        yield _Read(matched, unmatched, scheduled, estimated, verdicts, buried)
+
+
+def _parts(backend: "Backend", read: _Read, rows: list[dict[str, Any]], now: datetime) -> tuple[Parts, "ir.Table"]:
+    """Judge what was read; return the parts, and the rows of the table of coverage in their order."""
+    cell, at = lend(backend, _cell_table(rows)), let(backend, "now", now)
+    counted = lend(backend, _counted_only(backend.to_pyarrow(_nameless(read.estimated)), rows))
+    keyed = backend.create_table("keyed", _keyed(read.matched, read.scheduled, read.estimated, cell), temp=True)
+    found = backend.create_table("found", _found(keyed, read.verdicts, at), temp=True)
+    judged = backend.create_table("judged", _judged(keyed, found, read.tombstones, at), temp=True)
+    gathered = _gathered(read.matched, counted, cell)
+    return Parts(judged, found, gathered, read.unmatched), _ordered(judged, gathered)
+
+
+@laid_out_once
+def _ordered(judged: "ir.Table", gathered: "ir.Table") -> "ir.Table":
+    return judged.union(gathered).order_by(*ORDER)
 
 
 def _refuse(project: Project, inventory: Mapping[str, Any]) -> None:
@@ -180,41 +141,45 @@ def _refuse(project: Project, inventory: Mapping[str, Any]) -> None:
 
 def _cell_rows(contract: Contract, now: datetime) -> list[dict[str, Any]]:
     """List the cells, each with the basis of its keys where no event says another."""
-    bases = {"game": "schedule", "date": "calendar"}
     rows = cells(contract, now)
     for row in rows:
-        row["basis"] = next((bases[name] for name in ("game", "date") if name in row["for_each"]), "contract")
+        each = row["for_each"]
+        row["basis"] = "schedule" if "game" in each else "calendar" if "date" in each else "contract"
     return rows
 
 
-def _cell_table(rows: list[dict[str, Any]]) -> "ir.Table":
-    import ibis
+def _cell_table(rows: list[dict[str, Any]]) -> "pa.Table":
     import pyarrow as pa
 
     fields = [(name, pa.string()) for name in (*CELL, "changes", "absent_reason", "basis")]
     fields += [("is_open", pa.bool_()), ("min_bytes", pa.int64()), ("lost_seconds", pa.int64())]
-    return ibis.memtable(pa.Table.from_pylist(rows, schema=pa.schema(fields)))
+    return pa.Table.from_pylist(rows, schema=pa.schema(fields))
 
 
-def _keyed(matched: "ir.Table", events: "ir.Table", rows: list[dict[str, Any]]) -> "ir.Table":
+@laid_out_once
+def _keyed(matched: "ir.Table", scheduled: "ir.Table", estimated: "ir.Table", cell: "ir.Table") -> "ir.Table":
     """Bring together all that the rules look at, for every place that was kept."""
     import ibis
 
+    columns = ("event", "season_type", "confirmed_at", "game_id")
+    events = scheduled.select(*columns).union(estimated.select(*columns))
     named = events.filter(events.game_id.notnull()).select("event", "season_type", "confirmed_at")
-    table = matched.filter(matched.place.notnull()).join(_cell_table(rows), list(CELL)).left_join(named, "event")
+    table = matched.filter(matched.place.notnull()).join(cell, list(CELL)).left_join(named, "event")
     return table.mutate(
         wanted=ibis.coalesce(table.key, table.place),
         basis=ibis.ifelse(table.is_estimate, "estimate", table.basis),
     )
 
 
-def _no_tombstones() -> "ir.Table":
-    import ibis
+def _no_tombstones() -> "pa.Table":
+    import pyarrow as pa
 
-    return ibis.memtable([], schema={"key": "string", "reason": "string", "until": MOMENT})
+    kinds = (pa.string(), pa.string(), pa.timestamp("us", tz="UTC"))
+    return pa.schema(zip(TOMBSTONE_COLUMNS, kinds, strict=True)).empty_table()
 
 
-def _found(keyed: "ir.Table", verdicts: "ir.Table", now: datetime) -> "ir.Table":
+@laid_out_once
+def _found(keyed: "ir.Table", verdicts: "ir.Table", now: "ir.TimestampValue") -> "ir.Table":
     """Give each object that was kept the state that it gives the key which it satisfies."""
     import ibis
 
@@ -224,7 +189,7 @@ def _found(keyed: "ir.Table", verdicts: "ir.Table", now: datetime) -> "ir.Table"
     table = keyed.filter(keyed.is_here)
     same = [table.place == bad.place, table.etag == bad.bad_etag, table.last_modified == bad.written]
     table = table.left_join(bad, same, rname="{name}_of_verdict")
-    state, reason = _first_that_holds(PRESENT_STATES, table, now, otherwise=("present", ""))
+    state, reason = first_that_holds(PRESENT_STATES, table, now, otherwise=("present", ""))
     told = ibis.ifelse(state == "unavailable", ibis.null("string"), table.verdict)
     table = table.mutate(state=state, reason=ibis.coalesce(told, reason))
     badness = ibis.cases(*[(table.state == state, place) for place, state in enumerate(STATES)])
@@ -232,7 +197,8 @@ def _found(keyed: "ir.Table", verdicts: "ir.Table", now: datetime) -> "ir.Table"
     return table.select(*CELL, *columns, badness=badness)
 
 
-def _judged(keyed: "ir.Table", found: "ir.Table", buried: "ir.Table", now: datetime) -> "ir.Table":
+@laid_out_once
+def _judged(keyed: "ir.Table", found: "ir.Table", buried: "ir.Table", now: "ir.TimestampValue") -> "ir.Table":
     """Give every kept key its one state: that of the best object found, or that of its absence."""
     import ibis
 
@@ -249,7 +215,7 @@ def _judged(keyed: "ir.Table", found: "ir.Table", buried: "ir.Table", now: datet
     table = (
         keyed.filter(keyed["rank"] == 0).left_join(best, "wanted").left_join(buried, "wanted", rname="{name}_buried")
     )
-    state, reason = _first_that_holds(ABSENT_STATES, table, now, otherwise=("missing", ""))
+    state, reason = first_that_holds(ABSENT_STATES, table, now, otherwise=("missing", ""))
     here = table.found_place.notnull()
     reason = ibis.ifelse(reason == A_TOMBSTONE_SAYS, table.tombstone, reason)
     reason = ibis.coalesce(table.absent_reason, reason)
@@ -291,11 +257,12 @@ COLUMNS = (
 )
 
 
-def _gathered(matched: "ir.Table", counted: "pa.Table", rows: list[dict[str, Any]]) -> "ir.Table":
+@laid_out_once
+def _gathered(matched: "ir.Table", nameless: "ir.Table", cell: "ir.Table") -> "ir.Table":
     """Lay out the keys that are told only by their number: plainly present ones, and those that nobody can name."""
     import ibis
 
-    cell = _cell_table(rows).select(*CELL, "basis", "absent_reason")
+    cell = cell.select(*CELL, "basis", "absent_reason")
     table = matched.filter(matched.place.isnull()).join(cell, list(CELL))
     state, reason = _of_nameless(table.absent_reason)
     told = {name: ibis.null(kind) for name, kind in UNTOLD.items()}
@@ -308,7 +275,6 @@ def _gathered(matched: "ir.Table", counted: "pa.Table", rows: list[dict[str, Any
         reason=ibis.ifelse(table.is_here, "", reason),
         copies=table.is_here.cast("int16"),
     ).select(*COLUMNS)
-    nameless = ibis.memtable(counted)
     state, reason = _of_nameless(nameless.absent_reason)
     nameless = nameless.mutate(**told, state=state, reason=reason, copies=ibis.literal(0, "int16")).select(*COLUMNS)
     return present.union(nameless)
@@ -335,13 +301,18 @@ def _of_nameless(absent_reason: "ir.StringColumn") -> tuple["ir.Value", "ir.Valu
     return ibis.ifelse(is_absent, "unavailable", "unknown"), ibis.ifelse(is_absent, absent_reason, nobody)
 
 
-def _counted_only(events: "ir.Table", rows: list[dict[str, Any]]) -> "pa.Table":
+@laid_out_once
+def _nameless(events: "ir.Table") -> "ir.Table":
+    """Express the events of which only the number is known."""
+    return events.filter(events.game_id.isnull()).select("schedule", "season", "season_type", "event_at", "count")
+
+
+def _counted_only(events: "pa.Table", rows: list[dict[str, Any]]) -> "pa.Table":
     """List, for each cell that ranges over events, how many events it has of which only the number is known."""
     import pyarrow as pa
 
-    told = events.filter(events.game_id.isnull()).select("schedule", "season", "season_type", "event_at", "count")
     by_season: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for event in told.to_pyarrow().to_pylist():
+    for event in events.to_pylist():
         by_season.setdefault((event["schedule"], event["season"]), []).append(event)
     counted = [
         {**{name: row[name] for name in (*CELL, "absent_reason")}, "basis": "estimate", "keys": event["count"]}
@@ -354,34 +325,3 @@ def _counted_only(events: "ir.Table", rows: list[dict[str, Any]]) -> "pa.Table":
     fields = [(name, pa.string()) for name in (*CELL, "absent_reason", "basis", "season_type")]
     fields += [("event_at", pa.timestamp("us", tz="UTC")), ("keys", pa.int64())]
     return pa.Table.from_pylist(counted, schema=pa.schema(fields))
-
-
-def _first_that_holds(
-    rules: tuple[StateRule, ...], table: "ir.Table", now: datetime, otherwise: tuple[str, str]
-) -> tuple["ir.Value", "ir.Value"]:
-    import ibis
-
-    never = ibis.literal(value=False)
-    conditions = [(ibis.coalesce(rule.when(table, now), never), rule) for rule in rules]
-    state = ibis.cases(*[(when, rule.state) for when, rule in conditions], else_=otherwise[0])
-    reason = ibis.cases(*[(when, rule.reason) for when, rule in conditions], else_=otherwise[1])
-    return state, reason
-
-
-def _shortly_before_the_end(row: "ir.Table") -> "ir.BooleanValue":
-    import ibis
-
-    return row.last_modified >= row.event_at - ibis.interval(days=TOO_EARLY_DAYS)
-
-
-def _is_bad(row: "ir.Table") -> "ir.BooleanValue":
-    return (row.size < row.min_bytes) | row.verdict.notnull()
-
-
-def _is_lost(row: "ir.Table", now: datetime) -> "ir.BooleanValue":
-    """Tell whether it is too late to collect: of some data only the present can be had."""
-    return row.event_at + row.lost_seconds.as_interval("s") <= now
-
-
-def _may_change(row: "ir.Table") -> "ir.BooleanValue":
-    return (row.changes == "always") | (row.is_open & (row.changes == "within_season"))

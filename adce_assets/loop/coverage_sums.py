@@ -3,12 +3,15 @@
 Here stands too what the objects are that satisfy no expected key. What makes a state is decided in `coverage`.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from adce_assets.contract.loading import Contract
 from adce_assets.loop.records import CELL, STATES
+from adce_assets.tables import laid_out_once
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -46,26 +49,32 @@ def summed_up(
         parts: What was judged.
         inventory: The summary of the inventory.
     """
-    columns = (*CELL, "basis", "state", "keys")
-    table = parts.judged.select(*columns).union(parts.gathered.select(*columns))
-    counted = table.group_by(*CELL).agg(
-        estimated=(table.basis == "estimate").any(),
-        basis=table.basis.min(),
-        **{state: table["keys"].sum(where=table.state == state).fill_null(0) for state in STATES},
-    )
-    counts = {tuple(row[name] for name in CELL): row for row in counted.to_pyarrow().to_pylist()}
+    counted = backend.to_pyarrow(_counted(parts.judged, parts.gathered))
+    counts = {tuple(row[name] for name in CELL): row for row in counted.to_pylist()}
     rows = [_cell(contract, cell, counts) for cell in cells]
     guessed = [row for row in rows if row["basis"] == "estimate"]
     estimated = {f"{row['source']}/{row['data_type']}/{label}" for row in guessed for label in (row["season"], "")}
-    standings = backend.create_table("standings", _standings(contract, parts, estimated), temp=True)
+    standings = backend.create_table("standings", _standing(contract, parts, estimated), temp=True)
     return {
-        "totals": _sum(rows) | _objects(standings) | {name: inventory[name] for name in ("objects", "bytes")},
+        "totals": _sum(rows) | _objects(backend, standings) | {name: inventory[name] for name in ("objects", "bytes")},
         "sources": _rollup(rows, ("source",)),
         "data_types": _rollup(rows, ("source", "data_type", "required", "scraper")),
         "cells": rows,
         "not_enumerable": sorted(name for name, data in contract.data_sets.items() if not contract.is_enumerable(data)),
-        **{standing: _listed(standings, standing) for standing in OTHER_STANDINGS},
+        **_listed(backend, standings),
     }
+
+
+@laid_out_once
+def _counted(judged: "ir.Table", gathered: "ir.Table") -> "ir.Table":
+    """Count the keys of each cell by state."""
+    columns = (*CELL, "basis", "state", "keys")
+    table = judged.select(*columns).union(gathered.select(*columns))
+    return table.group_by(*CELL).agg(
+        estimated=(table.basis == "estimate").any(),
+        basis=table.basis.min(),
+        **{state: table["keys"].sum(where=table.state == state).fill_null(0) for state in STATES},
+    )
 
 
 def _cell(
@@ -83,15 +92,18 @@ def _cell(
         "required": declared.required,
         "scraper": declared.scraper,
         "completeness_threshold": declared.completeness_threshold,
-    } | _sum([row] if row else [])
+    } | _shares({state: row[state] if row else 0 for state in STATES})
 
 
 def _sum(rows: list[Any]) -> dict[str, Any]:
     """Add states up: the same formula at every level."""
-    states = {state: sum(row[state] for row in rows) for state in STATES}
-    due = sum(states[state] for state in DUE)
+    return _shares({state: sum(map(itemgetter(state), rows)) for state in STATES})
+
+
+def _shares(states: Mapping[str, int]) -> dict[str, Any]:
+    due = sum(map(states.__getitem__, DUE))
     share = 100.0 * states["present"] / due if due else 100.0
-    return states | {"expected": sum(states.values()), "due": due, "completeness_pct": share}
+    return {**states, "expected": sum(states.values()), "due": due, "completeness_pct": share}
 
 
 def _rollup(rows: list[dict[str, Any]], by: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -109,36 +121,64 @@ enumerated, of estimated cells, and those that do not tell the day on which they
 """
 
 
-def _standings(contract: Contract, parts: Parts, estimated: set[str]) -> "ir.Table":
+def _standing(contract: Contract, parts: Parts, estimated: set[str]) -> "ir.Table":
     """Say what each object is to the contract that satisfies no expected key.
 
     ``estimated`` are cells as source/data type/season, the season empty where a key's is unknown.
     """
+    open_ended = tuple(name for name, data_set in contract.data_sets.items() if not contract.is_enumerable(data_set))
+    undated = tuple(name for name, data_set in contract.data_sets.items() if data_set.placed != data_set.templates)
+    names = _Names(open_ended, undated, tuple(sorted(estimated)))
+    return _standings(parts.judged, parts.found, parts.unmatched, names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Data sets that cannot be enumerated, those whose keys may not tell their day, and cells that are estimated."""
+
+    open_ended: tuple[str, ...]
+    undated: tuple[str, ...]
+    estimated: tuple[str, ...]
+
+
+@laid_out_once
+def _standings(judged: "ir.Table", found: "ir.Table", unmatched: "ir.Table", names: _Names) -> "ir.Table":
     import ibis
 
-    judged, found, unmatched = parts.judged, parts.found, parts.unmatched
     chosen = judged.filter(judged.found_key.notnull()).select(place="found_key")
     doubled = found.anti_join(chosen, "place").select("size", key="place", standing=ibis.literal("doubled")).distinct()
-    open_ended = [name for name, data_set in contract.data_sets.items() if not contract.is_enumerable(data_set)]
-    undated = [name for name, data_set in contract.data_sets.items() if data_set.placed != data_set.templates]
     data_set = unmatched.source + "/" + unmatched.data_type
     standing = ibis.cases(
         (unmatched.kind != "data", unmatched.kind),
-        (data_set.isin(open_ended), "unlisted"),
-        (data_set.isin(undated) & unmatched.season.isnull(), "unlisted"),
-        ((data_set + "/" + unmatched.season.fill_null("")).isin(sorted(estimated)), "unlisted"),
+        (data_set.isin(names.open_ended), "unlisted"),
+        (data_set.isin(names.undated) & unmatched.season.isnull(), "unlisted"),
+        ((data_set + "/" + unmatched.season.fill_null("")).isin(names.estimated), "unlisted"),
         else_="unexpected",
     )
     others = unmatched.select("size", "key", standing=standing)
     return doubled.select("key", "size", "standing").union(others.select("key", "size", "standing"))
 
 
-def _objects(standings: "ir.Table") -> dict[str, int]:
-    counted = standings.group_by("standing").agg(objects=standings.count()).to_pyarrow().to_pylist()
-    rows = {row["standing"]: row["objects"] for row in counted}
+def _objects(backend: "Backend", standings: "ir.Table") -> dict[str, int]:
+    rows = {row["standing"]: row["objects"] for row in backend.to_pyarrow(_by_standing(standings)).to_pylist()}
     return {name: rows.get(name, 0) for name in ("doubled", "unexpected", "unlisted", "non_data", "unclassified")}
 
 
-def _listed(standings: "ir.Table", standing: str) -> list[str]:
-    rows = standings.filter(standings.standing == standing).order_by("key").limit(LISTED)
-    return rows.select("key").to_pyarrow()["key"].to_pylist()
+@laid_out_once
+def _by_standing(standings: "ir.Table") -> "ir.Table":
+    return standings.group_by("standing").agg(objects=standings.count())
+
+
+def _listed(backend: "Backend", standings: "ir.Table") -> dict[str, list[str]]:
+    """Name the first objects of each standing."""
+    listed: dict[str, list[str]] = {standing: [] for standing in OTHER_STANDINGS}
+    for row in backend.to_pyarrow(_firsts(standings)).to_pylist():
+        listed[row["standing"]].append(row["key"])
+    return listed
+
+
+@laid_out_once
+def _firsts(standings: "ir.Table") -> "ir.Table":
+    named = standings.select("standing", "key")
+    parts = [named.filter(named.standing == standing).order_by("key").limit(LISTED) for standing in OTHER_STANDINGS]
+    return functools.reduce(lambda one, other: one.union(other), parts).order_by("standing", "key")

@@ -20,7 +20,7 @@ from adce_assets.lake.store import OBJECT_SCHEMA, KeyRange, key_prefix
 from adce_assets.loop.matching import Held
 from adce_assets.loop.project import Project
 from adce_assets.loop.ranges import WHOLE, Known, as_of, contains, laid_over, within
-from adce_assets.tables import is_embedded, sees_local_files
+from adce_assets.tables import is_embedded, lend, sees_local_files
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -84,8 +84,8 @@ class Holdings:
 
     def held(self, project: Project, backend: "Backend") -> Held:
         """Express the objects of the lake, count them, and say how they can be read in slices."""
-        base = self._rows(project, backend)
-        objects = self._objects_in(base, Slice())
+        base, newer = self._rows(project, backend), lend(backend, self.newer)
+        objects = self._objects_in(base, newer, Slice())
         blocks = self._blocks(project, backend)
         is_whole = self._is_whole and not self.relisted and not self.written
         count = base.count() if blocks and is_whole else objects.count()
@@ -93,21 +93,19 @@ class Holdings:
             objects,
             count.to_pyarrow().as_py(),
             self.known,
-            sliced=functools.partial(self._objects_in, base),
+            sliced=functools.partial(self._objects_in, base, newer),
             blocks=blocks,
         )
 
     def objects(self, project: Project, backend: "Backend") -> "ir.Table":
         """Express the objects of the lake as a relation with the columns of `OBJECT_SCHEMA`."""
-        return self._objects_in(self._rows(project, backend), Slice())
+        return self._objects_in(self._rows(project, backend), lend(backend, self.newer), Slice())
 
     def in_base(self, project: Project, backend: "Backend") -> "ir.Table":
         """Express the objects of the base alone."""
         return self._looked_at(self._rows(project, backend).of(Slice()))
 
-    def _objects_in(self, base: Rows, part: Slice) -> "ir.Table":
-        import ibis
-
+    def _objects_in(self, base: Rows, newer: "ir.Table", part: Slice) -> "ir.Table":
         table = self._looked_at(base.of(part))
         for entry in self.relisted:
             table = table.filter(~within(entry.range, table.key))
@@ -115,12 +113,9 @@ class Holdings:
             table = table.filter(~table.key.isin(sorted(self.written)))
         if not self.newer.num_rows:
             return table
-        newer = part.of(ibis.memtable(self.newer))
-        return table.union(newer.select(*table.columns).cast(table.schema()))
+        return table.union(part.of(newer).select(*table.columns).cast(table.schema()))
 
     def _rows(self, project: Project, backend: "Backend") -> Rows:
-        import ibis
-
         if isinstance(self.base, Report):
             manifest = self.base.manifest
             files = self.base.files if sees_local_files(backend) else _where_they_lie(project, self.base)
@@ -128,7 +123,7 @@ class Holdings:
             return report.rows(backend, manifest, files, root=root, exclude=exclude)
         if isinstance(self.base, Path):
             return Rows(backend.read_parquet(self.base).select(*OBJECT_SCHEMA.names))
-        return Rows(ibis.memtable(self.base))
+        return Rows(lend(backend, self.base))
 
     def _blocks(self, project: Project, backend: "Backend") -> Sequence[Block]:
         """Say where the keys of the base lie in its files; empty where nobody knows, or where that is of no use."""

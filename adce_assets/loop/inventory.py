@@ -38,7 +38,7 @@ from adce_assets.loop.state import (
     State,
 )
 from adce_assets.progress import Progress, silent
-from adce_assets.tables import engine
+from adce_assets.tables import engine, laid_out_once, lend, let
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -133,13 +133,17 @@ class Compared:
 
     def write(self, project: Project, backend: "Backend") -> bool:
         """Write the three tables; say whether one is another than before."""
-        ordered = self.rows.order_by("source", "data_type", "season", "place", "is_estimate", "is_here")
         written = [
             project.state.write_table(ESTIMATES, self.estimated),
             project.state.write_table(UNMATCHED, self.placed),
-            project.state.write_relation(MATCHED, backend, ordered),
+            project.state.write_relation(MATCHED, backend, _ordered(self.rows)),
         ]
         return any(written)
+
+
+@laid_out_once
+def _ordered(rows: "ir.Table") -> "ir.Table":
+    return rows.order_by("source", "data_type", "season", "place", "is_estimate", "is_here")
 
 
 def compare(
@@ -160,14 +164,12 @@ def compare(
         estimate: Estimates more events from these objects, numbered behind the scheduled ones.
         suspects: Keys of objects whose content is known to be wrong.
     """
-    import ibis
-
     matched = matcher.match("scheduled", held, scheduled, suspects)
     placed = _placed(classifier, matched.others)
     estimated = estimate(placed)
     if not estimated.num_rows:
         return Compared(matched.rows, placed, estimated)
-    left = Held(ibis.memtable(matched.others), matched.others.num_rows, held.known)
+    left = Held(lend(matcher.backend, matched.others), matched.others.num_rows, held.known)
     guessed = matcher.match("estimated", left, estimated, suspects, estimates=True)
     placed = placed.take(_where(placed["key"], guessed.others["key"]))
     return Compared(matched.rows.union(guessed.rows), placed, estimated)
@@ -175,8 +177,6 @@ def compare(
 
 def _compared(look: Look, backend: "Backend", holdings: Holdings) -> tuple[dict[str, Any], bool]:
     """Compare what is known of the lake with what is expected; return the numbers, and whether a table is another."""
-    import ibis
-
     project, progress = look.project, look.progress
     held = holdings.held(project, backend)
     objects = held.objects
@@ -187,7 +187,7 @@ def _compared(look: Look, backend: "Backend", holdings: Holdings) -> tuple[dict[
     def is_data(keys: list[str]) -> list[bool]:
         return [classifier.classify(key).kind == "data" for key in keys]
 
-    dated = objects.mutate(as_of=ibis.literal(holdings.as_of))
+    dated = objects.mutate(as_of=let(backend, "as_of", holdings.as_of))
     verdicts = audits.refresh(project, dated, is_data, found.faults, progress)
     progress("comparison", 0, held.count)
     compared = compare(
@@ -201,7 +201,7 @@ def _compared(look: Look, backend: "Backend", holdings: Holdings) -> tuple[dict[
     has_changed = compared.write(project, backend)
     progress("comparison", held.count, held.count)
     return {
-        **_counts(project, _held(compared.rows), compared.placed, held.count),
+        **_counts(project, backend.to_pyarrow(_held(compared.rows)).to_pylist(), compared.placed, held.count),
         "schedules": _told(found, compared.estimated),
         "audited": audits.looks_taken(verdicts),
         "damaged": verdicts.num_rows,
@@ -281,11 +281,12 @@ def _seen(contract: Contract, placed: "pa.Table", schedule: str) -> list[SeenId]
     ]
 
 
-def _held(rows: "ir.Table") -> list[dict[str, Any]]:
+@laid_out_once
+def _held(rows: "ir.Table") -> "ir.Table":
     """Count the objects that were expected, by cell and by the number of the template that wrote them."""
     here = rows.filter(rows.is_here)
     by = ("source", "data_type", "season", "rank")
-    return here.group_by(*by).agg(objects=here["keys"].sum(), bytes=here["bytes"].sum()).to_pyarrow().to_pylist()
+    return here.group_by(*by).agg(objects=here["keys"].sum(), bytes=here["bytes"].sum())
 
 
 def _counts(project: Project, held: list[dict[str, Any]], placed: "pa.Table", objects: int) -> dict[str, Any]:

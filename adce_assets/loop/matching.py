@@ -6,12 +6,12 @@ of the contract. The pass runs in the table engine within its memory limit, so t
 is nearly whole, whatever the lake's size.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.contract.expected import MOMENT, beginnings, cells, places
+from adce_assets.contract.expected import beginnings, cells, places
 from adce_assets.contract.loading import Contract
 from adce_assets.errors import ContractError, ReportError
 from adce_assets.lake import slices
@@ -19,7 +19,7 @@ from adce_assets.lake.slices import Block, Slice
 from adce_assets.lake.store import OBJECT_SCHEMA
 from adce_assets.loop.ranges import WHOLE, Known, as_of_column
 from adce_assets.loop.records import CELL
-from adce_assets.tables import gather
+from adce_assets.tables import MOMENT, gather, laid_out_once, lend, let
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
 KEPT = ("rank", "key", "entity", "event", "event_at", "size", "last_modified", "etag")
-"""What a row keeps beside its cell and place, unless it is one of many that plainly are what is expected."""
+"""What a row keeps beside its cell and place, unless it stands for many: it would be that of any of them."""
 
 MATCHED = (
     "source",
@@ -118,14 +118,14 @@ class Matcher:
         rows = cells(self.contract, self.now)
         chosen = {at: row for at, row in enumerate(rows) if not estimates or "game" in row["for_each"]}
         ranged_over = self.backend.create_table(f"{name}_events", events, temp=True)
-        wanted = self.backend.create_view(f"{name}_wanted", places(self.contract, chosen, ranged_over, self.now))
+        wanted = self.backend.create_view(f"{name}_wanted", self._places(chosen, ranged_over))
         pairs = self._pairs(wanted, held, chosen, ranged_over)
-        found = gather(self.backend, f"{name}_found", (_compared(*pair, suspects) for pair in pairs))
+        found = gather(self.backend, f"{name}_found", (_compared(*pair, tuple(suspects)) for pair in pairs))
         self._refuse_doubles(wanted, held.objects, found, held.count)
-        rows = _told(found, rows, _Since(found, wanted, held.known), estimates=estimates)
-        told = self.backend.create_table(f"{name}_rows", rows, temp=True)
-        others = told.filter(told.source.isnull()).select("size", "last_modified", "etag", key="place")
-        return Matched(told.filter(told.source.notnull()), others.to_pyarrow().select(OBJECT_SCHEMA.names))
+        expressed = self._told(found, wanted, rows, held, estimates=estimates)
+        told = self.backend.create_table(f"{name}_rows", expressed, temp=True)
+        others = self.backend.to_pyarrow(_others(told))
+        return Matched(told.filter(told.source.notnull()), others.select(OBJECT_SCHEMA.names))
 
     def _pairs(
         self, wanted: "ir.Table", held: Held, rows: Mapping[int, dict[str, Any]], events: "ir.Table"
@@ -139,26 +139,34 @@ class Matcher:
         for part in parts:
             only = {of for of, text in begins.items() if part.has(text)}
             mine = {number: rows[number] for number in sorted({number for number, _ in only})}
-            yield places(self.contract, mine, events, self.now, only=only), held.within(part)
+            yield self._places(mine, events, only=only), held.within(part)
+
+    def _places(
+        self, rows: Mapping[int, dict[str, Any]], events: "ir.Table", *, only: Container[tuple[int, int]] | None = None
+    ) -> "ir.Table":
+        return places(self.contract, rows, events, self.now, only=only, lend=self._lend)
+
+    def _lend(self, rows: "pa.Table") -> "ir.Table":
+        return lend(self.backend, rows)
+
+    def _told(
+        self, found: "ir.Table", wanted: "ir.Table", rows: Sequence[dict[str, Any]], held: Held, *, estimates: bool
+    ) -> "ir.Table":
+        """Express what is told of what was found; a look at the whole lake is given by its moment."""
+        known, cell = tuple(held.known), self._lend(_cell_table(rows))
+        if len(known) == 1 and known[0].range == WHOLE:
+            looked = let(self.backend, "looked", known[0].as_of)
+            return _told(found.mutate(as_of=looked), cell, estimates=estimates)
+        return _told(_since(found, wanted, known), cell, estimates=estimates)
 
     def _refuse_doubles(self, wanted: "ir.Table", objects: "ir.Table", found: "ir.Table", count: int) -> None:
         """Hold the sums of the pass against what went into it; where they differ, find out why."""
-        is_first = found.cell.notnull() & (found["rank"].isnull() | (found["rank"] == 0))
-        is_absent = found.place.notnull() & ~found.is_here
-        sums = found.agg(
-            wanted=found["keys"].sum(where=is_first),
-            here=found["keys"].sum(where=found.is_here),
-            most=found["keys"].max(where=found.place.notnull()),
-            absent=is_absent.sum(),
-            names=found.place.hash().nunique(where=is_absent),
-        )
-        first = wanted.filter(wanted["rank"] == 0)
-        sums = sums.mutate(expected=first.count().as_scalar()).to_pyarrow().to_pylist()[0]
+        sums = self.backend.to_pyarrow(_sums(found, wanted)).to_pylist()[0]
         told = {name: number or 0 for name, number in sums.items()}
         once = told["most"] <= 1 and told["names"] == told["absent"]
         if once and told["wanted"] == told["expected"] and told["here"] <= count:
             return
-        if double := _double(first.place):
+        if double := _double(wanted.filter(wanted["rank"] == 0).place):
             raise ContractError(
                 f"the key `{double}` is expected twice",
                 where=self.contract.file,
@@ -166,6 +174,27 @@ class Matcher:
             )
         if double := _double(objects.key):
             raise ReportError(f"the inventory has the object `{double}` twice", where="the report or listing in force")
+
+
+@laid_out_once
+def _sums(found: "ir.Table", wanted: "ir.Table") -> "ir.Table":
+    """Sum up what a pass has found, and what it was given."""
+    is_first = found.cell.notnull() & (found["rank"].isnull() | (found["rank"] == 0))
+    is_absent = found.place.notnull() & ~found.is_here
+    sums = found.agg(
+        wanted=found["keys"].sum(where=is_first),
+        here=found["keys"].sum(where=found.is_here),
+        most=found["keys"].max(where=found.place.notnull()),
+        absent=is_absent.sum(),
+        names=found.place.hash().nunique(where=is_absent),
+    )
+    return sums.mutate(expected=wanted.filter(wanted["rank"] == 0).count().as_scalar())
+
+
+@laid_out_once
+def _others(told: "ir.Table") -> "ir.Table":
+    """Express the objects that nobody expects."""
+    return told.filter(told.source.isnull()).select("size", "last_modified", "etag", key="place")
 
 
 def _double(column: "ir.StringColumn") -> str | None:
@@ -176,7 +205,8 @@ def _double(column: "ir.StringColumn") -> str | None:
     return found[0]["name"] if found else None
 
 
-def _compared(wanted: "ir.Table", objects: "ir.Table", suspects: Sequence[str]) -> "ir.Table":
+@laid_out_once
+def _compared(wanted: "ir.Table", objects: "ir.Table", suspects: tuple[str, ...]) -> "ir.Table":
     """Join both on the whole key; let what is plainly present collapse into one row a cell."""
     import ibis
 
@@ -196,20 +226,19 @@ def _compared(wanted: "ir.Table", objects: "ir.Table", suspects: Sequence[str]) 
     )
 
     row = ibis.struct({name: table[name] for name in KEPT})
-    kept: Any = ibis.ifelse(table.plain, ibis.null(row.type()), row)
+    kept: Any = ibis.ifelse(table.plain | table.place.isnull(), ibis.null(row.type()), row)
     place = ibis.ifelse(table.plain, ibis.null("string"), table.place)
     grouped = table.group_by("cell", "is_here", place=place)
     found = grouped.agg(keys=table.count(), bytes=table["size"].sum(), row=kept.arbitrary())
     return found.mutate(**{name: found.row[name] for name in KEPT}).drop("row")
 
 
-def _told(found: "ir.Table", rows: Sequence[dict[str, Any]], since: "_Since", *, estimates: bool) -> "ir.Table":
-    """Add the names of the cell, and what the last look at each place tells."""
+@laid_out_once
+def _told(found: "ir.Table", cell: "ir.Table", *, estimates: bool) -> "ir.Table":
+    """Add the names of the cell, and what the last look at each place tells: that of the column ``as_of``."""
     import ibis
 
-    cell = ibis.memtable(_cell_table(rows))
     table = found.left_join(cell, "cell").drop("cell_right")
-    table = since.added(table)
     table = table.mutate(due_at=(table.event_at + _seconds(table.grace_seconds)).cast(MOMENT))
     return table.mutate(
         bytes=table.bytes.fill_null(0).cast("int64"),
@@ -232,34 +261,24 @@ def _seconds(column: "ir.IntegerColumn") -> "ir.IntervalValue":
     return column.as_interval("s")
 
 
-@dataclass(frozen=True, slots=True)
-class _Since:
-    """Says since when each row is known; an absent key, since when all of its places are."""
+@laid_out_once
+def _since(found: "ir.Table", wanted: "ir.Table", known: tuple[Known, ...]) -> "ir.Table":
+    """Add since when each row is known, null where nobody has looked; an absent key, since when all its places are."""
+    import ibis
 
-    found: "ir.Table"
-    wanted: "ir.Table"
-    known: Sequence[Known]
+    older, never = _older(found, wanted, known), ibis.literal(NEVER, MOMENT)
+    table = found.mutate(seen=as_of_column(known, found.place).fill_null(never))
+    table = table.left_join(older, table.place == older.absent)
+    as_of = ibis.least(table.seen, table.older_seen.fill_null(table.seen))
+    return table.mutate(as_of=as_of.nullif(never)).drop("seen", "older_seen", "absent")
 
-    def added(self, table: "ir.Table") -> "ir.Table":
-        """Add the column ``as_of``, null where nobody has looked."""
-        import ibis
 
-        seen = as_of_column(self.known, table.place)
-        if len(self.known) == 1 and self.known[0].range == WHOLE:
-            return table.mutate(as_of=seen)
-        older = self._older()
-        never = ibis.literal(NEVER, MOMENT)
-        table = table.mutate(seen=seen.fill_null(never)).left_join(older, table.place == older.absent)
-        as_of = ibis.least(table.seen, table.older_seen.fill_null(table.seen))
-        return table.mutate(as_of=as_of.nullif(never)).drop("seen", "older_seen", "absent")
+def _older(found: "ir.Table", wanted: "ir.Table", known: tuple[Known, ...]) -> "ir.Table":
+    """Say of each absent key that has older places since when all of these are known."""
+    import ibis
 
-    def _older(self) -> "ir.Table":
-        """Say of each absent key that has older places since when all of these are known."""
-        import ibis
-
-        found = self.found
-        absent = found.filter(found.place.notnull() & ~found.is_here).select(absent="place")
-        older = self.wanted.filter(self.wanted["rank"] > 0).select("key", "place")
-        older = older.join(absent, older.key == absent.absent)
-        seen = as_of_column(self.known, older.place).fill_null(ibis.literal(NEVER, MOMENT))
-        return older.mutate(seen=seen).group_by("absent").agg(older_seen=ibis._.seen.min())
+    absent = found.filter(found.place.notnull() & ~found.is_here).select(absent="place")
+    older = wanted.filter(wanted["rank"] > 0).select("key", "place")
+    older = older.join(absent, older.key == absent.absent)
+    seen = as_of_column(known, older.place).fill_null(ibis.literal(NEVER, MOMENT))
+    return older.mutate(seen=seen).group_by("absent").agg(older_seen=ibis._.seen.min())

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
-from adce_assets.contract.expected import MOMENT, cells, places
+from adce_assets.contract.expected import cells, places
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL
 from adce_assets.loop.state import COVERAGE, ESTIMATES, SCHEDULE
 from adce_assets.loop.tasks import TaskKey, open_keys
-from adce_assets.tables import engine
+from adce_assets.tables import MOMENT, engine
 
 
 def due_keys(
