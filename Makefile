@@ -5,6 +5,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
+
+# Where Python may keep no byte code, as in many containers, each of the many processes would compile all it imports.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help demo ui test check bench lock clean
 
 help: ## list the targets
@@ -16,7 +20,8 @@ demo: $(INSTALLED) ## make a lake with known holes, find them, collect them, sho
 ui: $(INSTALLED) ## open the Dagster UI on the demo's lake
 	@$(BIN)/adce demo ui
 
-test: check bench ## run every check, the benchmark and every test
+test: $(INSTALLED) ## run every check, the benchmark and every test
+	@$(MAKE) --no-print-directory --jobs=2 check bench
 	$(BIN)/python -m pytest -p adce_assets_tests.ci_plugin -n 2 --dist loadgroup --junitxml=.pytest_cache/results.xml
 
 check: $(INSTALLED) ## run only the checks that need no test: style, types, layers
@@ -26,14 +31,10 @@ check: $(INSTALLED) ## run only the checks that need no test: style, types, laye
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED) ## measure at a small size what is promised; with FOLDER=... of real schedules and games, try those too
-	@# Politeness waits for the clock, and the other counts CPU time alone: they go side by side.
+	@# What counts CPU time alone goes beside what waits for the clock.
 	$(BIN)/python benchmarks/politeness.py & pid=$$!; $(BIN)/python benchmarks/job_overhead.py --small && wait $$pid
-	$(BIN)/python benchmarks/scale.py --small
-	$(BIN)/python benchmarks/scale.py --small --format CSV
-	$(BIN)/python benchmarks/scale.py --small --format ORC
-	$(BIN)/python benchmarks/listing.py --small
-	$(BIN)/python benchmarks/collecting.py --small
-	$(BIN)/python benchmarks/ledger.py --small
+	for format in Parquet CSV ORC; do $(BIN)/python benchmarks/scale.py --small --format $$format || exit 1; done & pid=$$!; \
+	  for name in listing collecting ledger; do $(BIN)/python benchmarks/$$name.py --small || exit 1; done && wait $$pid
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_answers.py $(FOLDER)/recorded)
 	$(if $(FOLDER),$(BIN)/python benchmarks/real_games.py $(FOLDER)/schedule)
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_schedules.py $(FOLDER)/recorded)

@@ -135,7 +135,7 @@ class HostClosedError(TransientFetchError):
 
 
 class RunEndsError(TransientFetchError):
-    """The run ends before the host was asked: that is no failure of the key, which is given back."""
+    """The run ends before the host was asked, or has answered: that is no failure of the key, which is given back."""
 
 
 class EgressBlockedError(HostClosedError):
@@ -168,6 +168,14 @@ class LostError(PermanentFetchError):
 
 class ProgramError(TransientFetchError):
     """A program that ADCE started failed, took too long, or ended without writing what it was asked for."""
+
+
+class WarehouseError(AdceError):
+    """The warehouse could not be used, or a load of it could not be brought to its end; run it again."""
+
+
+class NotPublishedError(WarehouseError):
+    """A season stays as it was in the final table: what was staged does not hold what it should."""
 
 
 class VerifyError(AdceError):

@@ -1,6 +1,7 @@
 """How long work tells what it has done, to whoever wants to draw it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -51,15 +52,39 @@ class Board:
     """How far the runs of a command have come, by host in the order in which each was first heard of."""
 
     hosts: dict[str, Tally] = field(default_factory=dict)
-    runs: dict[str, Tally] = field(default_factory=dict)
+    runs: dict[str, tuple[str, Tally]] = field(default_factory=dict)
 
     def tell(self, run: str, host: str, tally: Tally) -> None:
-        """Take note of a run, which asks one host."""
-        self.hosts[host] = self.hosts.get(host, Tally()) - self.runs.get(run, Tally()) + tally
-        self.runs[run] = tally
+        """Take note of a run, which asks one host; it need not have begun."""
+        _, before = self.runs.get(run, (host, Tally()))
+        self.hosts[host] = self.hosts.get(host, Tally()) - before + tally
+        self.runs[run] = host, tally
+
+    def end(self, run: str) -> None:
+        """Take note that a run is over: what it has not done waits no more."""
+        host, tally = self.runs[run]
+        self.tell(run, host, Tally(tally.done, tally.failed, tally.done))
 
 
 current_progress: ContextVar[Progress] = ContextVar("current_progress", default=silent)
 """Who draws the progress of work that is started through Dagster, where no argument can reach a step."""
 current_telling: ContextVar[Telling | None] = ContextVar("current_telling", default=None)
 """Who is told of each run that is started so; None: nobody, and a run says it in the note of its progress."""
+
+
+@contextmanager
+def told_as(name: str) -> Iterator[None]:
+    """Let whom `current_telling` names hear of the runs in the block under a name that was known before they began."""
+    telling = current_telling.get()
+    if telling is None:
+        yield
+        return
+
+    def tell(_run: str, host: str, tally: Tally) -> None:
+        telling(name, host, tally)
+
+    token = current_telling.set(tell)
+    try:
+        yield
+    finally:
+        current_telling.reset(token)

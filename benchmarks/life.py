@@ -2,6 +2,7 @@
 
     python benchmarks/life.py --minutes 10
     python benchmarks/life.py --minutes 10 --machines 2     # two daemons on one database
+    python benchmarks/life.py --minutes 10 --kill           # now and then the process of a run is killed
 
 Night after night more games are played, sources have their moods, and somebody deletes what was collected. Then the
 sources are well again, and everything must come to its end: see `adce_assets_tests/whole/life.py`. Prints one JSON
@@ -41,7 +42,7 @@ def moods_of(night: int) -> dict[str, str]:
     return ill | ({names[(night + 1) % 3]: ILL[(night + 2) % len(ILL)]} if night % 4 == 2 else {})
 
 
-def live(life: Life, *, minutes: float, machines: int, night_s: float) -> dict[str, Any]:
+def live(life: Life, *, minutes: float, machines: int, night_s: float, kill: bool) -> dict[str, Any]:
     """Live for so long, then let everything come to its end; return what happened and what is wrong."""
     began = time.monotonic()
     with life.living(machines):
@@ -50,7 +51,8 @@ def live(life: Life, *, minutes: float, machines: int, night_s: float) -> dict[s
                 break
             life.night(games=6, old=2, moods=moods_of(night))
             life.lose(2 if night % 3 == 2 else 0)
-            life.wait(lambda: False, night_s)
+            life.wait(life.kill if kill and night % 2 == 0 else lambda: False, night_s / 2)
+            life.wait(lambda: False, night_s / 2)
             life.measure()
             print(night, life.runs(), Counter(life.states().values()), life.memory[-1], file=sys.stderr, flush=True)
         life.night(games=1)
@@ -95,13 +97,15 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--machines", type=int, default=1)
     parser.add_argument("--night-seconds", type=float, default=40.0)
+    parser.add_argument("--kill", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="adce-life-") as name, ExitStack() as stack:
         folder = Path(name)
         places = Places(stack.enter_context(postgresql(folder)), stack.enter_context(s3()))
         os.environ.update(places.environment)
         life = Life(folder, places, stack.enter_context(sources(tuple(KINDS))), quorum=2)
-        told = live(life, minutes=given.minutes, machines=given.machines, night_s=given.night_seconds)
+        how = {"minutes": given.minutes, "machines": given.machines, "night_s": given.night_seconds, "kill": given.kill}
+        told = live(life, **how)
         life.ledger.dispose()
     print(json.dumps({"schema": 1, **told}, indent=1))
     return 1 if told["faults"] or not told["settled"] else 0

@@ -13,6 +13,7 @@ from adce_assets.cli.statistics import statistics, write_statistics
 if TYPE_CHECKING:
     from adce_assets.loop.applying import Moved
     from adce_assets.loop.plans import Plan
+    from adce_assets.loop.project import Project
 
 
 @click.command(epilog="Example: `adce apply plan.json` collects what `adce plan -o plan.json` has written down.")
@@ -28,20 +29,13 @@ def command(ctx: click.Context, file: Path, max_concurrent: int, *, no_reconcile
     up to `approvals.tolerance` of them are named and left away; beyond that nothing is collected, and what has moved is
     said. Whoever applies a plan has approved it: it does not wait for `adce approve`.
     """
-    from adce_assets.loop import applying, plans
+    from adce_assets.loop import plans
     from adce_assets.loop.project import open_project
     from adce_assets.settings import load_settings
 
-    plan = plans.read(file)
+    plan, verbose = plans.read(file), ctx.meta[DEBUG]
     project = open_project(load_settings())
-    applying.refuse_other_world(project, plan)
-    now = applying.open_keys(project.state, plan)
-    moved = applying.moved(plan, now)
-    applying.refuse_moved(moved, project.settings.autonomous.approvals.tolerance)
-    if moved.all:
-        talk(f"left away: {moved}")
-    queue = applying.queue(project, plan, now, moved.all)
-    verbose = ctx.meta[DEBUG]
+    moved, queue = _held_against_now(project, plan)
     with running.saying_how_to_go_on(ctx):
         ran = running.collect_batches(queue, project.settings, max_concurrent, verbose=verbose)
     told = statistics(ran.outcomes) | {"seconds": round(ran.seconds, 1), "reconciled": None}
@@ -56,6 +50,19 @@ def command(ctx: click.Context, file: Path, max_concurrent: int, *, no_reconcile
         running.say_how_to_go_on(ctx, ran.stopped)
     if ran.exit_code or told["plan"]["lost"]:
         ctx.exit(ran.exit_code or ERROR)
+
+
+def _held_against_now(project: "Project", plan: "Plan") -> tuple["Moved", dict[str, Any]]:
+    """Refuse a plan whose world has moved; else say what of it has, and make a queue of the rest."""
+    from adce_assets.loop import applying
+
+    applying.refuse_other_world(project, plan)
+    now = applying.open_keys(project.state, plan)
+    moved = applying.moved(plan, now)
+    applying.refuse_moved(moved, project.settings.autonomous.approvals.tolerance)
+    if moved.all:
+        talk(f"left away: {moved}")
+    return moved, applying.queue(project, plan, now, moved.all)
 
 
 def _compared(plan: "Plan", moved: "Moved", asked: int) -> dict[str, Any]:

@@ -13,16 +13,15 @@ from typing import cast
 
 from adce_assets.contract.loading import Contract
 from adce_assets.errors import ConfigurationError
-from adce_assets.fetch.limits import HostState, Limits
-from adce_assets.loop.forecast import Tally, Work, forecast
+from adce_assets.fetch.limits import HostState
+from adce_assets.loop import forecast
+from adce_assets.loop.forecast import NOBODY, Tally, Work
 from adce_assets.loop.plans import HostWork, PlannedTask
 from adce_assets.scrapers.catalogue import Catalogue
 from adce_assets.scrapers.collect import wanted
 from adce_assets.scrapers.interface import Failed, Kind, Wanted
 from adce_assets.scrapers.working import refusal
 from adce_assets.settings import Settings
-
-NOBODY = Tally()
 
 
 @dataclass(slots=True)
@@ -107,20 +106,17 @@ def _requests(
 
 def duration(settings: Settings, catalogue: Catalogue, found: Price, now: datetime) -> Duration:
     """Say how long the requests take, within the limits of each host as all processes have left them."""
-    hosts = {entry.host for name in found.keys if (entry := catalogue.scrapers[name]).command is None}
-    limits = Limits(settings.limits_place)
-    try:
-        states = {state.name: state for state in limits.states({name: catalogue.hosts[name] for name in sorted(hosts)})}
-    finally:
-        limits.dispose()
-    parts = [_part(catalogue, scraper, found, states, now) for scraper in sorted(found.keys)]
-    told = forecast(_by_budget(parts), settings.reconciliation.retries)
+    names = {entry.host for name in found.keys if (entry := catalogue.scrapers[name]).command is None}
+    hosts = forecast.standings(settings.limits_place, {name: catalogue.hosts[name] for name in names})
+    parts = [_part(catalogue, scraper, found, hosts, now) for scraper in sorted(found.keys)]
+    works = forecast.by_budget(part.work for part in parts)
+    told = forecast.forecast(works, settings.reconciliation.retries)
     spans = told.budgets
-    works = tuple(
+    described = tuple(
         part.host.model_copy(update={"p50_s": spans[part.work.budget].p50_s, "p90_s": spans[part.work.budget].p90_s})
         for part in _by_host(parts)
     )
-    return Duration(works, told.total.p50_s, told.total.p90_s)
+    return Duration(described, told.total.p50_s, told.total.p90_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +129,15 @@ class _Part:
 
 def _part(catalogue: Catalogue, scraper: str, found: Price, states: Mapping[str, HostState], now: datetime) -> _Part:
     """Describe the work of one scraper; a program's pace is that of its keys."""
-    entry, tally = catalogue.scrapers[scraper], found.tallies[scraper]
-    requests, keys = found.requests[scraper], found.keys[scraper]
+    entry, tally, keys = catalogue.scrapers[scraper], found.tallies[scraper], found.keys[scraper]
     if entry.command is not None:
-        name, pace = f"program {scraper}", 1 / entry.command.seconds_per_key
-        work = Work(name, keys, pace, 0, 0.0, tally)
+        work = forecast.work_of_program(scraper, keys, entry.command.seconds_per_key, tally)
     else:
-        state = states[entry.host]
-        name = entry.host
-        pace = min(state.rate, 1 / state.crawl_delay_s) if state.crawl_delay_s else state.rate
-        work = Work(state.budget, requests, pace, sum(state.waiting.values()), _closed(state, now), tally)
+        work = forecast.work_of_host(states[entry.host], found.requests[scraper], tally, now)
     host = HostWork(
-        host=name,
+        host=entry.host or work.budget,
         budget=work.budget,
-        requests=requests,
+        requests=found.requests[scraper],
         keys=keys,
         per_second=work.per_second,
         waiting=work.waiting,
@@ -157,12 +148,6 @@ def _part(catalogue: Catalogue, scraper: str, found: Price, states: Mapping[str,
         p90_s=None,
     )
     return _Part(host, work)
-
-
-def _closed(state: HostState, now: datetime) -> float | None:
-    if state.blocked_since is not None:
-        return None
-    return 0.0 if state.closed_until is None else max((state.closed_until - now).total_seconds(), 0.0)
 
 
 def _by_host(parts: Sequence[_Part]) -> list[_Part]:
@@ -177,18 +162,3 @@ def _by_host(parts: Sequence[_Part]) -> list[_Part]:
 def _both(one: HostWork, other: HostWork) -> HostWork:
     sums = {name: getattr(one, name) + getattr(other, name) for name in ("requests", "keys", "succeeded", "failed")}
     return one.model_copy(update=sums | {"in_pages": one.in_pages or other.in_pages})
-
-
-def _by_budget(parts: Sequence[_Part]) -> list[Work]:
-    """Join what is asked out of the same budget; it waits for the slowest host of it, and counts what waits once."""
-    joined: dict[str, Work] = {}
-    for part in parts:
-        work, before = part.work, joined.get(part.work.budget)
-        joined[work.budget] = work if before is None else _together(before, work)
-    return list(joined.values())
-
-
-def _together(one: Work, other: Work) -> Work:
-    closed = None if one.closed_s is None or other.closed_s is None else max(one.closed_s, other.closed_s)
-    pace, requests = min(one.per_second, other.per_second), one.requests + other.requests
-    return Work(one.budget, requests, pace, one.waiting, closed, one.tally + other.tally)

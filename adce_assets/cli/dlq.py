@@ -1,12 +1,12 @@
 """`adce dlq`: the keys that nobody tries to collect any more, why, and how they are tried again."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from adce_assets.cli import options
+from adce_assets.cli.installation import opened_ledger
 from adce_assets.cli.output import Column, talk, with_data_set, write_json, write_table
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command() -> None:
 @options.as_json
 def list_(source: str | None, data_type: str | None, season: str | None, failure: str | None, *, as_json: bool) -> None:
     """List the dead letters, the oldest first, with the class of their failure."""
-    with _opened() as ledger:
+    with opened_ledger() as ledger:
         letters = _letters(ledger, source, data_type, season, failure)
     if as_json:
         write_json({"schema": 1, "total": len(letters), "dead_letters": letters})
@@ -62,7 +62,7 @@ def list_(source: str | None, data_type: str | None, season: str | None, failure
 @options.as_json
 def show(key: str, *, as_json: bool) -> None:
     """Show one dead letter with its evidence: what happened to it, from the beginning."""
-    with _opened() as ledger:
+    with opened_ledger() as ledger:
         letter = _told(_the_letter(ledger, key))
         events = [_event(entry) for entry in ledger.entries(key)]
     if as_json:
@@ -93,7 +93,7 @@ def replay(
     chosen = (source, data_type, season, failure)
     if bool(keys) + any(chosen) + every != 1:
         raise click.UsageError("name keys, or choose by source, data type, season or class, or say --all")
-    with _opened() as ledger:
+    with opened_ledger() as ledger:
         letters = [_told(_the_letter(ledger, key)) for key in keys] or _letters(ledger, *chosen)
         opened = _reopened(ledger, letters, note)
     if as_json:
@@ -115,18 +115,6 @@ def _reopened(ledger: "Ledger", letters: Sequence[dict[str, Any]], note: str) ->
     ]
     refused = {entry.transition.key for entry in ledger.append(said).refused}
     return [one["key"] for one in letters if one["key"] not in refused]
-
-
-@contextmanager
-def _opened() -> "Iterator[Ledger]":
-    from adce_assets.ledger.book import open_ledger
-    from adce_assets.settings import load_settings
-
-    ledger = open_ledger(load_settings().database_url)
-    try:
-        yield ledger
-    finally:
-        ledger.dispose()
 
 
 def _letters(

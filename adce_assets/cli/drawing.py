@@ -27,9 +27,12 @@ QUIET_SECONDS = 5.0
 
 
 @contextmanager
-def drawn() -> Iterator[Progress]:
-    """Draw the progress of everything that runs inside the block, in this command and in the assets it starts."""
-    board = Board()
+def drawn(board: Board | None = None) -> Iterator[Progress]:
+    """Draw the progress of everything that runs inside the block, in this command and in the assets it starts.
+
+    What is to be collected may stand on the ``board`` before it begins (default: nothing does).
+    """
+    board = board or Board()
     if sys.stderr.isatty():
         with _bars(board) as bars, _current(bars, board):
             yield bars

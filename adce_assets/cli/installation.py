@@ -1,8 +1,11 @@
-"""The environment in, the loop's files out: all that a command needs which only shows what is known."""
+"""The environment in, the loop's files and its ledger out: all that a command needs which only shows what is known."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from adce_assets.ledger.book import Ledger
     from adce_assets.loop.state import State
 
 
@@ -13,3 +16,16 @@ def state() -> "State":
     from adce_assets.settings import load_settings
 
     return State(open_store(load_settings().state_url))
+
+
+@contextmanager
+def opened_ledger() -> "Generator[Ledger]":
+    """Open the ledger for the length of the block; neither the lake nor the contract is looked at."""
+    from adce_assets.ledger.book import open_ledger
+    from adce_assets.settings import load_settings
+
+    opened = open_ledger(load_settings().database_url)
+    try:
+        yield opened
+    finally:
+        opened.dispose()

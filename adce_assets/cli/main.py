@@ -30,6 +30,7 @@ COMMANDS = (
     "ledger",
     "dlq",
     "canary",
+    "verify",
     "demo",
 )
 """The commands, in the order in which a person meets them; each is a module of this folder."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 CHANGES = 2
 """The exit code of a plan that has something to do."""
-MEASURED_DAYS = 14
-"""How far back the ledger tells how often asking had success."""
 
 GROUPS = (
     Column("priority", "priority"),
@@ -70,16 +68,7 @@ class Measured:
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many tasks, the most urgent first.")
 @options.as_json
 @click.pass_context
-def command(
-    ctx: click.Context,
-    output: Path | None,
-    priority: str | None,
-    source: str | None,
-    season: str | None,
-    limit: int | None,
-    *,
-    as_json: bool,
-) -> None:
+def command(ctx: click.Context, output: Path | None, limit: int | None, *, as_json: bool, **about: str | None) -> None:
     """Say what the queue would collect, refresh and leave, and what that takes; nothing is asked and nothing started.
 
     Exits with 0 when there is nothing to do, and with 2 when there is. Times are of a simulation from the limits of the
@@ -92,8 +81,8 @@ def command(
 
     project = open_project(load_settings())
     queue = project.state.read_json(QUEUE)
-    options.refuse_unknown(project.state, source=source, season=season)
-    chosen = {name: value for name, value in (("priority", priority), ("source", source), ("season", season)) if value}
+    options.refuse_unknown(project.state, source=about["source"], season=about["season"])
+    chosen = {name: value for name, value in about.items() if value}
     plan = _plan(project, queue, chosen, limit)
     if output is not None:
         plans.write(plan, output)
@@ -157,11 +146,11 @@ def _about(project: "Project", queue: Mapping[str, Any], chosen: Mapping[str, st
 def _measured(project: "Project", now: datetime) -> Measured:
     from adce_assets.ledger.transitions import CLAIMABLE, State
     from adce_assets.loop import forecast
+    from adce_assets.loop.chances import LATELY
 
     ledger, quorum = project.ledger, project.settings.reconciliation.tombstones.quorum
-    since = now - timedelta(days=MEASURED_DAYS)
     return Measured(
-        forecast.tallies(ledger.recent(forecast.MEASURED, since)),
+        forecast.tallies(ledger.tally(forecast.MEASURED, now - LATELY)),
         Counter(key.source for key in ledger.states(states={State.TOMBSTONED})),
         frozenset(key.key for key in ledger.states(states=CLAIMABLE) if key.probes >= quorum - 1),
     )

@@ -21,7 +21,7 @@ from adce_assets.cli.alone import alone
 from adce_assets.cli.drawing import drawn
 from adce_assets.cli.main import ERROR, INTERRUPTED
 from adce_assets.cli.output import talk
-from adce_assets.progress import current_progress
+from adce_assets.progress import COLLECT, Board, Tally, current_progress
 
 if TYPE_CHECKING:
     from adce_assets.defs.in_process import Order, Outcome
@@ -110,8 +110,10 @@ def _run(runs: Callable[["Stop"], Iterator["Outcome"]], batches: Sequence["Batch
     stop = Stop(threading.Event(), minutes * 60)
     began, total = time.monotonic(), sum(batch.keys for batch in batches)
     outcomes: list[Outcome] = []
-    with stopping_all(stop), drawn() as progress:
+    board = _board(batches, settings)
+    with stopping_all(stop), drawn(board) as progress:
         ended, done = runs(stop), 0
+        progress(COLLECT, done, total)
         while True:
             with _counted_from(done, total):
                 outcome = next(ended, None)
@@ -119,10 +121,21 @@ def _run(runs: Callable[["Stop"], Iterator["Outcome"]], batches: Sequence["Batch
                 break
             outcomes.append(outcome)
             done += outcome.batch.keys
-            progress("collect", done, total)
+            board.end(outcome.batch.id)
+            progress(COLLECT, done, total)
     interrupted = stop.flag.is_set()
     said = "interrupted" if interrupted else f"{minutes:g} minutes are over" if stop() else ""
     return Ran(outcomes, time.monotonic() - began, said, interrupted)
+
+
+def _board(batches: Sequence["Batch"], settings: "Settings") -> Board:
+    """Write down what waits for each host, before anything begins."""
+    from adce_assets.scrapers.collect import PROGRAMS
+
+    board, pace = Board(), paces(settings)
+    for batch in batches:
+        board.tell(batch.id, pace[batch.scraper].host or PROGRAMS, Tally(0, 0, batch.keys))
+    return board
 
 
 @contextmanager

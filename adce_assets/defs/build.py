@@ -14,6 +14,7 @@ from adce_assets.defs.loop import LoopAssets
 from adce_assets.defs.paces import paces
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.sensors import Sensors
+from adce_assets.defs.warehouse import warehouse_assets
 from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.settings import load_settings
 
@@ -50,6 +51,7 @@ def _built(environment: Mapping[str, str] | None) -> dg.Definitions:
             *data_set_assets(contract, catalogue, scrapers, partitions),
             *LoopAssets(contract, catalogue, settings).all(key_of(data) for data in contract.data_sets.values()),
             canary_asset(contract, settings),
+            *warehouse_assets(contract, partitions, settings.home / "config" / "reconcile"),
         ],
         asset_checks=[fresh_check(contract)],
         jobs=[reconciliation, canary, *collect_jobs(contract, scrapers).values()],

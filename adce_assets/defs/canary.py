@@ -22,6 +22,7 @@ from adce_assets.defs.collecting import Collector, collected
 from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, UNFINISHED
 from adce_assets.defs.loop import GROUP
 from adce_assets.defs.resources import ProjectResource
+from adce_assets.defs.watching import asleep
 from adce_assets.fetch.lanes import Lane
 from adce_assets.loop import canary
 from adce_assets.loop.project import Project
@@ -64,7 +65,7 @@ def canary_asset(contract: Contract, settings: Settings) -> dg.AssetsDefinition:
             with _source() as url:
                 collected(installation, _collector(installation.contract, url), keys, Lane.FRESH, context)
 
-        canary.send(opened, collect, run=context.run.run_id)
+        canary.send(opened, collect, run=context.run.run_id, asleep=_asleep(context, opened))
         document = opened.state.read_json(CANARY)
         return dg.MaterializeResult(
             metadata=metadata.of_canary(document), check_results=judged(ASSET, opened, document, {})
@@ -107,6 +108,13 @@ def send_here(here: "Runner", *, log_level: str) -> None:
     job = here.definitions.resolve_job_def(JOB)
     loggers = {"console": {"config": {"log_level": log_level}}}
     job.execute_in_process(instance=here.instance, run_config={"loggers": loggers}, tags=RUN_TAGS)
+
+
+def _asleep(context: dg.AssetExecutionContext, project: Project) -> list[str]:
+    """Say who does not watch for the real loop at the moment when the run began, by Dagster's clock."""
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    patience = timedelta(minutes=project.settings.autonomous.canary.limit_minutes)
+    return asleep(context.instance, record.start_time, patience) if record and record.start_time else []
 
 
 def _collector(contract: Contract, url: str) -> Collector:

@@ -25,6 +25,9 @@ from adce_assets.scrapers.recording import Left, Recorder
 MARGIN = timedelta(minutes=5)
 """How much longer than the run may take its keys are its own: it is asked to end, and then finishes what it does."""
 
+ENDING_SECONDS = 60
+"""What a run needs to finish what is under way."""
+
 
 @contextmanager
 def recording(project: Project, run: dg.DagsterRun, instance: dg.DagsterInstance) -> Iterator[Recorder]:
@@ -34,12 +37,22 @@ def recording(project: Project, run: dg.DagsterRun, instance: dg.DagsterInstance
         LedgerError: the ledger cannot be used.
     """
     runs = runs_of(project)
-    seconds = int(run.tags.get(dg.MAX_RUNTIME_SECONDS_TAG, LONGEST_RUN_SECONDS))
     with runs.living(run.run_id):
         give_back(project, instance)
-        lease, rules = timedelta(seconds=seconds) + MARGIN, policy.Rules.of(project.settings.reconciliation)
+        lease, rules = timedelta(seconds=_longest(run)) + MARGIN, policy.Rules.of(project.settings.reconciliation)
         with Recorder(project.ledger, run.run_id, project.clock, lease, rules) as recorder:
             yield recorder
+
+
+def seconds_to_begin(project: Project, run: dg.DagsterRun) -> float:
+    """Say how long a run may begin something new: so that it ends by itself before Dagster ends it."""
+    minutes = project.settings.autonomous.dispatch.max_orchestrator_runtime_minutes
+    return max(min(minutes * 60, _longest(run) - ENDING_SECONDS), 0.0)
+
+
+def _longest(run: dg.DagsterRun) -> int:
+    """Say after how many seconds Dagster ends a run."""
+    return int(run.tags.get(dg.MAX_RUNTIME_SECONDS_TAG, LONGEST_RUN_SECONDS))
 
 
 def wishes(keys: Sequence[TaskKey]) -> list[Wish]:

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
-from adce_assets.defs.claiming import failed, of_claim, recording, unavailable, wishes
+from adce_assets.defs.claiming import failed, of_claim, recording, seconds_to_begin, unavailable, wishes
 from adce_assets.defs.draining import draining
 from adce_assets.defs.metadata import Metadata, of_collection, of_failed_collection
 from adce_assets.defs.pools import pool_of
@@ -228,28 +228,19 @@ def collected(
 ) -> Collection:
     """Collect those of the keys that no other run has; without any, nothing is asked and nothing is written.
 
-    Args:
-        project: The installation.
-        collector: The scraper.
-        keys: What the run is about.
-        lane: Whose part of the host's budget is used.
-        context: The run.
-        reopen: Whether keys that are settled, or wait for their next try, are collected too.
-
-    Raises:
-        DagsterExecutionInterruptedError: the run was asked to end; what was under way was finished, the rest is open.
+    With ``reopen``, keys that are settled, or wait for their next try, are collected too.
+    DagsterExecutionInterruptedError where the run was asked to end: what was under way was finished, the rest is open.
     """
     if not keys:
         return Collection(CollectReport({}, 0))
-    minutes = project.settings.autonomous.dispatch.max_orchestrator_runtime_minutes
-    with recording(project, context.run, context.instance) as recorder, draining(minutes * 60) as stop:
+    seconds = seconds_to_begin(project, context.run)
+    with recording(project, context.run, context.instance) as recorder, draining(seconds) as stop:
         claimed = recorder.claim(wishes(keys), reopen=reopen)
         got = [key for key in keys if key.key in claimed.keys]
         if not got:
             return Collection(CollectReport({}, 0), left=claimed.left)
         with _asked(project, collector, lane, context) as (asked, how, host):
-            how |= {"recorder": recorder, "stop": stop}
-            report = _run(project, collector, got, context.run.run_id, asked, **how)
+            report = _run(project, collector, got, context.run.run_id, asked, recorder=recorder, stop=stop, **how)
             collection = replace(_noted(project, collector, report, host() if host else None), left=claimed.left)
     if stop.flag.is_set() and current_stop.get() is None:
         log.warning("stopped: %d key(s) came to an end, the others are given back to the queue", report.settled)

@@ -28,7 +28,8 @@ def draining(seconds: float) -> Iterator[Stop]:
     Args:
         seconds: After so long the run begins nothing new by itself.
     """
-    stop = current_stop.get() or Stop(threading.Event(), seconds)
+    shared = current_stop.get()
+    stop = shared.within(seconds) if shared else Stop(threading.Event(), seconds)
     before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def as_before(number: int) -> None:

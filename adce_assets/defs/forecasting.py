@@ -2,22 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adce_assets.loop import forecast
 from adce_assets.loop.chances import LATELY
-from adce_assets.loop.forecast import Span, Tally, Work
+from adce_assets.loop.forecast import NOBODY, Span, Work
 from adce_assets.loop.outcomes import Outcomes, follow
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import OPEN_STATES
 from adce_assets.scrapers.catalogue import Catalogue
-
-if TYPE_CHECKING:
-    from adce_assets.fetch.limits import HostState
-
-NOBODY = Tally()
 
 
 def followed(project: Project, catalogue: Catalogue, queue: Mapping[str, Any]) -> Outcomes:
@@ -41,47 +34,15 @@ def works(project: Project, catalogue: Catalogue, queue: Mapping[str, Any]) -> l
     for task in queue["tasks"]:
         keys = sum(task[f"{state}_files"] for state in OPEN_STATES)
         requests[task["scraper"]] += max(round(keys * task["requests_per_key"]), 1)
-    tallies = forecast.tallies(project.ledger.recent(forecast.MEASURED, now - LATELY))
-    asking = _Asking(stood_in, _states(project, stood_in, requests), tallies, now)
-    found: dict[str, Work] = {}
-    for scraper, count in sorted(requests.items()):
-        work = asking.work(scraper, count)
-        before = found.get(work.budget, replace(work, requests=0, tally=NOBODY))
-        found[work.budget] = replace(work, requests=work.requests + before.requests, tally=work.tally + before.tally)
-    return list(found.values())
+    names = {stood_in.scrapers[scraper].host for scraper in requests} - {""}
+    hosts = forecast.standings(project.settings.limits_place, {name: stood_in.hosts[name] for name in names})
+    tallies = forecast.tallies(project.ledger.tally(forecast.MEASURED, now - LATELY))
 
-
-def _states(project: Project, catalogue: Catalogue, scrapers: Mapping[str, int]) -> "dict[str, HostState]":
-    """Ask how the hosts of scrapers stand; programs ask none that is known."""
-    from adce_assets.fetch.limits import Limits
-
-    names = {catalogue.scrapers[scraper].host for scraper in scrapers} - {""}
-    limits = Limits(project.settings.limits_place)
-    try:
-        return {state.name: state for state in limits.states({name: catalogue.hosts[name] for name in sorted(names)})}
-    finally:
-        limits.dispose()
-
-
-@dataclass(frozen=True, slots=True)
-class _Asking:
-    """How scrapers ask, now: how their hosts stand, and what came of asking of late by data set."""
-
-    catalogue: Catalogue
-    hosts: "Mapping[str, HostState]"
-    tallies: Mapping[str, Tally]
-    now: datetime
-
-    def work(self, scraper: str, requests: int) -> Work:
-        """Say what so many requests of a scraper come to."""
-        entry = self.catalogue.scrapers[scraper]
-        tally = sum((self.tallies.get(name, NOBODY) for name in entry.yields), NOBODY)
+    def work(scraper: str, count: int) -> Work:
+        entry = stood_in.scrapers[scraper]
+        tally = sum((tallies.get(name, NOBODY) for name in entry.yields), NOBODY)
         if entry.command is not None:
-            return Work(scraper, requests, 1 / entry.command.seconds_per_key, 0, 0.0, tally)
-        host = self.hosts[entry.host]
-        return Work(host.budget, requests, host.rate, sum(host.waiting.values()), self._closed_s(host), tally)
+            return forecast.work_of_program(scraper, count, entry.command.seconds_per_key, tally)
+        return forecast.work_of_host(hosts[entry.host], count, tally, now)
 
-    def _closed_s(self, host: "HostState") -> float | None:
-        if host.blocked_since is not None:
-            return None
-        return 0.0 if host.closed_until is None else max((host.closed_until - self.now).total_seconds(), 0.0)
+    return forecast.by_budget(work(*asked) for asked in sorted(requests.items()))

@@ -28,6 +28,7 @@ from adce_assets.defs.side_by_side import side_by_side
 from adce_assets.errors import AdceError, FetchError, VerifyError
 from adce_assets.loop.dispatch import Batch, Pace, batches
 from adce_assets.loop.kept_tasks import handed
+from adce_assets.progress import told_as
 from adce_assets.scrapers.stopping import Stop
 from adce_assets.settings import dagster_home
 
@@ -97,7 +98,7 @@ class Runner:
         job = self.definitions.resolve_implicit_global_asset_job_def()
         config, tags = order.of(batch)
         try:
-            with handed(order.table):
+            with told_as(batch.id), handed(order.table):
                 result = job.execute_in_process(
                     instance=self.instance,
                     partition_key=None if batch.season == WHOLE_HISTORY else batch.season,

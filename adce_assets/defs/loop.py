@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 from pydantic import Field
@@ -25,6 +25,9 @@ from adce_assets.loop.state import GAPS
 from adce_assets.progress import current_progress
 from adce_assets.scrapers.catalogue import Catalogue
 from adce_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from adce_assets.loop.heads import Kept
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -145,8 +148,9 @@ class LoopAssets:
             rates: Mapping[str, float] = _unless_it_is_out(lambda: success_rates(opened), {})
             document = plan(opened, known.keys(), costs=costs, success_rates=rates).document
             gaps, run = opened.state.read_json(GAPS), context.run.run_id
-            _unless_it_is_out(lambda: _booked(opened, run), None)
+            kept = _unless_it_is_out(lambda: _booked(opened, run), None)
             described = metadata.of_queue(document) | _life(opened, self.catalogue, document, gaps)
+            described |= metadata.of_ledger(kept) if kept else {}
             return _told("task_queue", opened, document, described, gaps)
 
         return task_queue
@@ -177,11 +181,12 @@ def _unless_it_is_out(ask: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def _booked(project: Project, run: str) -> None:
-    """Write down what is new of every key, and close what is in the lake."""
-    from adce_assets.loop import bookkeeping, closure
+def _booked(project: Project, run: str) -> "Kept":
+    """Write down what is new of every key, close what is in the lake, and keep which entry is the last of it."""
+    from adce_assets.loop import bookkeeping, closure, heads
 
     closure.close(project, bookkeeping.record(project, run=run).left, run=run)
+    return heads.keep(project.state, project.ledger, project.clock())
 
 
 def _life(

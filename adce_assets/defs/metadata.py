@@ -11,6 +11,7 @@ import dagster as dg
 
 from adce_assets.configuration import PRIORITIES
 from adce_assets.fetch.limits import HostState
+from adce_assets.loop.heads import Kept
 from adce_assets.loop.outcomes import Outcomes
 from adce_assets.loop.records import STATES
 from adce_assets.loop.statistics import Statistics
@@ -138,6 +139,12 @@ def of_life(told: Statistics) -> Metadata:
         **table("closed_by_day", days, ("day", "closed")),
         **table("failures_by_class", failed, ("class", "failures")),
     }
+
+
+def of_ledger(kept: Kept) -> Metadata:
+    """Describe the ledger's last entry, which is kept here beside the ledger; and one kept before that it has lost."""
+    lost = {} if kept.lost is None else {"ledger_lost": str(kept.lost)}
+    return {"ledger_entries": kept.head.seq, "ledger_head": str(kept.head), **lost}
 
 
 def of_forecasts(told: Outcomes) -> Metadata:

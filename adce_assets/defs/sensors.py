@@ -22,6 +22,7 @@ from adce_assets.defs.claiming import give_back
 from adce_assets.defs.collecting import BATCH_TAG, CollectConfig
 from adce_assets.defs.data_sets import cells_of, partition_sets
 from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, RECONCILIATION, UNFINISHED, job_name
+from adce_assets.defs.looking import QUEUE_TAG, Look, done, newest_look
 from adce_assets.defs.loop import REPORT
 from adce_assets.defs.pools import make_room
 from adce_assets.defs.resources import ProjectResource
@@ -45,15 +46,15 @@ from adce_assets.loop.state import QUEUE
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-TASK_QUEUE = dg.AssetKey("task_queue")
 WORKING = frozenset((dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING))
 """The states of runs that may hold keys."""
-LANE_TAG, QUEUE_TAG, SCRAPER_TAG = "adce/lane", "adce/queue", "adce/scraper"
+LANE_TAG, SCRAPER_TAG = "adce/lane", "adce/scraper"
 
 NAMED = 5
 """Cells that a message names; all are counted."""
 
-Look = Callable[[dg.SensorEvaluationContext, Project], dg.SensorResult | dg.SkipReason]
+Told = dg.SensorResult | dg.SkipReason
+Tick = Callable[[dg.SensorEvaluationContext, Project], Told]
 """One look at the installation: what a sensor does in a tick."""
 
 
@@ -106,18 +107,16 @@ class Sensors:
             found.append(tasks)
         return found
 
-    def _sensor(self, name: str, look: Look, description: str, **options: Any) -> dg.SensorDefinition:
+    def _sensor(self, name: str, look: Tick, description: str, **options: Any) -> dg.SensorDefinition:
         @dg.sensor(name=name, description=description, default_status=dg.DefaultSensorStatus.RUNNING, **options)
-        def sensor(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SensorResult | dg.SkipReason:
+        def sensor(context: dg.SensorEvaluationContext, project: ProjectResource) -> Told:
             if project.settings().configured_lake is None:
                 return dg.SkipReason(NO_LAKE)
             return look(context, project.open(self.contract))
 
         return sensor
 
-    def _look_for_a_report(
-        self, context: dg.SensorEvaluationContext, project: Project
-    ) -> dg.SensorResult | dg.SkipReason:
+    def _look_for_a_report(self, context: dg.SensorEvaluationContext, project: Project) -> Told:
         from adce_assets.loop.modes import newest_report
 
         manifest = newest_report(project)
@@ -168,9 +167,7 @@ class Sensors:
             cursor=waiting.model_dump_json(),
         )
 
-    def _look_at_the_queue(
-        self, context: dg.SensorEvaluationContext, project: Project
-    ) -> dg.SensorResult | dg.SkipReason:
+    def _look_at_the_queue(self, context: dg.SensorEvaluationContext, project: Project) -> Told:
         make_room(context.instance, [pace.host for pace in self.paces.values()])
         if project.state.store.head(f"{QUEUE}.json") is None:
             return dg.SkipReason(f"there is no queue yet: run the job `{self.reconciliation.name}`")
@@ -179,14 +176,14 @@ class Sensors:
         queue, flights = project.state.read_json(QUEUE), self._in_flight(context.instance)
         stuck = Counter(_cell(task) for task in queue["tasks"] if not self._can_be_run(task))
         wait = self._not_loaded("task(s)", stuck, project.clock(), otherwise="reconcile")
-        since, look = _starts_before(context.cursor), _newest_look(context.instance)
+        since, look = _starts_before(context.cursor), newest_look(context.instance)
         choose = partial(
             batches,
-            done=_done(context.instance, queue["generated_at"], look),
+            done=done(context.instance, queue["generated_at"], look),
+            since=since,
             limits=flights.beside_others(project.settings.autonomous.dispatch),
             groups=self.scrapers,
             paces=self.paces,
-            since=since,
             in_flight=flights.lanes,
             under_way=flights.tasks,
         )
@@ -195,8 +192,8 @@ class Sensors:
         if not chosen:
             said = f"nothing to start: {len(queue['tasks'])} queued, {len(flights.lanes)} in flight"
             return dg.SkipReason(_joined(said, held, wait))
-        for line in filter(None, (held, wait)):
-            context.log.warning(line)
+        if held or wait:
+            context.log.warning(_joined(held, wait))
         requests = [_request(batch, queue["generated_at"], look) for batch in chosen]
         return dg.SensorResult(requests, cursor=json.dumps(starts_since(since, chosen)))
 
@@ -288,48 +285,13 @@ def _tasks_of(run: dg.DagsterRun) -> list[str]:
     return [task for op in ops.values() for task in op.get("config", {}).get("task_ids", ())]
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """The run that made the newest queue or found it as it was, and when it began (seconds of Dagster's clock)."""
-
-    run: str
-    began: float
-
-
-def _newest_look(instance: dg.DagsterInstance) -> _Look | None:
-    event = instance.get_latest_materialization_event(TASK_QUEUE)
-    if event is None:
-        return None
-    record = instance.get_run_record_by_id(event.run_id)
-    began = record.start_time if record else None
-    return _Look(event.run_id, event.timestamp if began is None else began)
-
-
-def _done(instance: dg.DagsterInstance, generated_at: str, look: _Look | None) -> set[str]:
-    """Name the batches of a queue that are not started now.
-
-    What a run has given back is open again once a reconciliation has looked that began after its end, though it finds
-    the queue as it was.
-    """
-    records = instance.get_run_records(dg.RunsFilter(tags={QUEUE_TAG: generated_at}))
-    return {record.dagster_run.tags[BATCH_TAG] for record in records if not _is_before(record, look)}
-
-
-def _is_before(record: dg.RunRecord, look: _Look | None) -> bool:
-    """Tell whether a run had ended when the newest look began."""
-    if look is None or not record.dagster_run.is_finished:
-        return False
-    whole_seconds = record.update_timestamp.timestamp() + 1  # of a run that has not told when it ended
-    return (record.end_time or whole_seconds) < look.began
-
-
 def _starts_before(cursor: str | None) -> dict[str, int]:
     """Read how many runs were started since the last one of each priority; what is not that counts as none."""
     told = json.loads(cursor) if cursor else {}
     return told if isinstance(told, dict) else {}
 
 
-def _request(batch: Batch, generated_at: str, look: _Look | None) -> dg.RunRequest:
+def _request(batch: Batch, generated_at: str, look: Look | None) -> dg.RunRequest:
     """Ask for the run of a batch: once for each look after which it is still to be run."""
     return dg.RunRequest(
         run_key=f"{batch.id}:{look.run}" if look else batch.id,

@@ -85,6 +85,7 @@ def _all(
         if not running:
             return
         ended: set[Future[EndT]] = set()
+        hearing.tell_of(running.values())
         while not ended:
             ended, _ = wait(running, timeout=LOOK_S, return_when=FIRST_COMPLETED)
             hearing.tell_of(running.values())
@@ -106,9 +107,7 @@ class _Hearing:
             self.done[batch] = tally.done
             if telling is not None:
                 telling(run, host, tally)
-        done = sum(self.done.get(batch.id, 0) for batch in batches)
-        if done:
-            current_progress.get()(COLLECT, done, None)
+        current_progress.get()(COLLECT, sum(self.done.get(batch.id, 0) for batch in batches), None)
 
     def _heard(self) -> Iterator[Told]:
         with suppress(queue.Empty):

@@ -29,6 +29,7 @@ from adce_assets.errors import (
     HostClosedError,
     PermanentFetchError,
     RefusedError,
+    RunEndsError,
     TransientFetchError,
     UnsafeError,
 )
@@ -129,6 +130,7 @@ class Asker:
     _tallies: dict[str, _Tally] = field(init=False)
     _robots: dict[str, Robots] = field(init=False)
     _lock: Lock = field(default_factory=Lock)
+    _is_closed: bool = False
 
     def __post_init__(self) -> None:
         self._tallies = {name: _Tally(BoundedSemaphore(host.concurrency)) for name, host in self.hosts.items()}
@@ -153,8 +155,9 @@ class Asker:
         return self.hosts[name]
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; who waits for an answer gets none, and nobody is asked any more."""
         with self._lock:
+            self._is_closed = True
             while self._sessions:
                 self._sessions.popitem()[1].close()
 
@@ -293,7 +296,7 @@ class Asker:
         with network.deadline(seconds, self.clocks.monotonic) as exchange:
             try:
                 answer = self._exchange(errand, url, take)
-            except (BusyError, HostClosedError, RefusedError):
+            except (BusyError, HostClosedError, RefusedError, RunEndsError):
                 raise
             except FetchError as error:
                 connected, received = exchange.connected, bool(exchange.received)
@@ -313,6 +316,8 @@ class Asker:
                     raise self._refusal(errand, answer)
                 return take(answer)
         except httpx2.RequestError as error:
+            if self._is_closed:
+                raise RunEndsError("the run ends before the host has answered") from error
             broke_off = isinstance(error, (httpx2.RemoteProtocolError, httpx2.ReadError))
             kind = DamagedError if broke_off else TransientFetchError
             what = f"no whole answer: {type(error).__name__}: {error}"
@@ -337,6 +342,8 @@ class Asker:
 
     def _session(self, name: str, host: Host) -> httpx2.Client:
         with self._lock:
+            if self._is_closed:
+                raise RunEndsError("the run ends before the host may be asked")
             if name not in self._sessions:
                 self._sessions[name] = self._open(name, host)
             return self._sessions[name]

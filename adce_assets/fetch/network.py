@@ -8,7 +8,7 @@ server drip for ever. This sits below the HTTP client; statuses and bodies are n
 import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -197,6 +197,9 @@ class _Stream(httpcore2.NetworkStream):
         _saw(0)
 
     def close(self) -> None:
+        # A thread that reads meanwhile is woken; closing alone would let it wait until its time is over.
+        with suppress(OSError):
+            self._inner.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._inner.close()
 
     def start_tls(

@@ -4,7 +4,6 @@ A record is text under a key. A change is one transaction with the record locked
 PostgreSQL's own clock where machines share it, this machine's otherwise. What the records say is not known here.
 """
 
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Generator
@@ -12,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, TypeVar
-from urllib.parse import parse_qsl, unquote
 
 import psycopg2
 from filelock import FileLock
 
 from adce_assets.errors import ConfigurationError
 from adce_assets.fetch.secrets import Redactor
+from adce_assets.ledger import postgres
 
 AnswerT = TypeVar("AnswerT")
 Change = Callable[[str | None, int], tuple[str | None, AnswerT]]
@@ -26,17 +25,6 @@ Change = Callable[[str | None, int], tuple[str | None, AnswerT]]
 
 PATIENCE_S = 60
 """How long a process waits for another's change, which takes milliseconds; then something is wrong."""
-SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg2"})
-POSTGRES_URL = re.compile(
-    r"(?P<scheme>[a-z0-9+]+)://"
-    r"((?P<user>[^\s:@/?#\[\]]*)(:(?P<password>[^\s@/?#\[\]]*))?@)?"
-    r"(?P<hosts>(\[[0-9A-Fa-f:.%]*\]|[\w.%-]*)(:\d{1,5})?(,(\[[0-9A-Fa-f:.%]*\]|[\w.%-]*)(:\d{1,5})?)*)"
-    r"(?P<path>/[^\s:@/?#]*)?(\?(?P<query>[^\s@#]*))?",
-    re.ASCII,
-)
-"""Stricter than the database's own reading, which tells pieces of a password that holds an ``@`` or ``/``."""
-NO_ENCODING = re.compile("%(?![0-9A-Fa-f]{2})|%00")
-SECRET_PARAMETERS = frozenset({"password", "sslpassword"})
 
 TABLE = "CREATE TABLE IF NOT EXISTS adce_limits (key TEXT PRIMARY KEY, record TEXT NOT NULL)"
 
@@ -71,7 +59,7 @@ def open_records(where: str | Path, clock_ms: Callable[[], int] | None = None) -
         ConfigurationError: a URL of something else, or one that is not written as it should be.
     """
     scheme, is_url, _ = str(where).partition("://")
-    if is_url and scheme in SCHEMES:
+    if is_url and scheme in postgres.SCHEMES:
         return PostgresRecords(str(where), clock_ms)
     if is_url:
         raise ConfigurationError(
@@ -136,18 +124,12 @@ class PostgresRecords:
     """Records in a table of PostgreSQL, for the processes of many machines."""
 
     def __init__(self, url: str, clock_ms: Callable[[], int] | None) -> None:
-        parts = POSTGRES_URL.fullmatch(url)
-        if parts is None or NO_ENCODING.search(url):
-            raise ConfigurationError(
-                "the URL of the limits' database cannot be read",
-                valid="postgresql://user:password@host:port/database",
-                hint="percent-encode what is no letter or digit of the user and the password: `@` is %40, `/` is %2F",
-            )
-        self._url = "postgresql" + url.removeprefix(parts["scheme"])
-        self.where = f"postgresql://{parts['hosts']}{parts['path'] or ''}"
-        self._redactor = Redactor()
-        given = dict(parse_qsl(parts["query"] or ""))
-        for secret in (unquote(parts["password"] or ""), *(given.get(name, "") for name in SECRET_PARAMETERS)):
+        read = postgres.read(url)
+        if read is None:
+            what = "the URL of the limits' database cannot be read"
+            raise ConfigurationError(what, valid=postgres.VALID, hint=postgres.HINT)
+        self._url, self.where, self._redactor = read.url, read.shown, Redactor()
+        for secret in read.secrets:
             self._redactor.learn(secret)
         self._clock_ms, self._lock = clock_ms, Lock()
         self._connection: Any = None

@@ -142,7 +142,7 @@ def _refuse_loss(store: LakeStore, key: str, audit: Audit) -> None:
     if there is None:
         return
     try:
-        with _taken(store, key, there.size) as body:
+        with taken(store, key, there.size) as body:
             records = audit(body).records
     except (ObjectNotFoundError, VerifyError):
         return
@@ -196,7 +196,7 @@ def _already_there(store: LakeStore, key: str, audit: Audit, lost: ConditionFail
     if there is None:
         raise ConditionFailedError("the object to be replaced is gone", where=key, hint=hint) from lost
     try:
-        with _taken(store, key, there.size) as body:
+        with taken(store, key, there.size) as body:
             result = audit(body)
             digest = sha256(body)
     except (ObjectNotFoundError, VerifyError) as fault:
@@ -206,13 +206,18 @@ def _already_there(store: LakeStore, key: str, audit: Audit, lost: ConditionFail
 
 
 @contextmanager
-def _taken(store: LakeStore, key: str, length: int) -> Generator[Body]:
-    """Take an object out of the lake: a large one into a file, which is gone afterwards."""
+def taken(store: LakeStore, key: str, length: int, *, folder: Path | None = None) -> Generator[Body]:
+    """Take an object out of the lake: a large one into a file below ``folder``, which is gone afterwards.
+
+    Raises:
+        ObjectNotFoundError: it is not there any more.
+        LakeError: the lake could not be read.
+    """
     if length <= PIECE:
         yield store.get(key)
         return
-    with tempfile.TemporaryDirectory(prefix="adce-") as folder:
-        path = Path(folder) / "object"
+    with tempfile.TemporaryDirectory(dir=folder, prefix="adce-") as own:
+        path = Path(own) / "object"
         with path.open("wb") as stream:
             while piece := store.get(key, start=stream.tell(), length=PIECE):
                 stream.write(piece)

@@ -4,8 +4,9 @@ Everything but listing goes through boto3's client. Pages of a listing are fetch
 proxies and certificates, signed by the same library, but parsed by `s3_pages`. Attempts and errors are for `s3_calls`.
 """
 
+import os
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -21,10 +22,13 @@ from botocore.utils import get_environ_proxies
 
 from adce_assets.errors import ConfigurationError
 from adce_assets.lake.s3_pages import PAGE_LIMIT, Page, parse, parse_error
+from adce_assets.settings import way_to_aws
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 CONNECTIONS = 64
+MOST_KEPT = 4
+"""Connections that a process keeps: to the buckets of the lake and the state, now and before a change."""
 
 _CONFIG = Config(
     connect_timeout=CONNECT_SECONDS,
@@ -33,6 +37,23 @@ _CONFIG = Config(
     retries={"total_max_attempts": 1, "mode": "standard"},  # `s3_calls` repeats what may be repeated
     signature_version="s3v4",
 )
+
+
+def connection(bucket: str) -> "Connection":
+    """Lend this process's way to a bucket; it is made anew when the environment has changed of which it was made.
+
+    A client of boto3's takes some 40 ms and some megabytes to make, and a sensor looks at the lake twice a minute.
+
+    Raises:
+        ConfigurationError: AWS_ENDPOINT_URL or the profile's endpoint is no URL.
+    """
+    return _kept(bucket, os.getpid(), way_to_aws())
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _kept(bucket: str, _process: int, _way: tuple[object, ...]) -> "Connection":
+    """Keep a connection; one that was made before a process forked is not safe in it."""
+    return Connection(bucket)
 
 
 class Connection:

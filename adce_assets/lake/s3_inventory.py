@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from adce_assets.errors import ConfigurationError, LakeError
 from adce_assets.lake.s3_calls import ATTEMPTS, FAILURES, Answer, call, code_of, explained, wait_after
-from adce_assets.lake.s3_connection import CONNECT_SECONDS, Connection
+from adce_assets.lake.s3_connection import CONNECT_SECONDS, Connection, connection
 from adce_assets.lake.store import key_prefix
 
 Document = dict[str, Any]
@@ -187,7 +187,7 @@ class Configurations:
 
     @cached_property
     def _connection(self) -> Connection:
-        return Connection(self._bucket)
+        return connection(self._bucket)
 
     def _call(self, action: Callable[[], Answer]) -> Answer:
         def attempt() -> Answer:

@@ -31,7 +31,7 @@ from adce_assets.lake.s3_calls import (
     status_of,
     wait_after,
 )
-from adce_assets.lake.s3_connection import Connection
+from adce_assets.lake.s3_connection import Connection, connection
 from adce_assets.lake.s3_pages import KEYS_PER_PAGE, Page, Place, walk
 from adce_assets.lake.store import (
     EVERYTHING,
@@ -137,7 +137,7 @@ class S3Store:
 
     @cached_property
     def _connection(self) -> Connection:
-        return Connection(self._bucket)
+        return connection(self._bucket)
 
     @property
     def _client(self) -> Any:

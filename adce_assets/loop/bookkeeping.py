@@ -19,7 +19,7 @@ from adce_assets.ledger.transitions import CLAIMABLE, SETTLED, UNDER_WAY, Event
 from adce_assets.ledger.transitions import State as Standing
 from adce_assets.loop import ranges
 from adce_assets.loop.project import Project
-from adce_assets.loop.state import BOOKED, COVERAGE, GAP_KEYS, INVENTORY, QUEUE, TASK_KEYS, State
+from adce_assets.loop.state import BOOKED, COVERAGE, GAP_KEYS, GAPS, INVENTORY, QUEUE, TASK_KEYS, State
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,16 +41,34 @@ OPEN_COLUMNS = ("key", "source", "data_type", "season", "state", "etag", "priori
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """Why a key is open: its state of coverage, and the etag of what lay under it then (none: nothing, or unknown)."""
+
+    state: str
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """A key of which the ledger waits for something, and which may be in the lake.
 
-    ``place`` is where its object was found, if anywhere else than under the key; ``is_open`` tells a key that the last
-    inventory does not hold as it should be.
+    ``place`` is where its object was found, if anywhere else than under the key; ``judged`` tells why it is open, and
+    is None of a key that is not.
     """
 
     state: KeyState
     place: str
-    is_open: bool
+    judged: Judged | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last inventory does not hold it as it should be."""
+        return self.judged is not None
+
+    @property
+    def last_entry(self) -> int | None:
+        """The number of its last entry, for whoever acts on how it stood; None where another one was made meanwhile."""
+        return None if self.state.state in UNDER_WAY else self.state.seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +94,11 @@ def record(project: Project, *, run: str = "") -> Recorded:
     if _said_last_time(project.state) == _seal(project.state, before.hash):
         return Recorded({}, ())
     known = ranges.read(project.state.read_json(INVENTORY)["ranges"])
-    book = _Book(project, run, project.clock(), known, _Tasks.of(project.state))
+    found_at = datetime.fromisoformat(project.state.read_json(GAPS)["generated_at"])
+    book = _Book(project, run, project.clock(), known, found_at, _Tasks.of(project.state))
     with project.state.local(GAP_KEYS) as path:
         index = _Index.of(path)
-        compared, at_work = book.compare(index)
+        compared, at_work = book.compare(index, path)
         book.find(path, index)
     left = tuple(book.withdraw(compared))
     after = project.ledger.head()
@@ -180,16 +199,17 @@ def _hashes(keys: Sequence[str]) -> "np.ndarray[Any, Any]":
 
 @dataclass(frozen=True, slots=True)
 class _Book:
-    """What is written down in one reconciliation, by a run, at a moment."""
+    """What is written down in one reconciliation, by a run, at a moment; its gaps were found at another one."""
 
     project: Project
     run: str
     now: datetime
     known: Sequence[ranges.Known]
+    found_at: datetime
     tasks: _Tasks
     entries: Counter[Event] = field(default_factory=Counter)
 
-    def compare(self, index: _Index) -> tuple[list[Left], int]:
+    def compare(self, index: _Index, path: Path) -> tuple[list[Left], int]:
         """Go through all that the ledger waits for.
 
         Returns:
@@ -204,14 +224,15 @@ class _Book:
             is_open = {
                 key: here for (key, standing), here in marked if self._is_of_interest(key, standing, is_open=here)
             }
-            for state in self.project.ledger.states(keys=is_open, states=WAITED_FOR) if is_open else ():
+            states = list(self.project.ledger.states(keys=is_open, states=WAITED_FOR)) if is_open else []
+            judged = _judged_open(path, {state.key for state in states if state.state in IN_THE_LAKE})
+            for state in states:
                 if self._is_at_work(state):
                     at_work += 1
                     continue
-                news = list(self._news(state, is_open=is_open[state.key]))
-                changed += news
-                if not is_open[state.key] or (state.state in IN_THE_LAKE and not news):
-                    left.append(Left(state, state.key, is_open[state.key]))
+                changed += self._news(state, is_open=is_open[state.key])
+                if not is_open[state.key] or state.state in IN_THE_LAKE:
+                    left.append(Left(state, state.key, judged.get(state.key)))
         self.entries.update(append(self.project, changed))
         return left, at_work
 
@@ -227,18 +248,9 @@ class _Book:
         if state.state in UNDER_WAY:  # its run has died without a word: whatever it did is found out from the lake
             released = self._told(state, Event.RELEASED, {"why": "its lease is over"})
             # Unless it was not dead, and has said something meanwhile.
-            yield replace(released, run=state.run, task=state.task, after=state.seq)
-        if not is_open:
-            return
-        if state.state in IN_THE_LAKE and self._is_after(state.since, state.key):
-            yield self._told(state, Event.REOPENED, {"why": "the inventory does not hold it as it should be"})
-        elif state.state in {Standing.DETECTED, Standing.FAILED, *UNDER_WAY}:
+            yield released._replace(run=state.run, task=state.task, after=state.seq)
+        if is_open and state.state in {Standing.DETECTED, Standing.FAILED, *UNDER_WAY}:
             yield from self._planned(state.key, (state.source, state.data_type, state.season))
-
-    def _is_after(self, moment: datetime, key: str) -> bool:
-        """Tell whether the inventory has looked at the key's part of the lake since then."""
-        as_of = ranges.as_of(self.known, key)
-        return as_of is not None and as_of > moment
 
     def _planned(self, key: str, cell: tuple[str, str, str]) -> Iterator[Transition]:
         task = self.tasks.of_key.get(key)
@@ -268,24 +280,27 @@ class _Book:
                     self.entries.update(append(self.project, self._found(rows, may_be_there=may_be_there)))
 
     def _found(self, rows: "pa.RecordBatch", *, may_be_there: bool) -> Iterator[Transition]:
-        keys = rows["key"].to_pylist() if may_be_there else ()
-        standing = {state.key: state for state in self.project.ledger.states(keys=keys)} if keys else {}
-        for row in rows.to_pylist():
-            before, cell = standing.get(row["key"]), (row["source"], row["data_type"], row["season"])
-            detail = {"state": row["state"], "priority": row["priority"]}
-            event = Event.DETECTED
-            if before is not None and before.state is Standing.CLOSED:
-                if not self._is_lost_again(before, row["etag"]):
-                    continue
-                event, detail = Event.REOPENED, {"why": f"it is {row['state']} again", **detail}
-            yield Transition(row["key"], event, *cell, at=self.now, run=self.run, detail=detail)
-            yield from self._planned(row["key"], cell)
+        columns = {name: rows[name].to_pylist() for name in OPEN_COLUMNS}
+        standing = self.project.ledger.states(keys=columns["key"]) if may_be_there else ()
+        closed = {state.key: state for state in standing if state.state is Standing.CLOSED}
+        details: dict[tuple[str, str], Mapping[str, Any]] = {}
+        for key, *names, state, etag, priority in zip(*columns.values(), strict=True):
+            before, cell = closed.get(key), (names[0], names[1], names[2])
+            detail = details.setdefault((state, priority), {"state": state, "priority": priority})
+            if before is None:
+                yield Transition(key, Event.DETECTED, *cell, self.now, self.run, detail=detail)
+            elif self._is_lost_again(before, etag):
+                again = {"why": f"it is {state} again", **detail}
+                yield Transition(key, Event.REOPENED, *cell, self.now, self.run, detail=again, after=before.seq)
+            else:
+                continue
+            yield from self._planned(key, cell)
 
     def _is_lost_again(self, before: KeyState, etag: str | None) -> bool:
-        """Tell whether a key was closed for what is open now: an older inventory knows nothing of it."""
+        """Tell whether a key was closed for what is open now: older gaps, of an older inventory, know nothing of it."""
         as_of = ranges.as_of(self.known, before.key)
         is_the_same = etag is not None and before.detail.get("etag") == etag
-        return is_the_same or (as_of is not None and as_of >= before.since)
+        return is_the_same or (as_of is not None and min(as_of, self.found_at) >= before.since)
 
     def withdraw(self, left: Sequence[Left]) -> Iterator[Left]:
         """Write down which keys nobody asks for any more; yield those that may be in the lake."""
@@ -294,10 +309,21 @@ class _Book:
         for entry in left:
             state, reason, place = judged.get(entry.state.key, ("", "", None))
             if state in NOT_ASKED_FOR and (entry.state.state is not Standing.TOMBSTONED or state == "not_due"):
-                withdrawn.append(self._told(entry.state, Event.WITHDRAWN, {"why": reason or state}))
+                told = self._told(entry.state, Event.WITHDRAWN, {"why": reason or state})
+                withdrawn.append(told._replace(after=entry.last_entry))
             elif not state or state == "present":
-                yield Left(entry.state, place or entry.place, entry.is_open)
+                yield replace(entry, place=place or entry.place)
         self.entries.update(append(self.project, withdrawn))
+
+
+def _judged_open(path: Path, keys: Collection[str]) -> dict[str, Judged]:
+    """Read why keys are open; of those that are not, nothing is told."""
+    import pyarrow.parquet as pq
+
+    if not keys:
+        return {}
+    rows = pq.read_table(path, columns=["key", "state", "etag"], filters=[("key", "in", set(keys))], partitioning=None)
+    return {row["key"]: Judged(row["state"], row["etag"]) for row in rows.to_pylist()}
 
 
 def _judged(state: State, keys: Collection[str]) -> dict[str, tuple[str, str, str | None]]:

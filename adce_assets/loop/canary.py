@@ -34,6 +34,7 @@ DATABASE = "canary.sqlite"
 """The file of the canary's ledger, in the folder of this machine for what its processes share."""
 LONGEST_FAULT = 500
 """Characters of a fault that are kept."""
+NEXT = "when that is mended, `adce canary` tells whether the loop lives"
 PATIENCE_S = 120
 """How long one canary waits for another's end."""
 CONTRACT = """
@@ -74,6 +75,7 @@ class Canary:
         took: From detected to closed; None if it never was closed.
         steps: What happened to it, and when.
         fault: What went wrong, in words; empty if nothing did.
+        asleep: Who does not watch for the real loop, and what to do about it.
     """
 
     key: str
@@ -82,15 +84,21 @@ class Canary:
     took: timedelta | None
     steps: tuple[tuple[Event, datetime], ...]
     fault: str
+    asleep: tuple[str, ...] = ()
 
     @property
     def is_alive(self) -> bool:
-        """Whether its gap was closed in time."""
-        return not self.fault and self.took is not None and self.took <= self.limit
+        """Whether its gap was closed in time, and somebody watches for real ones."""
+        return not self.fault and self.took is not None and self.took <= self.limit and not self.asleep
 
     @property
     def says(self) -> str:
-        """Say what came of it, in one line."""
+        """Say what came of it, in one line; where something is wrong, with what to do."""
+        told = [self._says_of_the_gap, *(f"nobody watches: {one}" for one in self.asleep)]
+        return "; ".join(told if self.is_alive else [*told, NEXT])
+
+    @property
+    def _says_of_the_gap(self) -> str:
         most = f"{self.limit / timedelta(minutes=1):g} minutes"
         reached = self.steps[-1][0].value if self.steps else "no step"
         if self.fault:
@@ -112,17 +120,19 @@ class Canary:
             "limit_minutes": self.limit / timedelta(minutes=1),
             "seconds": None if self.took is None else round(self.took.total_seconds(), 3),
             "fault": self.fault or None,
+            "asleep": list(self.asleep),
             "steps": [{"event": event.value, "at": at.isoformat()} for event, at in self.steps],
         }
 
 
-def send(project: Project, collect: Collect, *, run: str = "") -> Canary:
+def send(project: Project, collect: Collect, *, run: str = "", asleep: Sequence[str] = ()) -> Canary:
     """Send a canary, and write what came of it into `canary.json`; what fails is told there, and nothing is raised.
 
     Args:
         project: The installation whose loop is looked after.
         collect: Collects keys as the loop's own runs do.
         run: Dagster's run that does it.
+        asleep: Who does not watch for the real loop, which this one goes around without.
 
     Raises:
         LakeError: the state could not be written.
@@ -131,7 +141,7 @@ def send(project: Project, collect: Collect, *, run: str = "") -> Canary:
     key = f"canary/{sent_at:%Y-%m-%d}.json"
     steps: tuple[tuple[Event, datetime], ...] = ()
     try:
-        project.ledger.head()  # the canary has a ledger of its own: whether the real one can be reached is asked here
+        project.ledger.append(())  # the canary has one of its own: whether the real one can be written is tried here
         with shadow(project, sent_at) as installation:
             try:
                 _fly(installation, collect, run)
@@ -140,7 +150,7 @@ def send(project: Project, collect: Collect, *, run: str = "") -> Canary:
     except AdceError as error:
         fault = printable(" ".join(str(error).split()))[:LONGEST_FAULT]
     limit = timedelta(minutes=project.settings.autonomous.canary.limit_minutes)
-    canary = Canary(key, sent_at, limit, _took(steps), steps, fault)
+    canary = Canary(key, sent_at, limit, _took(steps), steps, fault, tuple(asleep))
     project.state.write_json(CANARY, canary.document(project.clock()), volatile=())
     return canary
 

@@ -3,11 +3,10 @@
 What a good chance is worth is decided in `priority`.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
-from adce_assets.ledger.transitions import Event
+from adce_assets.loop import forecast
 from adce_assets.loop.project import Project
 
 LATELY = timedelta(days=14)
@@ -21,11 +20,5 @@ def success_rates(project: Project) -> Mapping[str, float]:
     Raises:
         LedgerError: the ledger cannot be used.
     """
-    good: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    tally = project.ledger.tally((Event.PROMOTED, Event.FAILED), project.clock() - LATELY)
-    for (event, source, data_type), keys in tally.items():
-        (good if event is Event.PROMOTED else failed)[f"{source}/{data_type}"] += keys
-    return {
-        name: round((good[name] + PRIOR) / (good[name] + failed[name] + PRIOR), 2) for name in sorted(good | failed)
-    }
+    told = forecast.tallies(project.ledger.tally(forecast.MEASURED, project.clock() - LATELY))
+    return {name: round((of.good + PRIOR) / (of.good + of.failed + PRIOR), 2) for name, of in sorted(told.items())}

@@ -22,7 +22,7 @@ from adce_assets.ledger.keys import KeyState, Transition
 from adce_assets.ledger.transitions import Event
 from adce_assets.ledger.transitions import State as Standing
 from adce_assets.loop import memory, ranges
-from adce_assets.loop.bookkeeping import Left, append
+from adce_assets.loop.bookkeeping import IN_THE_LAKE, Left, append
 from adce_assets.loop.holdings import Holdings, Report
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import INVENTORY, NEWER, State
@@ -32,8 +32,6 @@ BATCH = 1_000
 """Keys that are asked for before what was found is written down."""
 LARGEST = 8_000_000
 """Bytes of the largest object that is read again."""
-_TURNS = {Standing.SEEN: 0, Standing.PROMOTED: 1}
-"""The order in which keys are looked for; those in other states come last."""
 
 
 def close(project: Project, left: Iterable[Left], *, run: str = "") -> Mapping[Event, int]:
@@ -49,9 +47,8 @@ def close(project: Project, left: Iterable[Left], *, run: str = "") -> Mapping[E
         LedgerError: the ledger cannot be used.
     """
     counted: Counter[Event] = Counter()
-    # What was seen already costs no look; then comes what a run says that it wrote; of each the oldest come first.
-    entries = sorted(left, key=lambda entry: (_TURNS.get(entry.state.state, len(_TURNS)), entry.state.since))
-    seen = sum(entry.state.state is Standing.SEEN for entry in entries)
+    entries = sorted(left, key=lambda entry: (_needs_look(entry), not _is_written(entry), entry.state.since))
+    seen = sum(not _needs_look(entry) for entry in entries)
     entries = entries[: seen + project.settings.reconciliation.closure.looks_per_run]
     rest, reported = iter(entries), _reported(project, entries)
     budget = project.settings.reconciliation.closure.reread_mb * 1_000_000
@@ -65,6 +62,16 @@ def close(project: Project, left: Iterable[Left], *, run: str = "") -> Mapping[E
 
 
 Row = Mapping[str, Any]
+
+
+def _needs_look(entry: Left) -> bool:
+    """Tell whether the lake is to be asked for a key: what was seen already waits for the inventory alone."""
+    return entry.state.state is not Standing.SEEN or entry.is_open
+
+
+def _is_written(entry: Left) -> bool:
+    """Tell whether a run says that it wrote the object: it is looked for before what may never have been there."""
+    return entry.state.state in IN_THE_LAKE
 
 
 def _reported(project: Project, entries: Iterable[Left]) -> Mapping[str, Row]:
@@ -123,7 +130,7 @@ class Look(NamedTuple):
 
 def _looks(lake: LakeStore, entries: list[Left], budget: int, pool: ThreadPoolExecutor) -> tuple[list[Look], int]:
     """Ask for the objects of keys, and read those again that a run has written, as far as the budget of bytes goes."""
-    asked = [entry for entry in entries if entry.state.state is not Standing.SEEN]
+    asked = list(filter(_needs_look, entries))
     found = dict(zip(map(id, asked), pool.map(lambda entry: lake.head(entry.place), asked), strict=True))
     looks = [Look(entry, found.get(id(entry))) for entry in entries]
     sizes = [look.found.size if look.found is not None and _is_read_again(look) else 0 for look in looks]
@@ -178,6 +185,11 @@ class _Inventory:
         as_of = ranges.as_of(self.known, key)
         return as_of is not None and (moment is None or as_of >= moment)
 
+    def is_later_than(self, moment: datetime, key: str) -> bool:
+        """Tell whether somebody has looked at the key's part of the lake later than that moment."""
+        as_of = ranges.as_of(self.known, key)
+        return as_of is not None and as_of > moment
+
     def holds(self, key: str, seen: Mapping[str, Any]) -> bool:
         """Tell whether the inventory has the same object; not every report knows etags."""
         row = self.rows.get(key)
@@ -205,16 +217,26 @@ class _Closer:
     def steps(self, look: Look) -> Iterator[Transition]:
         """Say what is to be written down of a key."""
         state = look.state
-        if state.state is Standing.SEEN:
+        if self._is_not_as_it_should_be(look):
+            yield self._told(look, Event.REOPENED, {"why": "the inventory does not hold it as it should be"})
+        elif state.state is Standing.SEEN:
             yield from self._closed(look, state.detail)
         elif look.found is None:
             yield from self._not_there(look)
         elif (wrong := _wrong(look)) and not self._is_replaced(look):
-            yield self._told(state, Event.REOPENED, {"why": f"what lies there is not what was promoted: {wrong}"})
+            yield self._told(look, Event.REOPENED, {"why": f"what lies there is not what was promoted: {wrong}"})
         else:
             seen = self._seen(look, look.found)
-            yield self._told(state, Event.SEEN, seen)
-            yield from self._closed(look, seen)
+            yield self._told(look, Event.SEEN, seen)
+            # Nobody is asked again what was just seen: `closed` follows on it, or on what another has seen meanwhile.
+            yield from (step._replace(after=None) for step in self._closed(look, seen))
+
+    def _is_not_as_it_should_be(self, look: Look) -> bool:
+        """Tell whether an open key is still what somebody has judged since it was promoted: not what was, by now."""
+        judged, found = look.entry.judged, look.found
+        if judged is None or not self.inventory.is_later_than(look.state.since, look.place):
+            return False
+        return found is None or (judged.state != "missing" and (judged.etag or found.etag) == found.etag)
 
     def _seen(self, look: Look, found: StoredObject) -> dict[str, Any]:
         is_promoted = look.state.state is Standing.PROMOTED
@@ -237,9 +259,9 @@ class _Closer:
             return
         if self.inventory.holds(place, seen):
             told = {name: seen.get(name) for name in ("etag", "size", "place")}
-            yield self._told(look.state, Event.CLOSED, told)
+            yield self._told(look, Event.CLOSED, told)
         elif look.state.state is Standing.SEEN and self._is_denied(look, place):
-            yield self._told(look.state, Event.REOPENED, {"why": "the inventory holds another object than was seen"})
+            yield self._told(look, Event.REOPENED, {"why": "the inventory holds another object than was seen"})
 
     def _is_denied(self, look: Look, place: str) -> bool:
         is_later = self.inventory.is_of_after(look.state.since, place)
@@ -255,15 +277,15 @@ class _Closer:
             limit = timedelta(minutes=config.unseen_minutes)
             if self.now - state.since > limit:
                 why = f"nobody has seen it within {config.unseen_minutes:g} minutes of its promotion"
-                yield self._told(state, Event.REOPENED, {"why": why})
+                yield self._told(look, Event.REOPENED, {"why": why})
         elif not look.entry.is_open:  # coverage tells of every key that is asked for, wherever anybody looks
-            yield self._told(
-                state, Event.WITHDRAWN, {"why": "neither the contract nor a schedule asks for it any more"}
-            )
+            yield self._told(look, Event.WITHDRAWN, {"why": "neither the contract nor a schedule asks for it any more"})
 
-    def _told(self, state: KeyState, event: Event, detail: Mapping[str, Any]) -> Transition:
+    def _told(self, look: Look, event: Event, detail: Mapping[str, Any]) -> Transition:
+        """Say what follows for a key as it stood when it was looked at; of one that has gone on, nothing does."""
+        state, at, run = look.state, self.now, self.run
         cell = state.source, state.data_type, state.season
-        return Transition(state.key, event, *cell, at=self.now, run=self.run, detail=detail)
+        return Transition(state.key, event, *cell, at, run, detail=detail, after=look.entry.last_entry)
 
 
 def _wrong(look: Look) -> str:

@@ -97,10 +97,6 @@ def batches(
 ) -> list[Batch]:
     """Choose the runs to start now, the most urgent first.
 
-    While a run is in flight, its lane waits: it has the keys. What is critical does not wait for it: no key is
-    collected twice, for each run claims its own. Places are kept for what is critical; and one of so many starts is of
-    each other priority that waits, the longest overdue first. History takes all places but one, and one of each host.
-
     Args:
         queue: what `gaps.json` says, its tasks in order.
         in_flight: the lanes of the runs that are queued or running, one entry a run.
@@ -113,12 +109,7 @@ def batches(
     """
     places = _Places.of(in_flight, limits, paces, under_way, since)
     waiting = [batch for batch in cut(queue, limits.max_tasks_per_batch, groups, paces) if batch.id not in done]
-    chosen: list[Batch] = []
-    while (batch := places.next_of(waiting)) is not None:
-        places.take(batch)
-        waiting.remove(batch)
-        chosen.append(batch)
-    return chosen
+    return list(places.filled(waiting))
 
 
 def starts_since(before: Mapping[str, int], started: Collection[Batch]) -> dict[str, int]:
@@ -131,7 +122,12 @@ def starts_since(before: Mapping[str, int], started: Collection[Batch]) -> dict[
 
 @dataclass(slots=True)
 class _Places:
-    """The runs in flight and those chosen, and what may start beside them."""
+    """The runs in flight and those chosen, and what may start beside them.
+
+    While a run is in flight, its lane waits: it has the keys. What is critical does not wait for it: no key is
+    collected twice, for each run claims its own. Places are kept for what is critical; and one of so many starts is of
+    each other priority that waits, the longest overdue first. History takes all places but one, and one of each host.
+    """
 
     limits: Dispatch
     paces: Mapping[str, Pace]
@@ -158,7 +154,14 @@ class _Places:
         people = len(lanes) - len(own)
         return cls(limits, paces, set(under_way), starts_since(since, ()), set(in_flight), priorities, hosts, people)
 
-    def next_of(self, waiting: Sequence[Batch]) -> Batch | None:
+    def filled(self, waiting: list[Batch]) -> Iterator[Batch]:
+        """Take out what may start, one after the other."""
+        while (batch := self._next_of(waiting)) is not None:
+            waiting.remove(batch)
+            self._take(batch)
+            yield batch
+
+    def _next_of(self, waiting: Sequence[Batch]) -> Batch | None:
         """Say which batch starts next, if one may."""
         if self.of_people + self.priorities.total() >= self.limits.max_concurrent_scrapers:
             return None
@@ -167,7 +170,7 @@ class _Places:
         overdue = (batch for priority in due for batch in waiting if batch.priority == priority)
         return next((batch for batch in chain(overdue, waiting) if self._has_room(batch)), None)
 
-    def take(self, batch: Batch) -> None:
+    def _take(self, batch: Batch) -> None:
         """Count a batch among the runs in flight."""
         self.busy.add(batch.lane)
         self.under_way.update(batch.task_ids)

@@ -12,13 +12,18 @@ place; answers of several pages, each of which is a request.
 
 import math
 import random
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adce_assets.configuration import Retries
 from adce_assets.ledger.transitions import Event
+
+if TYPE_CHECKING:
+    from adce_assets.fetch.hosts import Host
+    from adce_assets.fetch.limits import HostState
 
 PRIOR = (19.0, 1.0)
 """Successes and failures believed before anything was measured: 95 of 100, and that not firmly."""
@@ -28,25 +33,6 @@ FEW = 50
 """Draws that are made one by one; of more, a normal distribution tells how many succeed."""
 MEASURED = (Event.PROMOTED, Event.FAILED)
 """The events of the ledger that tell whether asking had success."""
-
-
-class Told(Protocol):
-    """What an entry of the ledger says that matters here."""
-
-    @property
-    def event(self) -> Event:
-        """What happened."""
-        ...
-
-    @property
-    def source(self) -> str:
-        """The source of the key."""
-        ...
-
-    @property
-    def data_type(self) -> str:
-        """The data type of the key."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +45,10 @@ class Tally:
     def __add__(self, other: "Tally") -> "Tally":
         """Count both."""
         return Tally(self.good + other.good, self.failed + other.failed)
+
+
+NOBODY = Tally()
+"""Where nothing was asked of late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +88,54 @@ class Forecast:
     total: Span
 
 
-def tallies(entries: Iterable[Told]) -> dict[str, Tally]:
-    """Count by data set (``source/data_type``) how keys ended; other events count for nothing."""
-    counts = Counter((f"{one.source}/{one.data_type}", one.event) for one in entries if one.event in MEASURED)
-    names = {name for name, _ in counts}
-    return {name: Tally(counts[name, Event.PROMOTED], counts[name, Event.FAILED]) for name in sorted(names)}
+def tallies(counts: Mapping[tuple[Event, str, str], int]) -> dict[str, Tally]:
+    """Count by data set (``source/data_type``) how keys ended; ``counts`` is what the ledger says of `MEASURED`."""
+    found: dict[str, Tally] = {}
+    for (event, source, data_type), keys in sorted(counts.items()):
+        told = Tally(good=keys) if event is Event.PROMOTED else Tally(failed=keys)
+        found[f"{source}/{data_type}"] = found.get(f"{source}/{data_type}", NOBODY) + told
+    return found
+
+
+def standings(place: str | Path, hosts: Mapping[str, "Host"]) -> "dict[str, HostState]":
+    """Say how hosts stand with us now, by name, as all processes have left it in a place of limits."""
+    from adce_assets.fetch.limits import Limits
+
+    limits = Limits(place)
+    try:
+        return {state.name: state for state in limits.states(dict(sorted(hosts.items())))}
+    finally:
+        limits.dispose()
+
+
+def work_of_host(host: "HostState", requests: int, tally: Tally, now: datetime) -> Work:
+    """Say what so many requests of a host come to, as it stands with us now."""
+    pace = min(host.rate, 1 / host.crawl_delay_s) if host.crawl_delay_s else host.rate
+    closed: float | None = 0.0
+    if host.blocked_since is not None:
+        closed = None
+    elif host.closed_until is not None:
+        closed = max((host.closed_until - now).total_seconds(), 0.0)
+    return Work(host.budget, requests, pace, sum(host.waiting.values()), closed, tally)
+
+
+def work_of_program(scraper: str, keys: int, seconds_per_key: float, tally: Tally) -> Work:
+    """Say what so many keys of a program come to; it asks whom it likes, at the pace that its entry says."""
+    return Work(f"program {scraper}", keys, 1 / seconds_per_key, 0, 0.0, tally)
+
+
+def by_budget(works: Iterable[Work]) -> list[Work]:
+    """Join what is asked out of the same budget; it waits for the slowest host of it, and counts what waits once."""
+    joined: dict[str, Work] = {}
+    for work in works:
+        joined[work.budget] = _together(joined[work.budget], work) if work.budget in joined else work
+    return list(joined.values())
+
+
+def _together(one: Work, other: Work) -> Work:
+    closed = None if one.closed_s is None or other.closed_s is None else max(one.closed_s, other.closed_s)
+    pace, requests = min(one.per_second, other.per_second), one.requests + other.requests
+    return replace(one, requests=requests, per_second=pace, closed_s=closed, tally=one.tally + other.tally)
 
 
 def forecast(works: Sequence[Work], retries: Retries) -> Forecast:

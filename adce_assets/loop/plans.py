@@ -23,9 +23,8 @@ from adce_assets.contract.loading import Contract
 from adce_assets.errors import AdceError, LakeError, VerifyError, printable
 from adce_assets.ledger.records import Count, Key, Name, SeasonName, Sha256, Time
 from adce_assets.loop.project import Project
-from adce_assets.loop.records import ID_DIGITS
 from adce_assets.loop.state import INVENTORY
-from adce_assets.loop.tasks import TaskKey
+from adce_assets.loop.tasks import TaskKey, name_of
 
 MOST_BYTES = 256 * 1024 * 1024
 """Of a plan's file: a million keys have about 100 MiB."""
@@ -233,9 +232,8 @@ def planned_tasks(tasks: Sequence[Mapping[str, Any]], keys: Iterable[TaskKey]) -
 
 def named(task: PlannedTask) -> PlannedTask:
     """Give a task the name that the queue gives to one of this cell, these keys and these versions."""
-    lines = (f"{key}\t{etag or ''}" for key, _, etag in sorted(task.keys))
-    text = f"{task.data_set}/{task.season}\n" + "\n".join(lines)
-    return task.model_copy(update={"id": f"task-{hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]}"})
+    cell = task.source, task.data_type, task.season
+    return task.model_copy(update={"id": name_of(cell, ((key, etag) for key, _, etag in task.keys))})
 
 
 def cost(tasks: Sequence[PlannedTask], objects: int, *, on_s3: bool) -> Cost:
@@ -278,15 +276,10 @@ def groups(
     probed: Collection[str],
     sizes: Mapping[str, float],
 ) -> tuple[Group, ...]:
-    """Sum up by source and priority, the most urgent first.
+    """Sum up what is collected and what is left by source and priority, the most urgent first.
 
-    Args:
-        tasks: what is collected.
-        left: what is not.
-        requests: how often is asked, by source and priority.
-        refused: keys of tasks that nobody need ask for.
-        probed: keys that one more answer of the kind buries.
-        sizes: the bytes of an object, by data set.
+    ``requests`` are by source and priority; nobody need ask for the keys that are ``refused``, one more answer of the
+    kind buries those that are ``probed``, and ``sizes`` are the bytes of an object, by data set.
     """
     counts: dict[tuple[str, str], Counter[str]] = {}
     unknown = {

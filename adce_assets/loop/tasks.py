@@ -13,7 +13,7 @@ import hashlib
 import heapq
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, time, timedelta
 from itertools import accumulate, chain, islice
@@ -22,7 +22,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.configuration import PRIORITIES, PriorityWeighting, TaskQueue
+from adce_assets.configuration import PRIORITIES, TaskQueue
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import Season
 from adce_assets.errors import LakeError
@@ -76,39 +76,22 @@ def plan(
 ) -> QueueSummary:
     """Turn the detected gaps into an ordered queue, and write `gaps.json` and `task_keys.parquet`.
 
-    Scores are those of the moment at which the gaps were found. So the same gaps give the same queue at any time, and
-    where nothing has changed, neither file is written again while the queue is fresh enough.
-
-    Args:
-        project: The installation.
-        known_scrapers: Those that are configured.
-        costs: Requests a key, by scraper; of one that is not named, one.
-        success_rates: The share of keys that lately came to a good end, by data set; of one not named, all.
-
-    Raises:
-        LakeError: no gaps have been detected yet, or their table and their summary do not belong together.
+    ``costs`` are requests a key, by scraper (not named: one); ``success_rates`` the shares of keys that lately came to
+    a good end, by data set (not named: all). LakeError where there are no gaps, or their files do not go together.
     """
-    state, contract, now = project.state, project.contract, project.clock()
-    config = project.settings.reconciliation.task_queue
+    state, config = project.state, project.settings.reconciliation.task_queue
     found = state.read_json(GAPS)
     gaps = [Gap(**entry) for entry in found["gaps"]]
-    obstacles = {gap.id: reason for gap in gaps if (reason := _obstacle(gap, contract, known_scrapers))}
+    obstacles = {gap.id: reason for gap in gaps if (reason := _obstacle(gap, project.contract, known_scrapers))}
     with state.local(GAP_KEYS) as path:
         newest = _newest(state, path, found["total_keys"], gaps, config)
-        parts = _Parts(
-            contract,
-            config.keys_per_task,
-            config.priority_weighting,
-            newest,
-            datetime.fromisoformat(found["generated_at"]),
-            costs,
-            success_rates,
-        )
+        at = datetime.fromisoformat(found["generated_at"])
+        parts = _Parts(project.contract, config, newest, at, costs, success_rates)
         queued, cut = _within_caps([entry for entry in starts(gaps) if entry[0].id not in obstacles], parts, config)
         tasks, keys = _collected(path, queued)
         left_out = explain(gaps, path, obstacles, cut)
     state.write_table(TASK_KEYS, keys)
-    document = _document(tasks, left_out, found["as_of"], config, now)
+    document = _document(tasks, left_out, found["as_of"], config, project.clock())
     keep_for = timedelta(hours=project.settings.autonomous.intervals.fresh_within_hours)
     state.write_json(QUEUE, document, keep_for=keep_for)
     return QueueSummary(document)
@@ -191,11 +174,14 @@ def _newest(state: State, path: Path, total: int, gaps: Sequence[Gap], config: T
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Cuts gaps into drafts: ``newest`` is the event of a part's first row, ``at`` the moment of the scores."""
+    """Cuts gaps into drafts: ``newest`` is the event of a part's first row, ``at`` the moment of the scores.
+
+    Scores are those of the moment at which the gaps were found. So the same gaps give the same queue at any time, and
+    where nothing has changed, neither of its files is written again while it is fresh enough.
+    """
 
     contract: Contract
-    keys_per_task: int
-    weighting: PriorityWeighting
+    config: TaskQueue
     newest: Mapping[int, datetime | None]
     at: datetime
     costs: Mapping[str, float]
@@ -206,12 +192,19 @@ class _Parts:
         data_set = self.contract.data_sets[f"{gap.source}/{gap.data_type}"]
         minutes = data_set.declared.minutes_per_file
         cost, rate = self.costs.get(gap.scraper or "", 1.0), self.success_rates.get(data_set.name, 1.0)
-        for part, start in enumerate(range(0, gap.free_files, self.keys_per_task)):
-            keys = min(self.keys_per_task, gap.free_files - start)
+        for part, start in enumerate(range(0, gap.free_files, self.config.keys_per_task)):
+            keys = min(self.config.keys_per_task, gap.free_files - start)
             moment = _moment(data_set, gap.season, self.newest[first + start] or LONG_AGO, self.at)
             facts = facts_of(gap, moment, success_rate=rate, requests_per_key=cost)
-            score = priority.score(facts, self.weighting, self.at).total
+            score = priority.score(facts, self.config.priority_weighting, self.at).total
             yield _Draft(gap, part, first + start, keys, facts, score, round(keys * minutes, 2))
+
+
+def name_of(cell: tuple[str, str, str], versions: Iterable[tuple[str, str | None]]) -> str:
+    """Name a task by what it collects: keys of a cell (source, data type, season), each with the ETag it replaces."""
+    lines = [f"{key}\t{etag or ''}" for key, etag in sorted(versions, key=itemgetter(0))]
+    text = "/".join(cell) + "\n" + "\n".join(lines)
+    return f"task-{hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]}"
 
 
 def facts_of(gap: Gap, moment: datetime, *, success_rate: float, requests_per_key: float) -> priority.Facts:
@@ -290,14 +283,10 @@ def _collected(path: Path, queued: Sequence[_Draft]) -> tuple[list[_Task], "pa.T
 
 
 def _task(draft: _Draft, rows: "pa.Table") -> _Task:
-    """Hash the cell, the keys, and the versions to be replaced."""
-    gap = draft.gap
-    keys = zip(rows["key"].to_pylist(), rows["etag"].to_pylist(), strict=True)
-    lines = [f"{key}\t{etag or ''}" for key, etag in sorted(keys, key=itemgetter(0))]
-    text = f"{gap.source}/{gap.data_type}/{gap.season}\n" + "\n".join(lines)
-    return _Task(
-        f"task-{hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]}", draft, Counter(rows["state"].to_pylist())
-    )
+    """Name a draft by what it collects, and count the states of its keys."""
+    versions = zip(rows["key"].to_pylist(), rows["etag"].to_pylist(), strict=True)
+    cell = draft.gap.source, draft.gap.data_type, draft.gap.season
+    return _Task(name_of(cell, versions), draft, Counter(rows["state"].to_pylist()))
 
 
 def _document(

@@ -95,29 +95,12 @@ def collect(
 ) -> CollectReport:
     """Collect the wanted keys into the lake; a key that fails never stops the others.
 
-    Args:
-        scraper: The entry of the catalogue that yields these keys.
-        asked: The keys, of any of the data sets that the scraper yields.
-        client: Asks the hosts, within their limits.
-        store: The lake.
-        run_id: Names this run in staged objects, receipts and markers.
-        clock: The time (UTC) for receipts.
-        at_once: How many requests are made at the same time.
-        tasks: The task that each key belongs to, by key.
-        progress: Told after each key; whom `current_telling` names is told as well what failed, and at which host.
-        hurry: Called when the run is interrupted, so that requests which wait for their turn give up.
-        recorder: Holds the keys for this run, and tells the ledger what comes of them; it is closed by whoever made it.
-        stop: Asked before each request whether to begin it; what is under way comes to its own end.
-
-    Raises:
-        LakeError: the lake could not be written, what was promoted before has its receipts; or its storage ignores the
-            conditions of a write, so that two runs could overwrite each other: nothing is asked then.
-        LedgerError: the ledger could not be written; what was promoted has its receipts.
+    What it is told stands in `Work` and in `Books`. LakeError and LedgerError where one of them cannot be written: what
+    was promoted before has its receipts. On storage that ignores conditions of a write nothing is asked (LakeError).
     """
-    started_at = clock()
-    run = _Run(Journal(store, run_id, clock, started_at), tasks or {}, recorder)
+    run = Books(Journal(store, run_id, clock, clock()), tasks or {}, recorder)
     before = client.requests, client.retries, client.waited_s
-    _prepare(store, started_at)
+    _prepare(store, run.journal.started_at)
     with TemporaryDirectory(prefix="adce-") as folder:
         working = Work(scraper, client, store, run_id, clock, Path(folder), at_once, hurry, stop)
         run.take_all(working, asked, progress)
@@ -138,8 +121,17 @@ def _prepare(store: LakeStore, started_at: datetime) -> None:
 
 
 @dataclass(slots=True)
-class _Run:
-    """One run as it goes: what became of each key so far."""
+class Books:
+    """One run as it goes: what became of each key so far.
+
+    Attributes:
+        journal: Keeps the receipts, and the evidence of what is not there.
+        tasks: The task that each key belongs to, by key.
+        recorder: Holds the keys for this run, and tells the ledger what comes of them; it is closed by whoever made it.
+        reports: What to tell of each data set.
+        worked_on: The cells of which a key came to its end.
+        failed: How many keys have failed.
+    """
 
     journal: Journal
     tasks: Mapping[str, str]
@@ -149,7 +141,10 @@ class _Run:
     failed: int = 0
 
     def take_all(self, working: Work, asked: Sequence[Wanted], progress: Progress) -> None:
-        """Bring every key to its end; what had one when the run is interrupted is kept as well."""
+        """Bring every key to its end; what had one when the run is interrupted is kept as well.
+
+        ``progress`` is told after each; whom `current_telling` names is told as well what failed, and at which host.
+        """
         for one in asked:
             self.reports[one.data_set].asked += 1
         host = working.scraper.host or PROGRAMS

@@ -3,12 +3,10 @@
 A key may have come to a good end before anybody is asked: what lies in the lake already is audited like any document.
 """
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from adce_assets.errors import ConditionFailedError, EmptyAnswerError, ObjectNotFoundError, VerifyError, printable
 from adce_assets.fetch.audit import audit
@@ -16,8 +14,8 @@ from adce_assets.fetch.bodies import sha256
 from adce_assets.fetch.outcomes import Evidence
 from adce_assets.fetch.requirements import Arrival, AuditResult
 from adce_assets.fetch.staging import Outcome as Way
-from adce_assets.fetch.staging import Promotion, promote
-from adce_assets.lake.store import LakeStore, StoredObject
+from adce_assets.fetch.staging import Promotion, promote, taken
+from adce_assets.lake.store import LakeStore
 from adce_assets.ledger.evidence import AbsentKey
 from adce_assets.ledger.receipts import Receipt
 from adce_assets.scrapers.answering import LOOK_AGAIN
@@ -27,8 +25,6 @@ from adce_assets.scrapers.interface import Collected, ConfirmedEmpty, Failed, Ou
 OK = 200
 JUST_SENT = {"age": "0"}
 """Headers of what lies in the lake: how long caches had kept it was asked when it came."""
-PIECE = 8 * 1024 * 1024
-"""Bytes of an object that are held in memory at once; what is larger is looked at in a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +86,7 @@ def already_there(
         return None
     requirements = scraper.yields[one.data_set].requirements.model_copy(update={"pages": scraper.pages_due})
     try:
-        with _taken(store, there, folder) as body:
+        with taken(store, there.key, there.size, folder=folder) as body:
             result = audit(body, requirements, one.entity, arrival=Arrival(there.last_modified, JUST_SENT))
             digest = sha256(body)
     except (ObjectNotFoundError, VerifyError):
@@ -100,20 +96,6 @@ def already_there(
     )
     now = clock()
     return Promoted(one, "", now, now, promotion, result.warnings)
-
-
-@contextmanager
-def _taken(store: LakeStore, there: StoredObject, folder: Path) -> Generator[bytes | Path]:
-    """Take an object out of the lake: a large one into a file, which is gone afterwards."""
-    if there.size <= PIECE:
-        yield store.get(there.key)
-        return
-    with TemporaryDirectory(dir=folder, prefix="there-") as own:
-        path = Path(own) / "object"
-        with path.open("wb") as file:
-            for start in range(0, there.size, PIECE):
-                file.write(store.get(there.key, start=start, length=PIECE))
-        yield path
 
 
 def settle(store: LakeStore, outcome: Outcome | Promoted, *, run_id: str, clock: Callable[[], datetime]) -> Settled:

@@ -3,12 +3,15 @@
 A run claims its keys before it asks for any, and keeps them for as long as its process lives: a thread of its own asks
 for more time, because a run may wait its turn for hours in which no key comes to an end. What came of them is written
 in parts, each after the receipts that it is about; and whatever the run leaves is given back at its end, however it
-ends. What may follow what is said by the ledger, and what follows from a failure by its policy.
+ends. Two machines may start one run: each then has a part of its keys, and ends when the other has done its part too,
+because the end of one is the end of the run. What may follow what is said by the ledger, and what follows from a
+failure by its policy.
 """
 
 import logging
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,6 +104,7 @@ class Recorder:
     waiting: list[_Failure | tuple[Transition, ...]] = field(default_factory=list)
     written_at: datetime = field(init=False)
     until: datetime = field(init=False)
+    _elsewhere: set[str] = field(default_factory=set, init=False)
     _writing: threading.RLock = field(default_factory=threading.RLock, init=False)
     _ended: threading.Event = field(default_factory=threading.Event, init=False)
     _beating: threading.Thread | None = field(default=None, init=False)
@@ -135,6 +139,8 @@ class Recorder:
         counts: Counter[str] = Counter()
         ends: dict[str, datetime] = {}
         for state in self.ledger.states(keys=keys):
+            if self._is_its_own(state):
+                self._elsewhere.add(state.key)
             to, until = _left_to(state)
             counts[to] += 1
             if until is not None:
@@ -213,6 +219,18 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if kind is None:
+            self._wait_for_its_other_half()
+
+    def _wait_for_its_other_half(self) -> None:
+        """Wait until another process of this same run holds none of the keys any more, or its lease is over."""
+        while any(map(self._is_its_own, self.ledger.states(keys=self._elsewhere) if self._elsewhere else ())):
+            time.sleep(self.beat_s)
+
+    def _is_its_own(self, state: KeyState) -> bool:
+        """Tell whether a key is held in the name of this run."""
+        lasts = state.lease_until is None or state.lease_until > self.clock()
+        return state.run == self.run and state.state in UNDER_WAY and lasts
 
     def close(self) -> None:
         """Give back what the run still holds; what was not written counts as not done, and is found by the next run.

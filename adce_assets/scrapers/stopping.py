@@ -39,6 +39,11 @@ class Stop:
         """How long until the time is over; None: for ever."""
         return None if self.seconds is None else max(self.seconds - (self.clock() - self._began), 0.0)
 
+    def within(self, seconds: float) -> "Stop":
+        """Stop with this one, or by itself after so long."""
+        left = self.seconds_left
+        return Stop(self.flag, seconds if left is None else min(left, seconds), self.clock)
+
     def __call__(self) -> bool:
         """Tell whether to begin nothing new."""
         return self.flag.is_set() or self.seconds_left == 0.0

@@ -38,12 +38,12 @@ class Work:
         scraper: The entry of the catalogue that yields these keys.
         client: Whom its kind asks.
         store: The lake.
-        run_id: Names the run in staged objects.
+        run_id: Names the run in staged objects, receipts and markers.
         clock: The time (UTC).
         folder: Where large bodies lie until they are in the lake.
         at_once: How many requests are made at the same time; with one, nothing is done side by side.
         hurry: Called when the run is interrupted, so that requests which wait for their turn give up.
-        stop: Asked before each request whether to begin it.
+        stop: Asked before each request whether to begin it; what is under way comes to its own end.
     """
 
     scraper: ScraperEntry

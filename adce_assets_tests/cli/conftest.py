@@ -150,10 +150,55 @@ def installation(tmp_path: Path) -> Installation:
 @pytest.fixture(scope="module")
 def reconciled(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """An installation after its first reconciliation, for commands that change nothing."""
-    made = make_installation(tmp_path_factory.mktemp("reconciled") / "home")
+    return _reconciled(tmp_path_factory.mktemp("reconciled") / "home")
+
+
+def _reconciled(home: Path) -> Installation:
+    made = make_installation(home)
     result = made.adce("reconcile")
     assert result.exit_code == 0, result.stderr
     return made
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """An installation as it was after its first reconciliation, and a copy of all its files."""
+
+    made: Installation
+    copy: Path
+
+    def keep(self) -> "_Kept":
+        shutil.copytree(self.made.home, self.copy, copy_function=self._copied)
+        return self
+
+    def restored(self) -> Installation:
+        """Put every file back in its place."""
+        shutil.rmtree(self.made.home)
+        shutil.copytree(self.copy, self.made.home, copy_function=self._copied)
+        return self.made
+
+    def _copied(self, source: str, copy: str) -> None:
+        """Copy what tests and databases change in place; link the rest, for a version of an object is one inode."""
+        inside = Path(source).parts
+        of_objects = "lake" in inside or ("inventory" in inside and not source.endswith(".yaml"))
+        (os.link if of_objects else shutil.copy2)(source, copy)
+
+
+@pytest.fixture(scope="session")
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> _Kept:
+    folder = tmp_path_factory.mktemp("kept")
+    return _Kept(_reconciled(folder / "home"), folder / "copy").keep()
+
+
+@pytest.fixture
+def gaps_known(_kept: _Kept) -> Iterator[Installation]:
+    """An installation after its first reconciliation, of the test's own: it is put back as it was for the next one.
+
+    What lies in its lake and in its state is replaced, never written into, as the program itself does it.
+    """
+    before = {path: path.stat().st_mtime_ns for path in _kept.copy.rglob("*")}
+    yield _kept.restored()
+    assert {path: path.stat().st_mtime_ns for path in _kept.copy.rglob("*")} == before
 
 
 @pytest.fixture

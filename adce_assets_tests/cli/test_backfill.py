@@ -67,35 +67,32 @@ def test_a_backfill_closes_what_the_queue_leaves_for_later_and_a_second_one_find
     assert (again["totals"]["asked"], again["totals"]["left_to_others"]) == (0, 1)
 
 
-def test_only_what_has_failed_is_tried_again_and_at_once(installation: "Installation", source: Source):
-    installation.adce("reconcile")
+def test_only_what_has_failed_is_tried_again_and_at_once(gaps_known: "Installation", source: Source):
     trouble = Trouble("notice")
-    first = installation.adce("collect", "--no-reconcile", ADCE_HOST_ESPN_SITE=source(game_401523001=trouble))
+    first = gaps_known.adce("collect", "--no-reconcile", ADCE_HOST_ESPN_SITE=source(game_401523001=trouble))
     assert first.exit_code == 1
-    waiting = installation.json("collect", "--no-reconcile", "--season", "2023-24")
+    waiting = gaps_known.json("collect", "--no-reconcile", "--season", "2023-24")
     assert (waiting["totals"]["asked"], waiting["totals"]["left_to_others"]) == (0, 1)
-    told = installation.json("collect", "--no-reconcile", "--only-failed", ADCE_HOST_ESPN_SITE=source())
+    told = gaps_known.json("collect", "--no-reconcile", "--only-failed", ADCE_HOST_ESPN_SITE=source())
     assert [(run["season"], run["keys"]) for run in told["runs"]] == [("2023-24", 1)]
     assert (told["totals"]["asked"], told["totals"]["collected"]) == (1, 1)
 
 
-@pytest.mark.parametrize("hours", [0, 1, 30])
-def test_what_has_failed_is_found_after_any_number_of_reconciliations(
-    installation: "Installation", source: Source, hours: int
-):
-    installation.adce("reconcile")
-    installation.adce("collect", "--no-reconcile", ADCE_HOST_ESPN_SITE=source(game_401523001=Trouble("notice")))
-    later = {"ADCE_AS_OF": (NOW + timedelta(hours=hours)).isoformat()}
-    for _ in range(2):
-        installation.adce("reconcile", **later)
-    told = installation.json("collect", "--no-reconcile", "--only-failed", ADCE_HOST_ESPN_SITE=source(), **later)
+def test_what_has_failed_is_found_after_any_number_of_reconciliations(gaps_known: "Installation", source: Source):
+    gaps_known.adce("collect", "--no-reconcile", ADCE_HOST_ESPN_SITE=source(game_401523001=Trouble("notice")))
+    chosen = ("collect", "--no-reconcile", "--only-failed")
+    moments = [(NOW + timedelta(hours=hours)).isoformat() for hours in (0, 1, 30)]
+    for now in moments:
+        for _ in range(2):
+            gaps_known.adce("reconcile", ADCE_AS_OF=now)
+        assert [batch["keys"] for batch in gaps_known.json(*chosen, "--dry-run", ADCE_AS_OF=now)["batches"]] == [1]
+    told = gaps_known.json(*chosen, ADCE_HOST_ESPN_SITE=source(), ADCE_AS_OF=moments[-1])
     assert (told["totals"]["asked"], told["totals"]["collected"]) == (1, 1)
 
 
-def test_a_refresh_takes_everything_and_goes_on_where_it_was_stopped(installation: "Installation", source: Source):
-    installation.adce("reconcile")
+def test_a_refresh_takes_everything_and_goes_on_where_it_was_stopped(gaps_known: "Installation", source: Source):
     url, chosen = source(), ("collect", "--no-reconcile", "--refresh", "all", "--season", "2024-25")
-    rest = installation.json(*chosen, "--older-than", "2020-01-01T00:00:00Z", ADCE_HOST_ESPN_SITE=url)
+    rest = gaps_known.json(*chosen, "--older-than", "2020-01-01T00:00:00Z", ADCE_HOST_ESPN_SITE=url)
     assert rest["totals"]["collected"] == 2
-    told = installation.json(*chosen, ADCE_HOST_ESPN_SITE=url)
+    told = gaps_known.json(*chosen, ADCE_HOST_ESPN_SITE=url)
     assert told["totals"]["collected"] == 12

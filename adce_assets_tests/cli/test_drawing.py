@@ -8,7 +8,7 @@ import pytest
 
 from adce_assets.cli.drawing import PlainLines, drawn
 from adce_assets.cli.output import Column, write_table
-from adce_assets.progress import Tally, current_progress, current_telling, silent
+from adce_assets.progress import Board, Tally, current_progress, current_telling, silent, told_as
 
 
 class Terminal(io.StringIO):
@@ -79,6 +79,29 @@ def test_what_is_collected_is_told_in_all_and_for_each_host():
         "  fast: 20 of 60, 0 failed, 40 waiting, 2/s, 20 s left (17 s to 24 s)",
         "  slow: 10 of 30, 2 failed, 20 waiting, 1/s, 20 s left (12 s to 61 s)",
     ]
+
+
+def test_what_waits_for_a_host_counts_before_it_begins_and_no_more_when_it_is_over():
+    board = Board()
+    board.tell("batch 1", "fast", Tally(0, 0, 60))
+    board.tell("batch 2", "fast", Tally(0, 0, 40))
+    board.tell("batch 3", "slow", Tally(0, 0, 7))
+    with drawn(board):
+        telling = current_telling.get()
+        assert telling is not None
+        with told_as("batch 1"):
+            within = current_telling.get()
+            assert within is not None
+            within("run 1", "fast", Tally(5, 1, 50))
+    assert board.hosts == {"fast": Tally(5, 1, 90), "slow": Tally(0, 0, 7)}
+    for batch in ("batch 1", "batch 3"):
+        board.end(batch)
+    assert board.hosts == {"fast": Tally(5, 1, 45), "slow": Tally(0, 0, 0)}
+
+
+def test_where_nobody_listens_a_name_changes_nothing():
+    with told_as("batch 1"):
+        assert current_telling.get() is None
 
 
 def test_only_what_is_collected_is_told_by_host():

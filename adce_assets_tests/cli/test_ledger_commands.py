@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from adce_assets.lake.store import open_store
 from adce_assets.ledger.book import open_ledger
-from adce_assets_tests.ledger.conftest import happened
+from adce_assets.loop.heads import keep
+from adce_assets.loop.state import State
+from adce_assets_tests.ledger.conftest import NOW, happened
 
 KEY = "pbp/401524000.json"
 
@@ -65,7 +68,7 @@ def test_a_changed_entry_is_shown_and_exits_with_1(installation: Any, kept: Path
 def test_a_whole_ledger_exits_with_0(installation: Any):
     told = installation.json("ledger", "verify")
     assert told.pop("head").startswith("3:")
-    assert told == {"schema": 1, "entries": 3, "checked": 3, "sample": None, "faults": []}
+    assert told == {"schema": 1, "entries": 3, "checked": 3, "sample": None, "faults": [], "kept_head": None}
     told = installation.json("ledger", "verify", "--sample", "2.5%", "--seed", "7")
     assert (told["sample"], told["faults"]) == ({"share": 0.025, "seed": 7}, [])
     assert 1 <= told["checked"] < 3
@@ -78,6 +81,33 @@ def test_a_ledger_is_held_against_a_head_that_was_kept_elsewhere(installation: A
     other = installation.adce("ledger", "verify", "--head", f"3:{'0' * 64}")
     assert (other.exit_code, "it is not the entry that was the last one" in other.stderr) == (1, True)
     assert installation.adce("ledger", "verify", "--head", f"4{told[1:]}").exit_code == 1
+
+
+def test_a_ledger_is_held_against_the_head_that_the_loop_kept_without_being_told(installation: Any, kept: Path):
+    ledger = open_ledger(f"sqlite:///{kept}")
+    state = State(open_store((installation.home / "inventory").as_uri(), make=True))
+    head = str(keep(state, ledger, NOW).head)
+    ledger.dispose()
+    assert installation.json("ledger", "verify")["kept_head"] == head
+    for file in kept.parent.glob("ledger.sqlite*"):
+        file.unlink()
+    ledger = open_ledger(f"sqlite:///{kept}")
+    ledger.append([happened("detected", "another")])
+    ledger.dispose()
+    found = installation.adce("ledger", "verify")
+    assert (found.exit_code, "it is not the entry that was the last one" in found.stderr) == (1, True)
+    assert f"the head that was kept last is {head}" in found.stderr
+
+
+def test_how_keys_stand_is_made_from_the_entries_again(installation: Any, kept: Path):
+    change(kept, "UPDATE ledger_keys SET state = 'closed' WHERE key LIKE '%other%'")
+    assert installation.adce("ledger", "verify").exit_code == 1
+    assert installation.json("ledger", "rebuild") == {"schema": 1, "keys": 2, "mended": 1, "removed": 0}
+    assert installation.adce("ledger", "verify").exit_code == 0
+    assert "2 keys: 0 made anew, 0 without an entry removed" in installation.adce("ledger", "rebuild").stdout
+    change(kept, "UPDATE ledger_entries SET run = 'another' WHERE seq = 3")
+    refused = installation.adce("ledger", "rebuild")
+    assert (refused.exit_code, "entries that were changed: entry 3: it is not" in refused.stderr) == (1, True)
 
 
 def test_a_proof_is_held_against_an_entry_that_was_kept_elsewhere(installation: Any, kept: Path, tmp_path: Path):

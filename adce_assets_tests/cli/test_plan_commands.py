@@ -40,10 +40,9 @@ def configure(installation: "Installation", **limits: float) -> None:
 
 
 @pytest.fixture
-def plan_file(installation: "Installation", tmp_path: Path) -> Path:
+def plan_file(gaps_known: "Installation", tmp_path: Path) -> Path:
     """A plan of all three tasks of an installation that has been reconciled."""
-    assert installation.adce("reconcile").exit_code == 0
-    assert installation.adce("plan", "-o", str(tmp_path / "plan.json")).exit_code == 2
+    assert gaps_known.adce("plan", "-o", str(tmp_path / "plan.json")).exit_code == 2
     return tmp_path / "plan.json"
 
 
@@ -98,44 +97,41 @@ def test_the_same_world_gives_the_same_plan(reconciled: "Installation"):
     assert planned(reconciled) == planned(reconciled)
 
 
-def test_a_closed_host_delays_the_plan(installation: "Installation"):
-    installation.adce("reconcile")
-    before = planned(installation)["p50_s"]
-    catalogue = load_catalogue(installation.home / "config" / "scraper_config.yaml")
-    limits = Limits(installation.home / ".adce" / "limits.sqlite")
+def test_a_closed_host_delays_the_plan(gaps_known: "Installation"):
+    before = planned(gaps_known)["p50_s"]
+    catalogue = load_catalogue(gaps_known.home / "config" / "scraper_config.yaml")
+    limits = Limits(gaps_known.home / ".adce" / "limits.sqlite")
     host: Host = catalogue.hosts["espn_site"]
     closed_for = timedelta(days=1)
     limits.close_host("espn_site", host, closed_for.total_seconds(), "asked us to")
     limits.dispose()
-    told = planned(installation)
+    told = planned(gaps_known)
     assert told["p50_s"] > before + closed_for.total_seconds()
 
 
-def test_measured_failures_stand_in_the_plan(installation: "Installation"):
-    installation.adce("reconcile")
-    ledger = open_ledger(f"sqlite:///{installation.home / '.adce' / 'ledger.sqlite'}")
+def test_measured_failures_stand_in_the_plan(gaps_known: "Installation"):
+    ledger = open_ledger(f"sqlite:///{gaps_known.home / '.adce' / 'ledger.sqlite'}")
     about = {"source": "espn", "data_type": "play_by_play", "season": "2023-24", "at": NOW, "run": "run-1"}
     steps = [Event.DETECTED, Event.LEASED, Event.FAILED]
     until = {"until": (NOW + timedelta(hours=1)).isoformat(timespec="microseconds")}
     for key in ("pbp/1.json", "pbp/2.json"):
         ledger.append([Transition(key, step, **about, detail=until if step is Event.LEASED else {}) for step in steps])
     ledger.dispose()
-    (host,) = planned(installation)["hosts"]
+    (host,) = planned(gaps_known)["hosts"]
     assert (host["succeeded"], host["failed"]) == (0, 2)
 
 
 def test_apply_collects_exactly_what_was_planned_and_only_once(
-    installation: "Installation", source: Source, tmp_path: Path
+    gaps_known: "Installation", source: Source, tmp_path: Path
 ):
-    installation.adce("reconcile")
-    installation.adce("plan", "--priority", "critical", "-o", str(tmp_path / "plan.json"))
+    gaps_known.adce("plan", "--priority", "critical", "-o", str(tmp_path / "plan.json"))
     url = source()
-    told = installation.json("apply", str(tmp_path / "plan.json"), ADCE_HOST_ESPN_SITE=url)
+    told = gaps_known.json("apply", str(tmp_path / "plan.json"), ADCE_HOST_ESPN_SITE=url)
     assert (told["totals"]["asked"], told["totals"]["collected"]) == (2, 2)
     assert told["plan"] | {"digest": ""} == {"digest": "", "keys": 2, "left_away": 0, "asked": 2, "lost": 0}
-    assert collected(installation) == set(MISSING[:2])
+    assert collected(gaps_known) == set(MISSING[:2])
     assert told["reconciled"]["gaps"]["total"] == 2
-    again = installation.adce("apply", str(tmp_path / "plan.json"), ADCE_HOST_ESPN_SITE=url)
+    again = gaps_known.adce("apply", str(tmp_path / "plan.json"), ADCE_HOST_ESPN_SITE=url)
     assert again.exit_code == 1
     assert "the world has moved: 2 of 2 keys (100.0%)" in again.stderr
     assert KEY in again.stderr
@@ -163,19 +159,19 @@ def test_a_part_of_a_task_is_collected_where_one_of_its_keys_has_moved(
     assert (installation.home / "inventory" / f"{TASK_KEYS}.parquet").read_bytes() != before
 
 
-def test_another_contract_is_always_refused(installation: "Installation", source: Source, plan_file: Path):
-    configure(installation, tolerance=1.0)
-    contract = installation.home / "inventory" / "data_inventory.yaml"
+def test_another_contract_is_always_refused(gaps_known: "Installation", source: Source, plan_file: Path):
+    configure(gaps_known, tolerance=1.0)
+    contract = gaps_known.home / "inventory" / "data_inventory.yaml"
     contract.write_text(contract.read_text().replace("games of two seasons", "games"))
-    result = installation.adce("apply", str(plan_file), ADCE_HOST_ESPN_SITE=source())
+    result = gaps_known.adce("apply", str(plan_file), ADCE_HOST_ESPN_SITE=source())
     assert result.exit_code == 1
     assert "the contract has changed since the plan was made" in result.stderr
-    assert collected(installation) == set()
+    assert collected(gaps_known) == set()
 
 
-def test_another_lake_is_always_refused(installation: "Installation", plan_file: Path, tmp_path: Path):
+def test_another_lake_is_always_refused(gaps_known: "Installation", plan_file: Path, tmp_path: Path):
     (tmp_path / "other").mkdir()
-    result = installation.adce("apply", str(plan_file), ADCE_LAKE=(tmp_path / "other").as_uri())
+    result = gaps_known.adce("apply", str(plan_file), ADCE_LAKE=(tmp_path / "other").as_uri())
     assert result.exit_code == 1
     assert "the plan is of another lake" in result.stderr
 

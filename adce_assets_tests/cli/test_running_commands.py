@@ -30,11 +30,10 @@ def test_reconcile_exits_with_two_when_gaps_are_asked_for_and_there(installation
     assert installation.adce("reconcile", "--exit-code").exit_code == 2
 
 
-def test_reconcile_exits_with_zero_when_there_are_no_gaps(installation: "Installation", source: Source):
-    installation.adce("reconcile")
-    installation.adce("collect", ADCE_HOST_ESPN_SITE=source())
-    (installation.lake / "hoopr" / "players_2024.csv").write_bytes(b"name,points\n" * 20)
-    assert installation.adce("reconcile", "--exit-code").exit_code == 0
+def test_reconcile_exits_with_zero_when_there_are_no_gaps(gaps_known: "Installation", source: Source):
+    gaps_known.adce("collect", ADCE_HOST_ESPN_SITE=source())
+    (gaps_known.lake / "hoopr" / "players_2024.csv").write_bytes(b"name,points\n" * 20)
+    assert gaps_known.adce("reconcile", "--exit-code").exit_code == 0
 
 
 def test_dagsters_own_log_stays_off_the_terminal(installation: "Installation"):
@@ -100,9 +99,8 @@ def test_after_a_reconciliation_nothing_is_locked(installation: "Installation"):
         pass
 
 
-def test_a_stand_in_for_a_host_that_is_not_there_is_an_error_with_the_known_ones(installation: "Installation"):
-    installation.adce("reconcile")
-    result = installation.adce("collect", ADCE_HOST_ESPN_SIGHT="http://127.0.0.1:1")
+def test_a_stand_in_for_a_host_that_is_not_there_is_an_error_with_the_known_ones(gaps_known: "Installation"):
+    result = gaps_known.adce("collect", ADCE_HOST_ESPN_SIGHT="http://127.0.0.1:1")
     assert result.exit_code == 1
     assert "no host is named `espn_sight`" in result.stderr
     assert "espn_site" in result.stderr
@@ -118,21 +116,19 @@ def test_a_dry_run_shows_the_runs_and_collects_nothing(reconciled: "Installation
     assert not (reconciled.lake / "_adce").exists()
 
 
-def test_collect_closes_the_gaps_and_says_so(installation: "Installation", source: Source):
-    installation.adce("reconcile")
-    told = installation.json("collect", ADCE_HOST_ESPN_SITE=source())
+def test_collect_closes_the_gaps_and_says_so(gaps_known: "Installation", source: Source):
+    told = gaps_known.json("collect", ADCE_HOST_ESPN_SITE=source())
     assert (told["totals"]["asked"], told["totals"]["collected"], told["totals"]["failed"]) == (3, 3, 0)
     assert {name: row["collected"] for name, row in told["by_priority"].items()} == {"critical": 2, "medium": 1}
     assert told["by_scraper"]["espn_summary"]["collected"] == told["by_source"]["espn"]["collected"] == 3
     assert told["reconciled"]["gaps"]["total"] == 1
 
 
-def test_collect_reconciles_only_if_it_is_let(installation: "Installation", source: Source):
-    installation.adce("reconcile")
-    before = installation.state_of("gaps.json")
-    told = installation.json("collect", "--no-reconcile", ADCE_HOST_ESPN_SITE=source())
+def test_collect_reconciles_only_if_it_is_let(gaps_known: "Installation", source: Source):
+    before = gaps_known.state_of("gaps.json")
+    told = gaps_known.json("collect", "--no-reconcile", ADCE_HOST_ESPN_SITE=source())
     assert told["reconciled"] is None
-    assert installation.state_of("gaps.json") == before
+    assert gaps_known.state_of("gaps.json") == before
 
 
 @pytest.mark.parametrize(
@@ -140,43 +136,41 @@ def test_collect_reconciles_only_if_it_is_let(installation: "Installation", sour
     [(["--priority", "medium"], 1), (["--season", "2024-25"], 2), (["--limit", "1"], 1), (["--source", "hoopr"], 0)],
 )
 def test_collect_takes_only_what_was_chosen(
-    installation: "Installation", source: Source, chosen: list[str], collected: int
+    gaps_known: "Installation", source: Source, chosen: list[str], collected: int
 ):
-    installation.adce("reconcile")
-    told = installation.json("collect", "--no-reconcile", *chosen, ADCE_HOST_ESPN_SITE=source())
+    told = gaps_known.json("collect", "--no-reconcile", *chosen, ADCE_HOST_ESPN_SITE=source())
     assert told["totals"]["collected"] == collected
 
 
-def test_several_runs_at_once_collect_the_same(installation: "Installation", source: Source, tmp_path: Path):
-    installation.adce("reconcile")
+def test_several_runs_at_once_collect_the_same(gaps_known: "Installation", source: Source, tmp_path: Path):
     (tmp_path / "dagster").mkdir()
-    told = installation.json(
+    told = gaps_known.json(
         "collect", "--max-concurrent", "2", ADCE_HOST_ESPN_SITE=source(), DAGSTER_HOME=str(tmp_path / "dagster")
     )
     assert (told["totals"]["asked"], told["totals"]["collected"]) == (3, 3)
     assert told["reconciled"]["gaps"]["total"] == 1
 
 
-def test_a_queue_that_is_made_anew_while_it_is_read_is_no_success(installation: "Installation", source: Source):
-    installation.adce("reconcile")
-    path = installation.home / "inventory" / "gaps.json"
-    path.write_text(path.read_text().replace("task-", "task-0", 1))
-    result = installation.adce("collect", "--no-reconcile", ADCE_HOST_ESPN_SITE=source())
+def test_a_queue_that_is_made_anew_while_it_is_read_is_no_success(gaps_known: "Installation", source: Source):
+    path = gaps_known.home / "inventory" / "gaps.json"
+    queue = path.read_text()
+    path.unlink()
+    path.write_text(queue.replace("task-", "task-0", 1))
+    result = gaps_known.adce("collect", "--no-reconcile", ADCE_HOST_ESPN_SITE=source())
     assert result.exit_code == 1
     assert "the queue was made anew meanwhile: 1 of 3 task(s)" in result.stderr
     assert "give the command again" in result.stderr
 
 
-def test_a_key_that_the_source_refuses_is_named_and_stays_open(installation: "Installation", source: Source):
-    installation.adce("reconcile")
+def test_a_key_that_the_source_refuses_is_named_and_stays_open(gaps_known: "Installation", source: Source):
     url = source(game_401523001=Trouble("not_found"))
-    result = installation.adce("collect", ADCE_HOST_ESPN_SITE=url)
+    result = gaps_known.adce("collect", ADCE_HOST_ESPN_SITE=url)
     assert result.exit_code == 1
     assert "failed: espn_summary 2023-24 medium" in result.stderr
     assert "not collected: team_stats/401523001.json: answered 404 Not Found" in result.stderr
-    found = installation.state_of("cache/detected_gaps.json")["gaps"]
+    found = gaps_known.state_of("cache/detected_gaps.json")["gaps"]
     assert [(gap["data_type"], gap["held_files"]) for gap in found if gap["source"] == "espn"] == [("team_stats", 1)]
-    assert installation.state_of("gaps.json")["total_tasks"] == 0
+    assert gaps_known.state_of("gaps.json")["total_tasks"] == 0
 
 
 def test_one_refused_key_does_not_spoil_its_run(installation: "Installation", source: Source):

@@ -1,17 +1,15 @@
 import re
 from datetime import date
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adce_assets.contract.ids import season_of_id, season_type_of_id
-from adce_assets.contract.loading import load_contract
 from adce_assets.contract.models import IdKind
 from adce_assets.contract.seasons import Calendar, Season
+from adce_assets_tests.shipped import CONTRACT as SHIPPED
 
-SHIPPED = load_contract(Path(__file__).parents[2] / "inventory" / "data_inventory.yaml")
 NBA = SHIPPED.leagues["nba"]
 
 

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adce_assets.contract.facts import DimensionRow
-from adce_assets.contract.loading import DataSet, load_contract
+from adce_assets.contract.loading import DataSet
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season, SeasonRange
 from adce_assets.contract.templates import DATE_FIELDS, SEASON_FIELDS, field_values
 from adce_assets.lake.classify import Classifier
+from adce_assets_tests.shipped import CONTRACT as SHIPPED
 
 INVENTORY = Path(__file__).parents[2] / "inventory"
-SHIPPED = load_contract(INVENTORY / "data_inventory.yaml")
 CLASSIFIER = Classifier(SHIPPED)
 DATA_SETS = list(SHIPPED.data_sets.values())
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -1,12 +1,10 @@
 import re
 from datetime import date
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adce_assets.contract.loading import load_contract
 from adce_assets.contract.samples import samples
 from adce_assets.contract.seasons import Season
 from adce_assets.contract.templates import (
@@ -18,8 +16,8 @@ from adce_assets.contract.templates import (
     compile_template,
     field_values,
 )
+from adce_assets_tests.shipped import CONTRACT as SHIPPED
 
-SHIPPED = load_contract(Path(__file__).parents[2] / "inventory" / "data_inventory.yaml")
 TEMPLATES = [template for data_set in SHIPPED.data_sets.values() for template in data_set.templates]
 PATTERNS = {
     "game_id": r"\d{9}",

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import dagster as dg
 import pytest
 
@@ -24,6 +25,7 @@ from adce_assets.loop.project import Project, open_project
 from adce_assets.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
+LAKE = "s3://lake/data"
 NOW = datetime(2024, 12, 5, 12, tzinfo=UTC)
 FIRST_DAY, DAYS = date(2024, 12, 1), 4
 CONTRACT = """
@@ -237,3 +239,24 @@ def source() -> Iterator[LocalSource]:
     """A stand-in for ESPN that knows the games."""
     with LocalSource(GAMES) as started:
         yield started
+
+
+@pytest.fixture
+def bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An empty bucket that the standard AWS variables lead to."""
+    named = {"AWS_ENDPOINT_URL": moto_url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    for name, value in {**named, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="lake")
+    yield client
+    for found in client.list_objects_v2(Bucket="lake").get("Contents", []):
+        client.delete_object(Bucket="lake", Key=found["Key"])
+    client.delete_bucket(Bucket="lake")
+
+
+@pytest.fixture
+def cloud(bucket: Any, project_at: Callable[[str], Any]) -> Any:
+    """The small installation over a bucket."""
+    assert bucket
+    return project_at(LAKE)

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._daemon.types import DaemonHeartbeat
 
 from adce_assets.defs.instance import seen
 from adce_assets.defs.sensors import tags_of
@@ -12,6 +13,13 @@ from adce_assets.fetch.lanes import Lane
 from adce_assets.loop.dispatch import Batch
 
 BATCH = Batch("batch-1", "espn_summary", "2024-25", "high", Lane.FRESH, ("espn/pbp",), ("task-1",), 3, "why")
+
+
+@pytest.fixture
+def kept() -> Iterator[dg.DagsterInstance]:
+    """An instance in a folder, which has daemons and sensors."""
+    with dg.instance_for_test() as made:
+        yield made
 
 
 def test_a_canary_goes_the_whole_way_of_a_run_and_its_check_passes(small: Any, instance: dg.DagsterInstance):
@@ -26,23 +34,22 @@ def test_a_canary_goes_the_whole_way_of_a_run_and_its_check_passes(small: Any, i
     assert ways == ["detected", "planned", "leased", "promoted", "seen", "closed"]
 
 
-def test_a_canary_that_dies_fails_its_check_and_not_its_run(small: Any, instance: dg.DagsterInstance):
+def test_a_canary_that_dies_fails_its_check_and_not_its_run_and_who_does_not_watch_is_told(
+    small: Any, kept: dg.DagsterInstance
+):
     path = small.home / ".adce"
     path.mkdir()
     (path / "limits.sqlite").mkdir()
-    result = small.defs().resolve_job_def("canary_job").execute_in_process(instance=instance)
+    kept.add_daemon_heartbeat(DaemonHeartbeat(1.0, "SENSOR", None, None))
+    result = small.defs().resolve_job_def("canary_job").execute_in_process(instance=kept)
     (check,) = result.get_asset_check_evaluations()
     assert result.success
     assert not check.passed
     assert check.severity is dg.AssetCheckSeverity.ERROR
-    assert "it came as far as leased: " in (check.description or "")
-
-
-@pytest.fixture
-def kept() -> Iterator[dg.DagsterInstance]:
-    """An instance in a folder, which has daemons and sensors."""
-    with dg.instance_for_test() as made:
-        yield made
+    said = check.description or ""
+    assert "it came as far as leased: " in said
+    assert "nobody watches: the daemon SENSOR is not heard of any more: restart `dagster-daemon`" in said
+    assert said.endswith("`adce canary` tells whether the loop lives")
 
 
 def test_runs_of_the_lane_of_the_priority_and_of_the_batch_are_seen(small: Any, kept: dg.DagsterInstance):
@@ -61,6 +68,12 @@ def test_runs_of_the_lane_of_the_priority_and_of_the_batch_are_seen(small: Any, 
     queued = run(dg.DagsterRunStatus.NOT_STARTED, **{"adce/batch": "batch-3"})
     told = seen(instance, "host_espn", BATCH)
     assert (told.run, told.run_waits, told.in_flight, told.alike, told.done_by) == (queued, True, 2, 2, done)
+    ended = instance.get_run_by_id(done)
+    assert ended is not None
+    instance.report_run_failed(ended)
+    assert seen(instance, "host_espn", BATCH).done_by == done
+    instance.report_runless_asset_event(dg.AssetMaterialization("task_queue"))
+    assert seen(instance, "host_espn", BATCH).done_by == ""
 
 
 def test_the_schedule_of_the_canary_waits_for_one_that_is_under_way(small: Any, kept: dg.DagsterInstance):

@@ -32,6 +32,11 @@ def test_what_is_missing_is_told_in_numbers_and_tables(small: Any, instance: dg.
     assert (gaps["gaps"], gaps["gaps_critical"], gaps["gaps_low"], gaps["keys"]) == (1, 1, 0, 2)
     assert (queue["tasks"], queue["tasks_critical"], queue["keys_left_out"]) == (1, 1, 0)
     assert queue["estimated_minutes"] > 0
+    assert queue["forecast_hours_p90"] >= queue["forecast_hours_p50"] >= 0
+    head = small.project.ledger.head()
+    assert (queue["ledger_entries"], queue["ledger_head"]) == (head.seq, str(head))
+    assert head.seq > 0
+    assert "ledger_lost" not in queue
 
 
 def test_a_table_is_cut_and_says_so(small: Any, instance: dg.DagsterInstance) -> None:
@@ -134,6 +139,7 @@ def test_the_job_runs_by_command_and_leaves_the_files_of_the_loop(small: Any) ->
         "coverage_analysis.json",
         "detected_gaps.json",
         "gaps.json",
+        "ledger_head.json",
     }
 
 

@@ -37,5 +37,6 @@ def test_batches_in_processes_of_their_own_are_counted_while_they_run(tmp_path: 
         current_telling.reset(telling)
         current_progress.reset(drawing)
     assert ended == {"a": "heard", "b": "heard"}
+    assert told[0] == ("collect", 0, None, "")
     assert ("collect", 4, None, "") in told
     assert board.hosts == {"one": Tally(2, 1, 5), "two": Tally(2, 1, 5)}

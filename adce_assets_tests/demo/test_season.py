@@ -5,18 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from adce_assets.contract.loading import load_contract
 from adce_assets.contract.schedule import GameStatus, played
 from adce_assets.demo.holes import NOW
 from adce_assets.demo.season import FRAMES, ODD_GAMES, TEAMS, Frame, OddGame, as_of, played_pairs, scoreboards
-from adce_assets.settings import load_settings
+from adce_assets_tests.shipped import CONTRACT
 
 each_season = pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame.season.label)
 
 
 @pytest.fixture(scope="module")
 def truth() -> dict[tuple[str, str, str], int]:
-    return dict(load_contract(load_settings({}).contract_path).truth)
+    return dict(CONTRACT.truth)
 
 
 @each_season

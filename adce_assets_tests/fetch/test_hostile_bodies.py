@@ -3,6 +3,8 @@ import sqlite3
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,14 @@ MIB = 1 << 20
 HTML, TABLE, ENDED = b"<!doctype html><html><body>", b"<table><tr><td>", b"</body></html>"
 
 
+@cache
 def gzip_bomb() -> bytes:
     """Pack 100 MB into so little that no more than the spared bytes of it are ever unfolded."""
     squeezed, zeros = zlib.compressobj(9, wbits=31), (b"1," + b"2" * 5_000 + b"\r\n") * 200
     return b"".join(squeezed.compress(zeros) for _ in range(100)) + squeezed.flush()
 
 
+@cache
 def zip_bomb() -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.csv", "w") as member:
@@ -46,32 +50,36 @@ def overlapping_zip() -> bytes:
     return out.getvalue()
 
 
-BOMBS: dict[str, tuple[bytes, dict[str, Any]]] = {
-    "gzip": (gzip_bomb(), {"parses": "gz"}),
-    "gzip of CSV": (gzip_bomb(), {"parses": "gz", "records": "*"}),
-    "zip": (zip_bomb(), {"parses": "zip"}),
-    "zip of CSV": (zip_bomb(), {"parses": "zip", "records": "*.csv"}),
-    "zip whose members overlap": (overlapping_zip(), {"parses": "zip"}),
-    "tags without end": (HTML + b"<p>a" * MIB + ENDED, {"parses": "html"}),
-    "tags in tags": (HTML + b"<div>" * MIB + ENDED, {"parses": "html"}),
-    "tables in tables": (HTML + TABLE * 100_000 + b"</table>" * 100_000 + ENDED, {"parses": "html", "records": "t"}),
-    "a title without end": (
-        HTML + b"<title>" + b"| who sign ins " * 600_000 + b"</title>" + ENDED,
+BOMBS: dict[str, tuple[Callable[[], bytes], dict[str, Any]]] = {
+    "gzip": (gzip_bomb, {"parses": "gz"}),
+    "gzip of CSV": (gzip_bomb, {"parses": "gz", "records": "*"}),
+    "zip": (zip_bomb, {"parses": "zip"}),
+    "zip of CSV": (zip_bomb, {"parses": "zip", "records": "*.csv"}),
+    "zip whose members overlap": (overlapping_zip, {"parses": "zip"}),
+    "tags without end": (lambda: HTML + b"<p>a" * MIB + ENDED, {"parses": "html"}),
+    "tags in tags": (lambda: HTML + b"<div>" * MIB + ENDED, {"parses": "html"}),
+    "tables in tables": (
+        lambda: HTML + TABLE * 100_000 + b"</table>" * 100_000 + ENDED,
         {"parses": "html", "records": "t"},
     ),
-    "comments in numbers": (HTML + b"<!--<b>-->" * 100_000 + ENDED, {"parses": "html"}),
-    "comments without end": (HTML + b"<!--" * 50_000 + ENDED, {"parses": "html"}),
-    "JSON of brackets": (b"[" + b"[]," * 4 * MIB + b"[]]", {}),
-    "JSON in JSON": (b"[" * MIB + b"]" * MIB, {}),
-    "digits": (b"[" + b"7" * 8 * MIB + b"]", {}),
-    "one line of CSV": (b"a,b\n" + b"x" * 8 * MIB, {"parses": "csv"}),
-    "one header": (b"x," * 3 * MIB + b"\n", {"parses": "csv"}),
-    "one value": (b'a,b\n1,"' + b"x\n" * 3 * MIB, {"parses": "csv"}),
+    "a title without end": (
+        lambda: HTML + b"<title>" + b"| who sign ins " * 600_000 + b"</title>" + ENDED,
+        {"parses": "html", "records": "t"},
+    ),
+    "comments in numbers": (lambda: HTML + b"<!--<b>-->" * 100_000 + ENDED, {"parses": "html"}),
+    "comments without end": (lambda: HTML + b"<!--" * 50_000 + ENDED, {"parses": "html"}),
+    "JSON of brackets": (lambda: b"[" + b"[]," * 4 * MIB + b"[]]", {}),
+    "JSON in JSON": (lambda: b"[" * MIB + b"]" * MIB, {}),
+    "digits": (lambda: b"[" + b"7" * 8 * MIB + b"]", {}),
+    "one line of CSV": (lambda: b"a,b\n" + b"x" * 8 * MIB, {"parses": "csv"}),
+    "one header": (lambda: b"x," * 3 * MIB + b"\n", {"parses": "csv"}),
+    "one value": (lambda: b'a,b\n1,"' + b"x\n" * 3 * MIB, {"parses": "csv"}),
 }
 
 
-@pytest.mark.parametrize(("body", "declared"), BOMBS.values(), ids=BOMBS.keys())
-def test_a_bomb_is_stopped_within_two_seconds_of_work(body: bytes, declared: dict[str, Any]):
+@pytest.mark.parametrize(("bomb", "declared"), BOMBS.values(), ids=BOMBS.keys())
+def test_a_bomb_is_stopped_within_two_seconds_of_work(bomb: Callable[[], bytes], declared: dict[str, Any]):
+    body = bomb()
     began = time.thread_time()  # other threads of the process are no work of the audit's
     with pytest.raises(VerifyError):
         audit(body, Requirements.model_validate(declared), {})

@@ -1,4 +1,5 @@
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from threading import Event
@@ -247,3 +248,14 @@ def test_the_environment_sends_no_request_elsewhere(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     assert client_of(server.url).get("it", "/ok").body
+
+
+def test_the_server_of_these_tests_lets_go_of_a_connection_that_asks_nothing(server: Any):
+    """A thread that went on reading would slow every test that comes behind."""
+    before = {thread.name for thread in threading.enumerate()}
+    with socket.create_connection(("127.0.0.1", server.port)) as silent:
+        silent.sendall(b"GET /ok HTTP/1.1\r\n")
+    until = time.monotonic() + 30
+    while not server.connections or {thread.name for thread in threading.enumerate()} - before:
+        assert time.monotonic() < until
+        time.sleep(0.005)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyarrow import orc, parquet
 
 from adce_assets.lake.store import LakeStore
-from adce_assets_tests.lake.conftest import CURRENT_COLUMNS, NIGHT, Delivery
+from adce_assets_tests.lake.deliveries import CURRENT_COLUMNS, NIGHT, Delivery
 
 VERSIONED = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag"
 WRITTEN = datetime(2025, 11, 4, 22, 37, 48, tzinfo=UTC)

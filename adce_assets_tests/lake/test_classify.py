@@ -1,6 +1,4 @@
-import runpy
 import time
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,30 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adce_assets.contract.loading import load_contract
 from adce_assets.lake.classify import Classifier, Placement
+from adce_assets_tests import real_lake
+from adce_assets_tests.shipped import CONTRACT as SHIPPED
 
-ROOT = Path(__file__).parents[2]
-SHIPPED = load_contract(ROOT / "inventory" / "data_inventory.yaml")
 CLASSIFIER = Classifier(SHIPPED, {"espn": {"401584783": "2023-24", "111225018": "1991-92"}})
 COLUMNS = ("kind", "source", "data_type", "season", "entity", "template")
 BEGINNINGS = ("pbp/", "schedule/", "ml-models/", "hoopr_phase1/draft/")
 
 
 @pytest.fixture(scope="module")
-def real_lake() -> dict[str, Any]:
-    """Load the maker of a listing like the real one's."""
-    return runpy.run_path(str(ROOT / "adce_assets_tests" / "real_lake.py"))
+def keys() -> list[str]:
+    return [found.key for found in real_lake.objects()]
 
 
 @pytest.fixture(scope="module")
-def keys(real_lake: dict[str, Any]) -> list[str]:
-    return [found.key for found in real_lake["objects"]()]
-
-
-@pytest.fixture(scope="module")
-def games(real_lake: dict[str, Any]) -> dict[str, dict[str, str]]:
-    return {"espn": real_lake["espn_games"]() | real_lake["espn_games_without_plays"]()}
+def games() -> dict[str, dict[str, str]]:
+    return {"espn": real_lake.espn_games() | real_lake.espn_games_without_plays()}
 
 
 @pytest.fixture(scope="module")

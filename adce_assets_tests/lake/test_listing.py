@@ -16,7 +16,7 @@ from adce_assets.lake import listing
 from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.s3_store import S3Store
 from adce_assets.lake.store import EVERYTHING, OBJECT_SCHEMA, KeyRange, LakeStore, Part, StoredObject
-from adce_assets_tests.lake.conftest import PageSource, TruePages
+from adce_assets_tests.lake.scripted import PageSource, TruePages
 
 MOMENT = datetime(2024, 5, 6, 22, 37, 48, 123456, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from adce_assets.errors import LakeError
 from adce_assets.lake import listing
 from adce_assets.lake.s3_pages import parse_error
 from adce_assets.lake.store import KeyRange
-from adce_assets_tests.lake.conftest import Answer, PageSource, Request, Script, TruePages, error
+from adce_assets_tests.lake.scripted import Answer, PageSource, Request, Script, TruePages, error
 
 CYCLES = 10_000
 

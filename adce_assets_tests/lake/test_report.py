@@ -10,8 +10,8 @@ from adce_assets.lake import report
 from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.report_manifest import ReportFile, ReportManifest
 from adce_assets.lake.store import LakeStore
-from adce_assets_tests.lake.conftest import CURRENT_COLUMNS, NIGHT, TOP, Delivery, md5
 from adce_assets_tests.lake.damages import BINARY_FORMATS, DAMAGES, ROW, Damage, binary, table
+from adce_assets_tests.lake.deliveries import CURRENT_COLUMNS, NIGHT, TOP, Delivery, md5
 
 
 class CountingStore(FileStore):

@@ -10,8 +10,8 @@ from adce_assets.lake import report
 from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.report_manifest import ReportManifest
 from adce_assets.lake.store import LakeStore
-from adce_assets_tests.lake.conftest import TOP, Delivery
 from adce_assets_tests.lake.damages import BINARY_FORMATS, CURRENT_NAMES, DAMAGES, Damage, binary, body, current, table
+from adce_assets_tests.lake.deliveries import TOP, Delivery
 
 FORMATS = ("CSV", *BINARY_FORMATS)
 

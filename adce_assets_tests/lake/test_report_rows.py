@@ -19,7 +19,6 @@ from adce_assets.lake import report
 from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.slices import Slice
 from adce_assets.lake.store import OBJECT_SCHEMA, LakeStore, StoredObject, key_prefix
-from adce_assets_tests.lake.conftest import TOP, Delivery
 from adce_assets_tests.lake.damages import (
     BINARY_FORMATS,
     CURRENT_NAMES,
@@ -34,6 +33,7 @@ from adce_assets_tests.lake.damages import (
     table,
     version,
 )
+from adce_assets_tests.lake.deliveries import TOP, Delivery
 from adce_assets_tests.real_lake import objects
 
 if TYPE_CHECKING:

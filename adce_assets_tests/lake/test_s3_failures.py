@@ -13,7 +13,7 @@ from adce_assets.errors import ConfigurationError, LakeError
 from adce_assets.lake import listing
 from adce_assets.lake.s3_calls import ATTEMPTS
 from adce_assets.lake.s3_store import S3Store
-from adce_assets_tests.lake.conftest import NAMESPACE, Answer, Request, Script, TruePages, error, page_xml, row
+from adce_assets_tests.lake.scripted import NAMESPACE, Answer, Request, Script, TruePages, error, page_xml, row
 
 
 def page(keys: list[str], token: str = "", **changed: str | None) -> Answer:

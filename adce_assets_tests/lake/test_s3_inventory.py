@@ -16,7 +16,8 @@ from adce_assets.errors import ConfigurationError, LakeError
 from adce_assets.lake.s3_calls import ATTEMPTS
 from adce_assets.lake.s3_inventory import ID_FORM, Configurations, Wanted, default_id, differences
 from adce_assets.lake.s3_store import S3Store
-from adce_assets_tests.lake.conftest import Answer, Request, Script, error, reached_alike
+from adce_assets_tests.lake.conftest import reached_alike
+from adce_assets_tests.lake.scripted import Answer, Request, Script, error
 
 PACKAGE = Path(adce_assets.__file__).parent
 ALL = Wanted("s3://lake", "inventory-reports/", "adce", versions="All")

@@ -4,7 +4,7 @@ import pytest
 
 from adce_assets.errors import ConditionFailedError, LakeError, ObjectNotFoundError
 from adce_assets.lake.store import probe_conditional_writes
-from adce_assets_tests.lake.conftest import Answer, Request, Script, error
+from adce_assets_tests.lake.scripted import Answer, Request, Script, error
 
 
 def test_a_bucket_that_is_not_there_is_not_an_absent_object(server: Script):

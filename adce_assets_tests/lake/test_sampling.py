@@ -14,7 +14,7 @@ from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.key_steps import KeySteps
 from adce_assets.lake.sampling import FEWEST_REQUESTS, Estimate, Sample
 from adce_assets.lake.store import LakeStore
-from adce_assets_tests.lake.conftest import PageSource, TruePages
+from adce_assets_tests.lake.scripted import PageSource, TruePages
 
 SHARES = {"box_scores/": 0.3, "pbp/": 0.35, "nba/play/": 0.1, "schedule/": 0.05, "small/": 0.0005, "team_stats/": 0.2}
 SEEDS = range(12)

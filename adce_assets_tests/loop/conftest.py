@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -18,6 +18,10 @@ from adce_assets.loop import gaps, tasks
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE, State
 from adce_assets.settings import Settings
+from adce_assets_tests.loop import lakes
+
+if TYPE_CHECKING:
+    from adce_assets_tests.conftest import Workshop
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
 AS_OF = "2025-01-15T11:00:00+00:00"
@@ -251,3 +255,16 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Loop:
     path = tmp_path_factory.mktemp("contract") / "data_inventory.yaml"
     path.write_text(CONTRACT)
     return Loop(load_contract(path), lambda: tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture
+def lake_with(workshop: "Workshop") -> lakes.MakeLake:
+    """Make lakes that hold some keys, looked at as configured."""
+
+    def make(*keys: str, **scanning: Any) -> lakes.Lake:
+        clock, wanted = lakes.Clock(), dict[str, Any]({"max_vanished_share": 1.0} | scanning)
+        made = lakes.Lake(workshop.project(lakes.CONTRACT, now=clock, **wanted), clock)
+        made.put(*keys)
+        return made
+
+    return make

@@ -10,7 +10,7 @@ from adce_assets.ledger.book import Ledger
 from adce_assets.ledger.keys import KeyState
 from adce_assets.ledger.leases import Wish
 from adce_assets.ledger.transitions import Event
-from adce_assets.loop import bookkeeping
+from adce_assets.loop import bookkeeping, closure, inventory
 from adce_assets_tests.loop.lives import BODY, CELL, Life, day
 
 if TYPE_CHECKING:
@@ -107,6 +107,39 @@ def test_a_run_that_needs_its_keys_for_longer_meanwhile_keeps_them(
     monkeypatch.undo()
     assert (life.states()[day(5)], life.states()[day(6)]) == ("leased", "planned")
     life.tell([day(5)], Event.FETCHED)  # nothing of it is refused
+
+
+def test_what_is_collected_while_two_reconciliations_go_on_is_not_opened_again(workshop: "Workshop") -> None:
+    life = Life.begin(workshop)
+    life.look()  # one of them has found that it is missing
+    life.wait(minutes=5).promote(day(5))
+    life.wait(minutes=5)
+    inventory.take(life.project, mode="list")  # and the other has looked since
+    closure.close(life.project, bookkeeping.record(life.project).left)
+    assert life.history(day(5))[-2:] == ["promoted", "seen"]
+    life.wait(minutes=5).cycle()
+    assert life.history(day(5))[-2:] == ["seen", "closed"]
+
+
+def test_what_is_bad_since_before_it_was_collected_anew_is_not_opened_again(workshop: "Workshop") -> None:
+    life = Life.begin(workshop)
+    life.project.lake.put(day(5), b"")
+    life.look()  # it is damaged
+    life.wait(minutes=5).promote(day(5))
+    life.wait(minutes=5)
+    inventory.take(life.project, mode="list")
+    closure.close(life.project, bookkeeping.record(life.project).left)
+    assert life.history(day(5))[-2:] == ["promoted", "seen"]
+
+
+def test_what_is_bad_again_is_open_again(workshop: "Workshop") -> None:
+    life = Life.begin(workshop)
+    life.look()
+    life.wait(minutes=5).promote(day(5), b"")
+    closure.close(life.project, bookkeeping.record(life.project).left)
+    life.wait(minutes=5).promote(day(6), b"")
+    life.wait(minutes=5).cycle()
+    assert [life.history(day(number))[-2:] for number in (5, 6)] == [["seen", "reopened"], ["promoted", "reopened"]]
 
 
 def test_keys_are_compared_a_batch_at_a_time(workshop: "Workshop", monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """The canary: a gap that nobody fills is told as far as it came, and one canary never meets what another has left."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -104,3 +106,30 @@ def test_a_ledger_that_cannot_be_reached_is_told(workshop: "Workshop"):
     sent = canary.send(replace(project, settings=broken), writes)
     assert not sent.is_alive
     assert "it came as far as no step: " in sent.says
+
+
+def test_a_ledger_that_takes_no_entries_is_told_though_it_can_be_read(workshop: "Workshop"):
+    """A database that is read-only, or whose disk is full, refuses each write."""
+    project = installation(workshop)
+    assert project.ledger.head().seq == 0
+    with closing(sqlite3.connect(project.settings.database_url.removeprefix("sqlite:///"))) as database:
+        database.execute(
+            "CREATE TRIGGER frozen BEFORE UPDATE ON ledger_head BEGIN SELECT RAISE(ABORT, 'read-only'); END"
+        )
+    sent = canary.send(project, writes)
+    assert not sent.is_alive
+    assert "it came as far as no step: " in sent.says
+    assert "read-only" in sent.says
+    assert project.ledger.head().seq == 0
+
+
+def test_a_loop_for_which_nobody_watches_is_not_alive_though_its_canary_came_around(workshop: "Workshop"):
+    project = installation(workshop)
+    sent = canary.send(project, writes, asleep=["the sensor `x` is switched off: switch it on"])
+    told = project.state.read_json(CANARY)
+    assert (sent.is_alive, sent.fault, told["alive"]) == (False, "", False)
+    assert dict(sent.steps)[Event.CLOSED]
+    assert told["says"].endswith(
+        "allowed: 15 minutes; nobody watches: the sensor `x` is switched off: switch it on; "
+        "when that is mended, `adce canary` tells whether the loop lives"
+    )

@@ -59,6 +59,19 @@ def test_a_later_inventory_that_does_not_hold_it_opens_it_at_once(workshop: "Wor
     assert (life.states()[day(5)], life.why(day(5))) == ("detected", "the inventory does not hold it as it should be")
 
 
+def test_a_slow_reconciliation_says_nothing_of_what_another_has_closed_meanwhile(workshop: "Workshop") -> None:
+    life = Life.begin(workshop, closure={"unseen_minutes": 1})
+    life.look()
+    life.promote(day(5))
+    slow = bookkeeping.record(life.wait(minutes=5).project).left
+    life.cycle()
+    assert life.history(day(5))[-1] == "closed"
+    head = life.project.ledger.head()
+    life.lose(day(5))
+    assert closure.close(life.project, slow)[Event.REOPENED] == 0
+    assert life.project.ledger.head() == head
+
+
 def test_an_object_that_is_not_what_the_run_wrote_is_open_again(workshop: "Workshop") -> None:
     life = Life.begin(workshop)
     life.look()
@@ -181,7 +194,7 @@ def test_a_report_of_another_lake_opens_nothing(workshop: "Workshop") -> None:
     life.wait(days=1)
     write_report(life.project.lake, [], prefix="inventory-reports/", bucket="b", config_id="a", created_at=life.now)
     life.look("aws")
-    left = [Left(state, state.key, is_open=False) for state in life.project.ledger.states(keys=[day(5)])]
+    left = [Left(state, state.key) for state in life.project.ledger.states(keys=[day(5)])]
     inventory = life.project.state.read_json("cache/current_inventory")
     life.project.state.write_json("cache/current_inventory", inventory | {"of": {}}, volatile=())
     with pytest.raises(LakeError, match="torn"):

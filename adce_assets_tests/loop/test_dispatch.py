@@ -207,6 +207,13 @@ def test_a_run_may_take_as_long_as_its_requests_do_at_the_pace_of_its_host() -> 
         for keys in (10, 50)
     )
     assert (large.seconds - START_SECONDS) == 5 * (small.seconds - START_SECONDS)
+    twice_as_fast = Pace.of("host", 200 / RUN_SECONDS)
+    one = task("a", missing_files=50, stale_files=0, damaged_files=0)
+    fast, shared = (
+        chosen(queue(one, *more), paces={"espn_summary": its})[0].seconds - START_SECONDS
+        for its, more in ((twice_as_fast, ()), (pace, (one | {"id": "b", "data_type": "box_score"},)))
+    )
+    assert (2 * fast, shared) == (large.seconds - START_SECONDS, large.seconds - START_SECONDS)
     huge = chosen(queue(task("a", missing_files=10_000)), paces={"espn_summary": pace})[0]
     assert huge.seconds == chosen(queue(task("a")))[0].seconds == LONGEST_RUN_SECONDS
 

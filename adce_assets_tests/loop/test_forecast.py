@@ -1,6 +1,6 @@
 """How long work takes: from limits, from what waits, and from what was measured; the same twice."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -8,19 +8,12 @@ from hypothesis import strategies as st
 
 from adce_assets.configuration import Retries
 from adce_assets.ledger.transitions import Event
-from adce_assets.loop.forecast import Tally, Work, forecast, tallies
+from adce_assets.loop.forecast import Tally, Work, by_budget, forecast, tallies
 
 RELIABLE = Tally(good=1_000_000)
 HALF = Tally(good=500_000, failed=500_000)
 WORK = Work("espn", requests=1000, per_second=2.0, waiting=0, closed_s=0.0, tally=RELIABLE)
 RETRIES = Retries(max_attempts=5, backoff_minutes=10, backoff_factor=1)
-
-
-@dataclass(frozen=True)
-class Told:
-    event: Event
-    source: str = "espn"
-    data_type: str = "odds"
 
 
 def p50(*works: Work, retries: Retries = RETRIES) -> float:
@@ -81,10 +74,16 @@ def test_nothing_to_do_takes_no_time():
     assert p50() == 0
 
 
-def test_only_ends_of_keys_are_counted():
-    told = [Told(Event.PROMOTED), Told(Event.PROMOTED), Told(Event.FAILED), Told(Event.CLOSED)]
-    told.append(Told(Event.PROMOTED, data_type="box_score"))
-    assert tallies(told) == {"espn/odds": Tally(2, 1), "espn/box_score": Tally(1, 0)}
+def test_ends_of_keys_are_counted_by_data_set():
+    told = {(Event.PROMOTED, "espn", "odds"): 2, (Event.FAILED, "espn", "odds"): 1, (Event.FAILED, "espn", "box"): 4}
+    assert tallies(told) == {"espn/odds": Tally(2, 1), "espn/box": Tally(0, 4)}
+
+
+def test_what_one_budget_is_asked_for_waits_for_its_slowest_host_and_what_waits_counts_once():
+    slow = replace(WORK, requests=10, per_second=0.5, waiting=3, closed_s=60.0, tally=Tally(1, 2))
+    (both,) = by_budget([replace(WORK, waiting=3, tally=Tally(4, 0)), slow])
+    assert both == Work("espn", requests=1010, per_second=0.5, waiting=3, closed_s=60.0, tally=Tally(5, 2))
+    assert by_budget([WORK, replace(slow, closed_s=None)])[0].closed_s is None
 
 
 works = st.builds(

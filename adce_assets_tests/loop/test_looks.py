@@ -12,7 +12,8 @@ from adce_assets.lake.s3_store import S3Store
 from adce_assets.loop import coverage, inventory, memory, modes
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import ACCEPTED, ESTIMATES, INVENTORY, MATCHED, SCHEDULE, UNMATCHED
-from adce_assets_tests.lake.conftest import AWS, Delivery
+from adce_assets_tests.lake.conftest import AWS
+from adce_assets_tests.lake.deliveries import Delivery
 from adce_assets_tests.loop.hoops import CONTRACT, NOW
 
 if TYPE_CHECKING:

@@ -1,130 +1,18 @@
 """The ways to know a lake: what each takes, what each costs, and what none of them says without knowing it."""
 
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from adce_assets.demo.report_writer import write_report
 from adce_assets.errors import LakeError
 from adce_assets.lake.file_store import FileStore
-from adce_assets.lake.store import EVERYTHING, KeyRange, LakeStore, StoredObject
-from adce_assets.ledger.receipts import Receipt, write_receipts
+from adce_assets.lake.store import EVERYTHING, KeyRange, LakeStore
 from adce_assets.loop import coverage, inventory
-from adce_assets.loop.project import Project
-from adce_assets.loop.state import COVERAGE, INVENTORY, NEWER, SAMPLE
-
-if TYPE_CHECKING:
-    from adce_assets_tests.conftest import Workshop
-
-NOW = datetime(2024, 1, 15, 12, tzinfo=UTC)
-REPORTED = NOW - timedelta(hours=30)
-TOLD = REPORTED - timedelta(hours=1)
-"""Up to when a report of that moment speaks."""
-LETTERS = "abcdef"
-CONTRACT = f"""
-version: 1
-leagues:
-  hoops: {{first_season: 2022-23, season_starts: 10}}
-dimensions:
-  letter: {{values: [{", ".join(LETTERS)}]}}
-sources:
-  books:
-    description: d
-    league: hoops
-    data_types:
-      old: {{description: d, for_each: [letter], seasons: all, templates: ['old/{{letter}}.json'], min_bytes: 1}}
-      new: {{description: d, for_each: [letter], seasons: all, templates: ['new/{{letter}}.json'], min_bytes: 1}}
-"""
-"""Two data types of six documents each, all of which have been due for long."""
-ALL = [f"{folder}/{letter}.json" for folder in ("new", "old") for letter in LETTERS]
-
-
-@dataclass
-class Clock:
-    now: datetime = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def at(self, **later: float) -> None:
-        self.now = NOW + timedelta(**later)
-
-
-@dataclass(frozen=True)
-class Lake:
-    """An installation, its clock, and what others and the loop itself do to the lake."""
-
-    project: Project
-    clock: Clock
-
-    def put(self, *keys: str) -> None:
-        for key in keys:
-            self.project.lake.put(key, b"{}")
-
-    def delete(self, *keys: str) -> None:
-        for key in keys:
-            self.project.lake.delete(key)
-
-    def receipt(self, key: str, *, at: datetime) -> None:
-        """Write down that the loop has written an object."""
-        told = Receipt(
-            key=key,
-            bytes=2,
-            sha256="0" * 64,
-            records=None,
-            task="t",
-            run="r",
-            attempt=1,
-            fetched_at=at,
-            promoted_at=at,
-            url="",
-        )
-        name = f"{key.replace('/', '-').replace('.', '-')}-{at:%d%H%M%S%f}"
-        write_receipts(self.project.lake, name, source="books", data_type="new", season="all", receipts=[told])
-
-    def report(self, *keys: str, at: datetime = REPORTED, prefix: str = "inventory-reports/") -> None:
-        objects = [StoredObject(key, 2, "e", at - timedelta(days=1)) for key in keys]
-        write_report(self.project.lake, objects, prefix=prefix, bucket="lake", config_id="daily", created_at=at)
-
-    def take(self, mode: Any = None) -> dict[str, Any]:
-        return inventory.take(self.project, mode=mode).document
-
-    def cycle(self, mode: Any = None) -> tuple[dict[str, Any], dict[str, str]]:
-        """Take the inventory and analyse it; return its summary, and the state of every key."""
-        document = self.take(mode)
-        coverage.analyse(self.project)
-        rows = self.project.state.read_table(COVERAGE).to_pylist()
-        return document, dict.fromkeys(ALL, "present") | {row["key"]: row["state"] for row in rows if row["key"]}
-
-    def files(self) -> Mapping[str, bytes]:
-        store = self.project.state.store
-        return {found.key: store.get(found.key) for found in store.list("cache/")}
-
-
-MakeLake = Callable[..., Lake]
-
-
-@pytest.fixture
-def lake_with(workshop: "Workshop") -> MakeLake:
-    def make(*keys: str, **scanning: Any) -> Lake:
-        clock, wanted = Clock(), dict[str, Any]({"max_vanished_share": 1.0} | scanning)
-        made = Lake(workshop.project(CONTRACT, now=clock, **wanted), clock)
-        made.put(*keys)
-        return made
-
-    return make
-
-
-def absent(states: Mapping[str, str]) -> dict[str, str]:
-    return {key: state for key, state in states.items() if state != "present"}
-
-
-def whole(moment: datetime) -> list[dict[str, Any]]:
-    return [{"after": "", "until": None, "as_of": moment.isoformat()}]
+from adce_assets.loop.state import INVENTORY, SAMPLE
+from adce_assets_tests.loop.lakes import ALL, NOW, REPORTED, TOLD, MakeLake, absent, whole
 
 
 def test_a_listing_knows_the_whole_lake_as_of_its_beginning(lake_with: MakeLake):
@@ -315,101 +203,6 @@ def test_a_sample_leaves_the_inventory_in_force_and_no_gap_is_made_from_it(lake_
     assert lake.project.state.read_json(SAMPLE) == document
 
 
-def test_the_last_inventory_is_taken_again_while_it_is_young(lake_with: MakeLake):
-    lake = lake_with(*ALL, cache_ttl_hours=2)
-    lake.cycle("list")
-    lake.delete(ALL[0])
-    lake.clock.at(hours=2)
-    document, states = lake.cycle("cache")
-    assert (document["mode"], document["as_of"], absent(states)) == ("cache", NOW.isoformat(), {})
-    lake.clock.at(hours=2.1)
-    with pytest.raises(LakeError, match=r"2\.1 h old; `s3\.cache_ttl_hours` allows 2\n"):
-        lake.take("cache")
-
-
-def test_the_age_of_the_last_inventory_is_that_of_its_data(lake_with: MakeLake):
-    lake = lake_with(cache_ttl_hours=32)
-    lake.report(*ALL)
-    lake.take("aws")
-    lake.clock.at(hours=1)
-    assert lake.take("cache")["as_of"] == TOLD.isoformat()
-    lake.clock.at(hours=1.5)
-    with pytest.raises(LakeError, match=r"32\.5 h old"):
-        lake.take("cache")
-
-
-@pytest.mark.parametrize("mode", ["list", "aws"])
-def test_of_the_last_inventory_nothing_is_forgotten(lake_with: MakeLake, mode: str):
-    lake = lake_with(*ALL[:3], cache_ttl_hours=48)
-    lake.report(*ALL[1:])
-    lake.receipt(ALL[7], at=NOW)
-    lake.cycle(mode)
-    first, states = lake.cycle(mode)
-    lake.clock.at(minutes=30)
-    again, same = lake.cycle("cache")
-    assert same == states
-    names = ("objects", "bytes", "by_type", "as_of", "ranges")
-    assert {name: again[name] for name in names} == {name: first[name] for name in names}
-
-
-def test_what_the_loop_wrote_since_the_last_inventory_is_not_asked_for_again(lake_with: MakeLake):
-    lake = lake_with(*ALL[1:])
-    assert absent(lake.cycle("list")[1]) == {ALL[0]: "missing"}
-    lake.clock.at(minutes=30)
-    lake.receipt(ALL[0], at=lake.clock.now)
-    assert absent(lake.cycle("cache")[1]) == {}
-
-
-@pytest.mark.parametrize("mode", ["cache", "auto"])
-def test_the_inventory_of_another_lake_is_not_taken_for_this_one(lake_with: MakeLake, mode: str):
-    lake, other = lake_with(*ALL), lake_with(*ALL[:3])
-    lake.take("list")
-    moved = replace(lake, project=replace(lake.project, lake=other.project.lake))
-    assert mode == "cache" or moved.take("auto")["objects"] == 3
-    if mode == "cache":
-        with pytest.raises(LakeError, match=f"no inventory of {other.project.lake.url}"):
-            moved.take("cache")
-
-
-def test_the_inventory_of_other_prefixes_is_not_taken_for_these(lake_with: MakeLake):
-    lake = lake_with(*ALL)
-    lake.take("list")
-    settings = lake.project.settings
-    scanning = settings.reconciliation.s3.model_copy(update={"prefixes": ("new/",)})
-    narrower = replace(settings, reconciliation=settings.reconciliation.model_copy(update={"s3": scanning}))
-    moved = replace(lake, project=replace(lake.project, settings=narrower))
-    with pytest.raises(LakeError, match="no inventory of"):
-        moved.take("cache")
-
-
-@pytest.mark.parametrize(
-    ("last", "reported", "requests", "chosen"),
-    [
-        (None, None, 6, "list"),
-        (None, 30, 6, "aws"),
-        (None, 60, 6, "list"),
-        (0.5, None, 6, "cache"),
-        (0.5, 30, 6, "cache"),
-        (2, None, 6, "list"),
-        (2, 30, 6, "list"),
-        (2, 30, 0, "aws"),
-        (2, 60, 0, "list"),
-    ],
-)
-def test_the_cheapest_way_that_is_young_enough_is_chosen(
-    lake_with: MakeLake, last: float | None, reported: float | None, requests: int, chosen: str
-):
-    """A lake of one page is listed with fewer requests than a report and what is newer take."""
-    lake = lake_with(*ALL, delta_requests=requests)
-    if reported is not None:
-        lake.report(*ALL, at=NOW - timedelta(hours=reported))
-    if last is not None:
-        lake.clock.at(hours=-last)
-        lake.take("list")
-        lake.clock.at()
-    assert lake.take("auto")["mode"] == chosen
-
-
 @pytest.mark.parametrize("mode", ["list", "aws"])
 def test_outside_the_prefixes_nothing_is_known(lake_with: MakeLake, mode: str):
     lake = lake_with(*ALL[1:], prefixes=("new/",))
@@ -451,52 +244,3 @@ def test_as_many_requests_are_under_way_as_configured(lake_with: MakeLake, worke
     others = {name for name in busy.threads if name != threading.current_thread().name}
     assert bool(others) == (workers > 1)
     assert len(others) <= workers
-
-
-def moved_on(lake: Lake) -> tuple[dict[str, str], dict[str, str]]:
-    """Let the loop look twice: what it knows after the first look, and after the second, at other ranges too."""
-    first = absent(lake.cycle("aws")[1])
-    return first, absent(lake.cycle("aws")[1])
-
-
-@pytest.mark.parametrize("damage", ["gone", "junk", "other"])
-def test_what_is_newer_than_the_report_is_forgotten_whole_when_it_is_damaged(lake_with: MakeLake, damage: str):
-    lake = lake_with(*ALL, cache_ttl_hours=100)
-    lake.report(*ALL[1:])
-    assert moved_on(lake) == ({ALL[0]: "missing"}, {})
-    store, name = lake.project.state.store, f"{NEWER}.parquet"
-    if damage == "gone":
-        store.delete(name)
-    elif damage == "junk":
-        store.put(name, b"junk")
-    else:
-        table = lake.project.state.read_table(NEWER)
-        lake.project.state.write_table(NEWER, table.slice(1))
-    document, states = lake.cycle("cache")
-    assert (absent(states), document["ranges"]) == ({ALL[0]: "missing"}, whole(TOLD))
-
-
-def test_ranges_and_rows_are_of_one_look_however_little_changed(lake_with: MakeLake):
-    """Between two missing keys all is as the report says: a summary that kept its ranges would have it twice."""
-    here = [ALL[1], *ALL[3:]]
-    lake = lake_with(*here, cache_ttl_hours=100, audit_objects_per_run=0)
-    lake.report(*here)
-    assert absent(lake.cycle("aws")[1]) == dict.fromkeys([ALL[0], ALL[2]], "missing")
-    document = lake.take("aws")
-    again = lake.take("cache")
-    assert (again["objects"], again["ranges"]) == (len(here), document["ranges"])
-    assert len(document["ranges"]) > 1
-
-
-def test_nothing_is_written_again_while_nothing_changes(lake_with: MakeLake):
-    lake = lake_with(*ALL[2:])
-    lake.report(*ALL[1:])
-    lake.receipt(ALL[7], at=NOW - timedelta(hours=1))
-    for _ in range(3):
-        lake.cycle("aws")
-    folder = lake.project.settings.home / "inventory" / "cache"
-    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()}
-    lake.clock.at(hours=1)
-    document = lake.cycle("aws")[0]
-    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()} == before
-    assert (NOW + timedelta(hours=1)).isoformat() in {entry["as_of"] for entry in document["ranges"]}

@@ -11,8 +11,8 @@ from adce_assets.errors import LakeError, ReportError
 from adce_assets.loop import coverage, inventory
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE, INVENTORY
-from adce_assets_tests.lake.conftest import CURRENT_COLUMNS, Delivery
 from adce_assets_tests.lake.damages import DAMAGES, Damage, current
+from adce_assets_tests.lake.deliveries import CURRENT_COLUMNS, Delivery
 from adce_assets_tests.loop.test_interleavings import begin
 
 if TYPE_CHECKING:

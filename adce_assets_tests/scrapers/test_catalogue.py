@@ -6,8 +6,8 @@ import pytest
 
 from adce_assets.errors import ConfigurationError
 from adce_assets.scrapers.catalogue import Catalogue, kinds, load_catalogue
+from adce_assets_tests.shipped import CATALOGUE as SHIPPED
 
-SHIPPED = Path(__file__).resolve().parents[2] / "config" / "scraper_config.yaml"
 ENTRY = """\
 contact: https://example.org/contact
 hosts:
@@ -34,18 +34,17 @@ def load(folder: Path, text: str) -> Catalogue:
 
 
 def test_the_shipped_catalogue_is_sound():
-    catalogue = load_catalogue(SHIPPED)
-    assert {"espn_summary", "espn_scoreboard"} <= catalogue.scrapers.keys()
-    assert "espn_site" in catalogue.hosts
+    assert {"espn_summary", "espn_scoreboard"} <= SHIPPED.scrapers.keys()
+    assert "espn_site" in SHIPPED.hosts
 
 
 def test_a_summary_yields_three_data_sets_in_one_request():
-    entry = load_catalogue(SHIPPED).scrapers["espn_summary"]
+    entry = SHIPPED.scrapers["espn_summary"]
     assert entry.yields.keys() == {"espn/play_by_play", "espn/box_scores", "espn/team_stats"}
 
 
 def test_the_shipped_hosts_are_asked_politely():
-    for host in load_catalogue(SHIPPED).hosts.values():
+    for host in SHIPPED.hosts.values():
         assert host.requests_per_second <= 2
         assert host.burst <= 5
         assert not host.allow_private

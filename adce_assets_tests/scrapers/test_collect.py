@@ -18,12 +18,12 @@ from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.store import LakeStore, open_store
 from adce_assets.ledger.evidence import read_evidence
 from adce_assets.ledger.receipts import read_completion, read_receipts
-from adce_assets.scrapers.catalogue import Catalogue, load_catalogue
+from adce_assets.scrapers.catalogue import Catalogue
 from adce_assets.scrapers.collect import CollectReport, collect, wanted
 from adce_assets.scrapers.interface import Wanted
+from adce_assets_tests.shipped import CATALOGUE as SHIPPED
 
 NOW = datetime(2024, 12, 10, 12, tzinfo=UTC)
-SHIPPED = Path(__file__).resolve().parents[2] / "config" / "scraper_config.yaml"
 CONTRACT = """
 version: 1
 leagues: {nba: {first_season: 1946-47, season_starts: 10}}
@@ -74,7 +74,7 @@ class Collecting:
 
     def __init__(self, contract: Contract, lake: LakeStore, source: LocalSource, folder: Path) -> None:
         self.contract, self.lake, self.source = contract, lake, source
-        self.catalogue: Catalogue = load_catalogue(SHIPPED).with_base_urls({"espn_site": source.url})
+        self.catalogue: Catalogue = SHIPPED.with_base_urls({"espn_site": source.url})
         self.limits = Limits(folder / "limits.sqlite")
         self.client = Client(
             self.catalogue.hosts, self.limits, agent=user_agent("tests"), now=lambda: NOW, sleep=lambda _: None

@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
-from adce_assets.contract.loading import load_contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.contract.templates import field_values
 from adce_assets.fetch.client import Client, user_agent
 from adce_assets.fetch.limits import Limits
 from adce_assets.lake.store import LakeStore, open_store
 from adce_assets.ledger.receipts import read_receipts
-from adce_assets.scrapers.catalogue import ScraperEntry, load_catalogue
+from adce_assets.scrapers.catalogue import ScraperEntry
 from adce_assets.scrapers.collect import CollectReport, collect, wanted
 from adce_assets.scrapers.interface import Wanted
 from adce_assets_tests.scrapers.every_scraper import (
@@ -33,10 +32,8 @@ from adce_assets_tests.scrapers.every_scraper import (
     Source,
     day,
 )
+from adce_assets_tests.shipped import CATALOGUE, CONTRACT
 
-ROOT = Path(__file__).resolve().parents[2]
-CONTRACT = load_contract(ROOT / "inventory" / "data_inventory.yaml")
-CATALOGUE = load_catalogue(ROOT / "config" / "scraper_config.yaml")
 FAMILIES = sorted(path.stem for path in Path(__file__).parent.glob("cases_*.py"))
 CASES: Mapping[str, Case] = {
     name: case

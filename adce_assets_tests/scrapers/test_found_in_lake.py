@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from adce_assets.errors import LakeError
+from adce_assets.fetch.staging import PIECE
 from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.store import StoredObject
 from adce_assets.ledger.receipts import RECEIPTS, Receipt, read_receipts
-from adce_assets.scrapers.promoting import PIECE
 from adce_assets_tests.scrapers.conftest import NOON, SmallSource
 from adce_assets_tests.scrapers.every_scraper import JSON, Sent
 

@@ -17,12 +17,11 @@ from adce_assets.fetch.client import Client
 from adce_assets.fetch.limits import Limits
 from adce_assets.fetch.requirements import Arrival
 from adce_assets.scrapers import json_api
-from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.scrapers.interface import Collected, Failed, Wanted
+from adce_assets_tests.shipped import CATALOGUE as SHIPPED
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
 DAY = date(2024, 12, 1)
-SHIPPED = load_catalogue(Path(__file__).resolve().parents[2] / "config" / "scraper_config.yaml")
 TYPES = ("play_by_play", "box_scores", "team_stats")
 HELD = {"play_by_play": {"plays"}, "box_scores": {"boxscore"}, "team_stats": {"boxscore"}}
 

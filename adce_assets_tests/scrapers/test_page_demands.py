@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,15 +14,14 @@ from adce_assets.contract.templates import field_values
 from adce_assets.errors import EmptyAnswerError, VerifyError
 from adce_assets.fetch.audit import audit
 from adce_assets.fetch.requirements import Arrival, Requirements
-from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.scrapers.interface import Request, Wanted
 from adce_assets.scrapers.planning import plan
 from adce_assets_tests.scrapers import cases_basketball_reference, cases_files, cases_leagues, cases_pages
 from adce_assets_tests.scrapers.cases_basketball_reference import CASES as PAGES
 from adce_assets_tests.scrapers.every_scraper import NOW, Case
 from adce_assets_tests.scrapers.made_pages import page, table
+from adce_assets_tests.shipped import CATALOGUE
 
-CATALOGUE = load_catalogue(Path(__file__).resolve().parents[2] / "config" / "scraper_config.yaml")
 CASES: Mapping[str, Case] = (
     cases_basketball_reference.CASES | cases_leagues.CASES | cases_pages.CASES | cases_files.CASES
 )

@@ -2,18 +2,13 @@
 
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from adce_assets.contract.loading import load_contract
 from adce_assets.fetch.hosts import Host, RobotsIgnored
-from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.scrapers.entries import ScraperEntry
+from adce_assets_tests.shipped import CATALOGUE, CONTRACT
 
-ROOT = Path(__file__).resolve().parents[2]
-CONTRACT = load_contract(ROOT / "inventory" / "data_inventory.yaml")
-CATALOGUE = load_catalogue(ROOT / "config" / "scraper_config.yaml")
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 OF_A_BROWSER = ("user-agent", "sec-", "cookie", "authorization")
 """Headers by which a program would pass for a person, or would carry a secret in a file."""

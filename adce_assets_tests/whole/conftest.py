@@ -9,16 +9,22 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from adce_assets.lake.store import LakeStore, open_store
 from adce_assets.ledger.book import Ledger, open_ledger
+from adce_assets.ledger.receipts import RECEIPTS
+from adce_assets_tests.ledger.conftest import emptied
 from adce_assets_tests.scrapers.every_scraper import JSON, NOTHING, Sent, Source
 from adce_assets_tests.whole import mortal
+from adce_assets_tests.whole.doom import Written
+from adce_assets_tests.whole.machines import aws
 
 OPEN = {"detected", "planned", "leased", "fetched", "staged", "audited", "promoted", "seen", "failed"}
 GONE: Sent = (410, "text/plain", b"gone for good")
@@ -75,7 +81,7 @@ class Nursery:
 
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
-    started = [sys.executable, "-m", "adce_assets_tests.whole.mortal"]
+    started = [sys.executable, "-m", "adce_assets_tests.whole.nursery"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
         yield Nursery(process)
@@ -90,14 +96,23 @@ def deadly() -> Iterator[Deadly]:
         yield source
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where an installation keeps its lake and its ledger, and what its processes find in their environment."""
+
+    lake: str
+    database: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass
 class Small:
     """An installation of two cells that grows; time passes with each life that is lived in it."""
 
     home: Path
+    places: Places
     nursery: Nursery
     source: Deadly
-    number: int
     at_once: int = 1
     names: dict[str, list[str]] = field(default_factory=lambda: {"things": [], "others": []})
     lives: int = 0
@@ -106,7 +121,7 @@ class Small:
     def __post_init__(self) -> None:
         for folder in ("inventory", "lake"):
             (self.home / folder).mkdir(parents=True)
-        mortal.write_catalogue(self.home, f"{self.source.url}/{self.number}")
+        mortal.write_catalogue(self.home, self.source.url)
 
     def grow(self, *fates: str) -> None:
         """Let the contract ask for one thing more of each fate, in the two cells by turns."""
@@ -116,15 +131,15 @@ class Small:
             name = f"{fate}-{count + 1}"
             self.names[kind].append(name)
             if fate == "poor":
-                (self.home / "lake" / kind).mkdir(exist_ok=True)
-                (self.home / "lake" / kind / f"{name}.json").write_bytes(b"{")
+                self.store.put(f"{kind}/{name}.json", b"{")
         mortal.write_contract(self.home, self.names)
 
     def life(self, **how: Any) -> dict[str, Any]:
         """Describe the next life."""
         self.lives += 1
         self.hours += 0.25
-        return {"home": str(self.home), "name": f"life{self.lives}", "ahead": self.hours, "at_once": self.at_once} | how
+        where = {"home": str(self.home), **vars(self.places)}
+        return where | {"name": f"life{self.lives}", "ahead": self.hours, "at_once": self.at_once} | how
 
     def live(self, **how: Any) -> int:
         (end,) = self.nursery.let_live(self.life(**how))
@@ -140,30 +155,33 @@ class Small:
                 return count
         raise AssertionError(f"still open after {most} lives: {told}")
 
+    @property
+    def store(self) -> LakeStore:
+        return open_store(self.places.lake)
+
     def lake(self) -> dict[str, bytes]:
         """Read the data of the lake."""
-        root = self.home / "lake"
-        files = {path.relative_to(root).as_posix(): path for path in root.rglob("*.json")}
-        return {key: path.read_bytes() for key, path in files.items() if not key.startswith(("_adce/", ".lake-tmp/"))}
+        store = self.store
+        return {found.key: store.get(found.key) for found in store.list() if not found.key.startswith("_adce/")}
 
     def receipts(self) -> dict[str, list[dict[str, Any]]]:
         """Read the receipts of each object, by key."""
-        found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-        for path in (self.home / "lake" / "_adce" / "receipts").rglob("*.json"):
-            for receipt in json.loads(path.read_text())["receipts"]:
+        found, store = defaultdict(list), self.store
+        for written in store.list(RECEIPTS):
+            for receipt in json.loads(store.get(written.key))["receipts"]:
                 found[receipt["key"]].append(receipt)
         return dict(found)
 
     def written(self) -> dict[str, list[float]]:
         """Say when each key was written, by the machine's clock."""
         found: defaultdict[str, list[float]] = defaultdict(list)
-        for key, at in mortal.Written(self.home / "written").read():
+        for key, at in Written(self.home / "written").read():
             found[key].append(at)
         return found
 
     def asked(self, key: str) -> list[float]:
         """Say when the source was asked for a key."""
-        return self.source.times[f"/{self.number}/{key.removesuffix('.json')}"]
+        return self.source.times[f"/{key.removesuffix('.json')}"]
 
     @property
     def keys(self) -> list[str]:
@@ -171,7 +189,7 @@ class Small:
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
-        ledger = open_ledger(f"sqlite:///{self.home}/ledger.sqlite")
+        ledger = open_ledger(self.places.database)
         try:
             yield ledger
         finally:
@@ -179,8 +197,22 @@ class Small:
 
 
 @pytest.fixture
-def small(tmp_path: Path, nursery: Nursery, deadly: Deadly) -> Iterator[Small]:
+def small(tmp_path: Path, nursery: Nursery, deadly: Deadly) -> Small:
+    """An installation over a folder, with its ledger in a file."""
     deadly.times.clear()
-    yield Small(tmp_path / "home", nursery, deadly, 1)
-    with suppress(OSError):
-        (tmp_path / "home" / "written").unlink()
+    home = tmp_path / "home"
+    return Small(home, Places((home / "lake").as_uri(), f"sqlite:///{home}/ledger.sqlite"), nursery, deadly)
+
+
+@pytest.fixture
+def served(
+    tmp_path: Path, nursery: Nursery, deadly: Deadly, postgresql: Any, moto_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Small:
+    """An installation over an S3 server, with its ledger in PostgreSQL."""
+    deadly.times.clear()
+    for name, value in (environment := aws(moto_url)).items():
+        monkeypatch.setenv(name, value)
+    bucket = f"killed-{tmp_path.name.replace('_', '-')}"[:63].strip("-")
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    places = Places(f"s3://{bucket}/data", emptied(postgresql.get_uri()), environment)
+    return Small(tmp_path / "home", places, nursery, deadly)

@@ -91,6 +91,17 @@ class Machine:
         return (self.home / f"{name}.log").read_text()
 
 
+def aws(server_url: str) -> dict[str, str]:
+    """Lead a process to an S3 server."""
+    return {
+        "AWS_ENDPOINT_URL": server_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

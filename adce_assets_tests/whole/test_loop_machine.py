@@ -6,7 +6,6 @@ over. ``ADCE_TEST_EXAMPLES`` is the number of lives that are tried.
 """
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from adce_assets.errors import AdceError, GoneError, HostClosedError, TransientFetchError
 from adce_assets.fetch.hosts import Host
@@ -31,6 +30,7 @@ from adce_assets.scrapers.interface import Failed, Wanted
 from adce_assets.scrapers.promoting import Absent, Promoted, Settled
 from adce_assets.scrapers.recording import Recorder
 from adce_assets_tests.conftest import Workshop
+from adce_assets_tests.examples import examples
 from adce_assets_tests.ledger.test_transitions import table
 from adce_assets_tests.whole.mortal import CONTRACT
 
@@ -106,6 +106,7 @@ class Loop(RuleBasedStateMachine):
         self.lake: set[str] = set()
         self.queue: list[tasks.TaskKey] = []
         self.runs: dict[str, Run] = {}
+        self.reconciled: tuple[Any, ...] = ()
 
     def sleep(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -122,6 +123,12 @@ class Loop(RuleBasedStateMachine):
     def reconcile_first(self) -> None:
         self.reconcile()
 
+    @property
+    def world(self) -> tuple[Any, ...]:
+        """All that a reconciliation may find changed."""
+        return self.now, frozenset(self.lake), self.project.ledger.head().seq
+
+    @precondition(lambda self: self.world != self.reconciled)
     @rule()
     def reconcile(self) -> None:
         self.now += timedelta(seconds=1)
@@ -143,6 +150,7 @@ class Loop(RuleBasedStateMachine):
             until = state.detail.get("until")
             known.buried_until = datetime.fromisoformat(until) if known.state == "tombstoned" and until else None
         assert sorted(key.key for key in self.queue) == sorted(filter(self.is_to_be_had, KEYS))
+        self.reconciled = self.world
 
     def after(self, name: str, state: str, next_at: datetime | None) -> set[str]:
         """Say how a key may stand after a reconciliation."""
@@ -331,7 +339,7 @@ class Loop(RuleBasedStateMachine):
 
 TestLoop: Any = Loop.TestCase
 TestLoop.settings = settings(
-    max_examples=int(os.environ.get("ADCE_TEST_EXAMPLES", "1")),
+    max_examples=examples(4),
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),

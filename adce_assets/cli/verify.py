@@ -1,0 +1,184 @@
+"""`adce verify`: whether what stands in the lake's documents has arrived in the warehouse, record by record."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adce_assets.cli import options
+from adce_assets.cli.drawing import drawn
+from adce_assets.cli.output import Column, talk, write_json, write_table
+from adce_assets.cli.verifying_tables import diff
+
+if TYPE_CHECKING:
+    from adce_assets.loop.project import Project
+    from adce_assets.verify.run import Place
+
+DIFFERS = 2
+"""The exit code for a season that does not reconcile, or is not settled yet."""
+COLUMNS = (
+    Column("is", "state"),
+    Column("type", "type"),
+    Column("level", "level"),
+    Column("check", "what"),
+    Column("expected", "expected", numeric=True),
+    Column("actual", "actual", numeric=True),
+)
+ENTRIES = (
+    Column("row", "seq", numeric=True),
+    Column("at", "moment"),
+    Column("event", "event"),
+    Column("about", "what"),
+    Column("is", "state"),
+    Column("hash", "short"),
+)
+SHORT = 24
+"""Characters of a value, and digits of a hash, that a table shows."""
+
+entity_argument = click.argument("entity")
+season_option = click.option("--season", metavar="LABEL", required=True, help="The season, such as 2024-25.")
+
+
+@click.group()
+def command() -> None:
+    """Hold what arrived in the warehouse against the documents: counted, hashed, summed, by rules, and audited."""
+
+
+command.add_command(diff, "diff")
+
+
+@command.command("run", epilog="Example: `adce verify run games --season 2024-25` loads and publishes a season.")
+@entity_argument
+@season_option
+@click.option("--run-id", metavar="ID", help="The name of the run (default: a new one); one that was cut off goes on.")
+@click.option("--wait", is_flag=True, help="Wait for what is settling, instead of leaving it to a later run.")
+@options.as_json
+@click.pass_context
+def run(ctx: click.Context, entity: str, season: str, run_id: str | None, *, wait: bool, as_json: bool) -> None:
+    """Load a season of an entity, check it, publish it if it reconciles, and report.
+
+    What is loaded are the documents that the last reconciliation expects and the lake has.
+
+    \b
+    Exit codes: 0 everything is accounted for; 1 an error; 2 something is not, or is settling.
+    """  # noqa: D301 - click wants the character itself before text that it shall not fill
+    import time
+
+    from adce_assets.defs.seasons import keys_of
+    from adce_assets.verify.run import reconcile
+
+    with _opened() as (project, place), drawn() as progress:
+        declared = place.entity(entity)
+        told = reconcile(
+            place,
+            entity,
+            season,
+            lambda: keys_of(project, declared, season),
+            run_id=run_id or f"cli-{uuid.uuid4().hex[:12]}",
+            wait=time.sleep if wait else None,
+            progress=progress,
+        )
+    _write(ctx, told, as_json=as_json)
+
+
+@command.command("report", epilog="Example: `adce verify report games --season 2024-25 --html > games.html`.")
+@click.argument("entity", required=False)
+@click.option("--season", metavar="LABEL", help="The season (default: the last that was looked at).")
+@click.option("--run", "run_id", metavar="ID", help="The report of this run (default: the last).")
+@click.option("--html", is_flag=True, help="Write one page for a browser, which needs nothing else.")
+@options.as_json
+@click.pass_context
+def report(
+    ctx: click.Context, entity: str | None, season: str | None, run_id: str | None, *, html: bool, as_json: bool
+) -> None:
+    """Show the last report, or that of a season or a run: every check with what was expected and what is there.
+
+    \b
+    Exit codes: 0 everything is accounted for; 1 there is no report; 2 something is not, or is settling.
+    """  # noqa: D301 - click wants the character itself before text that it shall not fill
+    from adce_assets.loop.project import open_project
+    from adce_assets.settings import load_settings
+    from adce_assets.verify.page import page
+    from adce_assets.verify.report import find
+
+    if html and as_json:
+        raise click.UsageError("say either `--html` or `--json`")
+    told = find(open_project(load_settings()).state.store, entity=entity, season=season, run=run_id)
+    if html:
+        click.echo(page(told), nl=False)
+    _write(ctx, told, as_json=as_json, silent=html)
+
+
+@command.command("show", epilog="Example: `adce verify show --run ID --json` is all that the audit has on a run.")
+@click.option("--run", "run_id", metavar="ID", required=True, help="The run.")
+@options.as_json
+@click.pass_context
+def show(ctx: click.Context, run_id: str, *, as_json: bool) -> None:
+    """Show what the audit has on a run, and hash the whole audit anew.
+
+    \b
+    Exit codes: 0 the audit fits together; 1 it does not, or has nothing on the run.
+    """  # noqa: D301 - click wants the character itself before text that it shall not fill
+    from adce_assets.errors import VerifyError
+    from adce_assets.verify import audit
+
+    with _opened() as (_, place), place.warehouse.transaction() as connection:
+        audit.make(connection)
+        entries = [entry.document() for entry in audit.entries(connection, run_id)]
+        head = audit.head(connection)
+        faults = audit.verify(audit.entries(connection), head)
+    if not entries:
+        hint = "`adce verify run` tells the id of its run"
+        raise VerifyError(f"the audit has nothing on the run `{run_id}`", where="--run", hint=hint)
+    told = [{"seq": fault.seq, "run": fault.key, "what": fault.what} for fault in faults]
+    if as_json:
+        write_json({"schema": 1, "run": run_id, "entries": entries, "head": str(head), "faults": told})
+    else:
+        write_table(ENTRIES, [{**entry, "short": entry["hash"][:SHORT]} for entry in entries])
+        talk(f"the audit ends at {head}; {len(faults)} fault(s)")
+        for fault in faults:
+            talk(f"row {fault.seq}: {fault.what}")
+    if faults:
+        ctx.exit(1)
+
+
+@contextmanager
+def _opened() -> "Iterator[tuple[Project, Place]]":
+    from adce_assets.defs.seasons import opened
+    from adce_assets.loop.project import open_project
+    from adce_assets.settings import load_settings
+
+    project = open_project(load_settings())
+    with opened(project) as place:
+        yield project, place
+
+
+def _write(ctx: click.Context, told: Mapping[str, Any], *, as_json: bool, silent: bool = False) -> None:
+    """Show a report, unless that is done, and exit as it ended."""
+    if as_json:
+        write_json(told)
+    elif not silent:
+        _show(told)
+    if told["outcome"] != "reconciled":
+        ctx.exit(DIFFERS)
+
+
+def _show(told: Mapping[str, Any]) -> None:
+    from adce_assets.errors import printable
+
+    rows = [
+        {**one, "what": printable(" ".join(filter(None, (one["name"], one["source"]))))}
+        | {name: printable(one[name])[:SHORT] for name in ("expected", "actual")}
+        for one in told["checks"]
+    ]
+    write_table(COLUMNS, rows)
+    totals = told["totals"]
+    talk(f"{told['entity']} {told['season']}: {told['outcome']}: {printable(told['says'])}")
+    talk(f"{totals['passed']} of {totals['checks']} checks hold; run {told['run']['id']}")
+    talk("published" if told["published"] else "not published: the final table has the season as it was")
+    for one in told["checks"]:
+        if one["state"] != "passed":
+            for row in one["rows"][:3]:
+                talk(f"  {one['id']}: {printable(row['key'])} {row['kind']}: {row['expected']} -> {row['actual']}")

@@ -1,0 +1,204 @@
+"""The entities of `config/reconcile/` in, one asset of the warehouse for each out, checked where it is materialised.
+
+A partition is a season. Its run loads the documents that the lake has, asks all checks and publishes the season, or
+leaves the final table as it was and fails, if an error was found and the entity's file says that it blocks. What is
+asked stands in `verify`; here is how Dagster shows it: a check for each type, and the worst rows beside it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from adce_assets.contract.loading import Contract, DataSet
+from adce_assets.defs.data_sets import PartitionSets, key_of
+from adce_assets.defs.metadata import SHOWN, Metadata, table
+from adce_assets.defs.resources import ProjectResource
+
+if TYPE_CHECKING:
+    from adce_assets.warehouse.entities import Entity
+
+GROUP = "warehouse"
+POOL = "warehouse"
+"""The pool of all loads: a DuckDB file belongs to one process at a time."""
+TYPES: Mapping[str, tuple[str, str]] = {
+    "COUNT": ("counts_balance", "Is every record of every document accounted for, by every worker and at every step?"),
+    "HASH": ("rows_are_the_same", "Are the rows of the documents, of staging and of the final table the same?"),
+    "AMOUNT_TOTAL": ("amounts_sum_up", "Do the totals of the amounts agree within their tolerances?"),
+    "BUSINESS_RULE": ("rules_hold", "Do the rows say of each other what they must?"),
+}
+"""The check of an asset that stands for all checks of a type, with what it asks."""
+COLUMNS = ("check", "row", "how", "column", "expected", "actual")
+
+
+def asset_key(name: str) -> dg.AssetKey:
+    """Name the asset of an entity."""
+    return dg.AssetKey([GROUP, name])
+
+
+def warehouse_assets(contract: Contract, partitions: PartitionSets, folder: Path) -> list[dg.AssetsDefinition]:
+    """Make the assets of all entities that are read from a data set of the contract.
+
+    Args:
+        contract: What the lake holds.
+        partitions: The seasons of its sources.
+        folder: Where the entities are declared; without it there is no warehouse.
+
+    Raises:
+        ConfigurationError: the file of an entity is faulty.
+    """
+    if not folder.is_dir():
+        return []
+    from adce_assets.warehouse.entities import load_entities
+
+    entities = load_entities(folder)
+    read = {name: _data_sets(contract, entity) for name, entity in entities.items()}
+    loaded = {name: _seasons(data_sets, partitions) for name, data_sets in read.items() if data_sets}
+    return [_asset(contract, entities[name], read[name], partitions, loaded) for name in loaded]
+
+
+def _data_sets(contract: Contract, entity: "Entity") -> list[DataSet]:
+    """List the data sets that an entity is read from, as far as the contract has them."""
+    names = [f"{reading.source}/{reading.data_type}" for reading in entity.readings]
+    found = [contract.data_sets[name] for name in names if name in contract.data_sets]
+    return [data_set for data_set in found if data_set.has_seasons]
+
+
+def _seasons(data_sets: Iterable[DataSet], partitions: PartitionSets) -> dg.StaticPartitionsDefinition:
+    found = {season for data_set in data_sets for season in _keys(partitions[data_set.source, data_set.league])}
+    return dg.StaticPartitionsDefinition(sorted(found))
+
+
+def _keys(partitions: dg.PartitionsDefinition) -> Sequence[str]:
+    return partitions.get_partition_keys()
+
+
+def _asset(
+    contract: Contract,
+    entity: "Entity",
+    data_sets: Sequence[DataSet],
+    partitions: PartitionSets,
+    loaded: Mapping[str, dg.StaticPartitionsDefinition],
+) -> dg.AssetsDefinition:
+    spec = _spec(contract, entity, data_sets, partitions, loaded)
+    checks = [
+        dg.AssetCheckSpec(name, asset=spec.key, description=question, blocking=entity.checks.blocking)
+        for name, question in TYPES.values()
+    ]
+
+    @dg.multi_asset(name=f"{GROUP}_{entity.name}", specs=[spec], check_specs=checks, pool=POOL)
+    def load_season(
+        context: dg.AssetExecutionContext, project: ProjectResource
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        told = reconciled(contract, project, entity.name, context.partition_key, context.run.run_id)
+        yield from check_results(told, spec.key)
+        if told["outcome"] != "reconciled" and not told["published"]:
+            raise dg.Failure(
+                f"{entity.name} {context.partition_key} is not published: {told['says']}",
+                metadata=of_report(told),
+                allow_retries=False,
+            )
+        yield dg.MaterializeResult(asset_key=spec.key, metadata=of_report(told))
+
+    return load_season
+
+
+def _spec(
+    contract: Contract,
+    entity: "Entity",
+    data_sets: Sequence[DataSet],
+    partitions: PartitionSets,
+    loaded: Mapping[str, dg.StaticPartitionsDefinition],
+) -> dg.AssetSpec:
+    own, first = loaded[entity.name], sorted(entity.checks.referred - {entity.name})
+    above = [(key_of(data_set), partitions[data_set.source, data_set.league]) for data_set in data_sets]
+    above += [(asset_key(name), loaded[name]) for name in first if name in loaded]
+    columns = [dg.TableColumn(name, column.type, column.description or None) for name, column in entity.columns.items()]
+    return dg.AssetSpec(
+        asset_key(entity.name),
+        description=entity.description,
+        group_name=GROUP,
+        owners=sorted({owner for data_set in data_sets for owner in contract.sources[data_set.source].owners}),
+        kinds={"table"},
+        deps=[dg.AssetDep(key, partition_mapping=_by_season(seasons, own)) for key, seasons in above],
+        metadata={
+            "dagster/column_schema": dg.TableSchema(columns),
+            "key": ", ".join(("SOURCE", "SEASON", *entity.key)),
+            "blocking": entity.checks.blocking,
+            "rules": ", ".join(rule.name for rule in entity.checks.rules),
+        },
+        partitions_def=own,
+    )
+
+
+def _by_season(above: dg.PartitionsDefinition, own: dg.PartitionsDefinition) -> dg.StaticPartitionMapping:
+    """Say that a season comes of the same season, where both have it."""
+    known = set(_keys(own))
+    return dg.StaticPartitionMapping({season: season for season in _keys(above) if season in known})
+
+
+def reconciled(
+    contract: Contract, project: ProjectResource, entity: str, season: str, run_id: str
+) -> Mapping[str, Any]:
+    """Load, check and publish a season; return its report."""
+    from adce_assets.defs.seasons import keys_of, opened
+    from adce_assets.verify.run import reconcile
+
+    installation = project.open(contract)
+    with opened(installation) as place:
+        declared = place.entity(entity)
+        return reconcile(place, entity, season, lambda: keys_of(installation, declared, season), run_id=run_id)
+
+
+def check_results(told: Mapping[str, Any], key: dg.AssetKey) -> Iterator[dg.AssetCheckResult]:
+    """Sum up the checks of each type. A type of which nothing was asked holds only if something was asked at all."""
+    for kind, (name, _) in TYPES.items():
+        numbers = told["by_type"][kind]
+        checks = [one for one in told["checks"] if one["type"] == kind]
+        wrong = [one for one in checks if one["state"] != "passed"]
+        failed = any(one["state"] == "failed" and one["severity"] == "error" for one in wrong) or not told["checks"]
+        yield dg.AssetCheckResult(
+            check_name=name,
+            asset_key=key,
+            passed=not wrong and bool(told["checks"]),
+            severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
+            description="; ".join(f"{one['id']}: {one['message']}" for one in wrong[:SHOWN]) or told["says"],
+            metadata={
+                **{part: numbers[part] for part in ("checks", "passed", "settling", "failed")},
+                **table("worst_rows", list(_worst(wrong)), COLUMNS, of=sum(one["offenders"] for one in wrong)),
+                **table("not_held", wrong, ("id", "expected", "actual", "discrepancy", "message")),
+            },
+        )
+
+
+def of_report(told: Mapping[str, Any]) -> Metadata:
+    """Describe a season that was loaded: its numbers, which are plotted, and the rows that differ."""
+    wrong = [one for one in told["checks"] if one["state"] != "passed"]
+    workers = told["run"]["workers"]
+    totals = {name: number for name, number in told["totals"].items() if name != "success_rate_pct"}
+    names = ("objects", "read", "processed", "errored", "deduplicated", "staged", "rejected")
+    sums = {name: sum(worker[name] for worker in workers) for name in names}
+    return {
+        "dagster/partition_row_count": sums["staged"],
+        **sums,
+        **totals,
+        "success_rate_pct": told["totals"]["success_rate_pct"],
+        "outcome": told["outcome"],
+        "says": told["says"],
+        "published": told["published"],
+        "report_digest": told["digest"],
+        "run": told["run"]["id"],
+        **table("worst_rows", list(_worst(wrong)), COLUMNS, of=sum(one["offenders"] for one in wrong)),
+        **table("workers", workers, ("worker", "started", *names)),
+    }
+
+
+def _worst(checks: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Lay out the rows that differ, errors first."""
+    ordered = sorted(checks, key=lambda one: (one["severity"], one["id"]))
+    rows = ((one, row) for one in ordered for row in one["rows"])
+    for one, row in islice(rows, SHOWN):
+        values = {name: row[name] for name in ("column", "expected", "actual")}
+        yield {"check": one["id"], "row": row["key"], "how": row["kind"], **values}

@@ -1,0 +1,198 @@
+"""A season on its way in, what checks are made of out: counts from the warehouse, and rows of every place it passed.
+
+Rows lie in a DuckDB of their own, as views of Parquet files: `source_<entity>` (the documents, read again and apart
+from the load), `staged_<entity>`, `final_<entity>` for every entity that a rule names, and `checked_<entity>`, the
+final rows with the moment at which their document was written. So the checks are the same over both databases, see
+what a transaction has not yet committed, and hold nothing that anybody waits for.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adce_assets.lake.store import LakeStore
+from adce_assets.verify.balance import NUMBERS, Counted, Tally
+from adce_assets.verify.rereading import SERVICE, read_again, typed
+from adce_assets.warehouse.database import Connection
+from adce_assets.warehouse.entities import Entity
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """What is looked at: an entity, one of its seasons, the run that staged it, and all entities by name."""
+
+    entity: Entity
+    season: str
+    run: str
+    entities: Mapping[str, Entity]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells a row from all others of the season."""
+        return ("SOURCE", *self.entity.key)
+
+    @property
+    def referred(self) -> list[str]:
+        """Name the entities whose final rows are looked at, its own first."""
+        return [self.entity.name, *sorted(self.entity.checks.referred - {self.entity.name})]
+
+
+@contextmanager
+def engine(folder: Path, *, memory_limit: str = "1GB", threads: int = 2) -> Iterator["duckdb.DuckDBPyConnection"]:
+    """Open an empty DuckDB that spills into a folder."""
+    import duckdb
+
+    settings: dict[str, Any] = {
+        "memory_limit": memory_limit,
+        "threads": threads,
+        "temp_directory": str(folder / "spill"),
+    }
+    with duckdb.connect(":memory:", config=settings) as opened:
+        opened.execute("SET TimeZone = 'UTC'")
+        yield opened
+
+
+@contextmanager
+def workplace(below: Path) -> Iterator[Path]:
+    """Lend a folder for what is looked at, which is gone afterwards."""
+    below.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="verify-", dir=below) as folder:
+        yield Path(folder)
+
+
+def count(
+    connection: Connection, of: Season, source: Mapping[str, Mapping[str, int]], written_at: Mapping[str, datetime]
+) -> Counted:
+    """Gather all that was counted of a run, of every place from another table."""
+    name, cell = of.entity.name, (of.run, of.entity.name, of.season)
+    where = "run_id = ? AND entity = ? AND season = ?"
+    numbers = ", ".join(NUMBERS)
+    tallies = connection.rows(f"SELECT worker_id, source, object_key, {numbers} FROM load_objects WHERE {where}", cell)
+    staged = connection.rows(
+        f"SELECT worker_id, object_key, count(*) FROM staging_{name} WHERE run_id = ? AND season = ? GROUP BY 1, 2",
+        (of.run, of.season),
+    )
+    refused = connection.rows(
+        f"SELECT worker_id, object_key, kind, count(*) FROM load_refused WHERE {where} GROUP BY 1, 2, 3", cell
+    )
+    run = connection.rows(f"SELECT {numbers} FROM load_runs WHERE {where}", cell)
+    final = connection.rows(f'SELECT source, count(*) FROM "{name}" WHERE season = ? GROUP BY 1', (of.season,))
+    return Counted(
+        source=source,
+        tallies=sorted((Tally(*row) for row in tallies), key=lambda one: (one.object_key, one.worker)),
+        staged={(worker, key): many for worker, key, many in staged},
+        refused={(worker, key, kind): many for worker, key, kind, many in refused},
+        run=dict(zip(NUMBERS, run[0], strict=True)) if run else {},
+        final={name: many for name, many in final if name in source},
+        written_at=written_at,
+    )
+
+
+def started(connection: Connection, of: Season) -> Mapping[str, int]:
+    """Say how many processes each worker of a run has had: more than one where one was killed, or the run cut off."""
+    sql = "SELECT worker_id, count(*) FROM load_workers WHERE run_id = ? AND entity = ? AND season = ? GROUP BY 1"
+    return dict(connection.rows(sql, (of.run, of.entity.name, of.season)))
+
+
+def take_source(
+    opened: "duckdb.DuckDBPyConnection", lake: LakeStore, of: Season, keys: Mapping[str, Sequence[str]], folder: Path
+) -> None:
+    """Read all documents again, apart from the load, into `source_<entity>`.
+
+    Of several rows with the same key that of the first object counts, as in the load.
+    """
+    raw, file = folder / "documents.parquet", folder / "source.parquet"
+    read_again(lake, of.entity, keys, raw)
+    names = ", ".join(f'"{name}"' for name in of.key)
+    opened.execute(f"""
+        COPY (
+            SELECT {typed(of.entity.columns)} FROM '{_path(raw)}'
+            QUALIFY row_number() OVER (PARTITION BY {names} ORDER BY OBJECT_KEY, RECORD_NUMBER) = 1
+        ) TO '{_path(file)}' (FORMAT parquet)
+    """)
+    raw.unlink()
+    _view(opened, "source", of.entity.name, file)
+
+
+def take_tables(opened: "duckdb.DuckDBPyConnection", connection: Connection, of: Season, folder: Path) -> None:
+    """Copy what the warehouse holds of the season: what the run staged, and the final rows that rules look at."""
+    name = of.entity.name
+    staged = f"SELECT {_columns(of.entity, *SERVICE)} FROM staging_{name} WHERE run_id = ? AND season = ?"
+    connection.export(staged, (of.run, of.season), folder / "staged.parquet")
+    _view(opened, "staged", name, folder / "staged.parquet")
+    for other in of.referred:
+        file = folder / f"final-{other}.parquet"
+        connection.export(
+            f'SELECT {_columns(of.entities[other], "SOURCE")} FROM "{other}" WHERE season = ?', (of.season,), file
+        )
+        _view(opened, "final", other, file)
+
+
+def date_rows(opened: "duckdb.DuckDBPyConnection", of: Season, written_at: Mapping[str, datetime]) -> None:
+    """Say of the final rows when the objects were written that they come from, as far as that is known."""
+    name, key = of.entity.name, ", ".join(f'"{column}"' for column in of.key)
+    opened.execute("CREATE OR REPLACE TABLE objects (OBJECT_KEY VARCHAR, WRITTEN_AT TIMESTAMPTZ)")
+    if written_at:
+        opened.executemany("INSERT INTO objects VALUES (?, ?)", list(written_at.items()))
+    known = f"""
+        SELECT {key}, max(objects.WRITTEN_AT) AS WRITTEN_AT
+        FROM "staged_{name}" LEFT JOIN objects USING (OBJECT_KEY) GROUP BY ALL
+    """
+    opened.execute(f"""
+        CREATE OR REPLACE VIEW "checked_{name}" AS SELECT * FROM "final_{name}" LEFT JOIN ({known}) USING ({key})
+    """)
+
+
+def dated_keys(opened: "duckdb.DuckDBPyConnection", of: Season) -> Mapping[tuple[str, ...], datetime]:
+    """Tell of every key that stands anywhere when its newest object was written, as far as that is known."""
+    name = of.entity.name
+    key = ", ".join(f'CAST("{column}" AS VARCHAR) AS k{place}' for place, column in enumerate(of.key))
+    places = [place for place in ("source", "staged") if _has(opened, f"{place}_{name}")]
+    every = " UNION ALL ".join(
+        f'SELECT {key}, WRITTEN_AT FROM "{place}_{name}" JOIN objects USING (OBJECT_KEY)' for place in places
+    )
+    names = ", ".join(f"k{place}" for place in range(len(of.key)))
+    found = opened.execute(f"SELECT {names}, max(WRITTEN_AT) FROM ({every}) GROUP BY {names}").fetchall()
+    return {tuple(row[:-1]): row[-1] for row in found if row[-1] is not None}
+
+
+def _has(opened: "duckdb.DuckDBPyConnection", view: str) -> bool:
+    sql = "SELECT count(*) FROM information_schema.tables WHERE table_name = ?"
+    return bool(opened.execute(sql, (view,)).fetchall()[0][0])
+
+
+def _columns(entity: Entity, *service: str) -> str:
+    """List columns as the views are to have them; what every table has is called by its name in capitals."""
+    return ", ".join([*(f'{name.lower()} AS "{name}"' for name in service), *(f'"{name}"' for name in entity.columns)])
+
+
+def _view(opened: "duckdb.DuckDBPyConnection", place: str, name: str, file: Path) -> None:
+    opened.execute(f"""CREATE OR REPLACE VIEW "{place}_{name}" AS SELECT * FROM '{_path(file)}'""")
+
+
+def _path(file: Path) -> str:
+    return str(file).replace("'", "''")
+
+
+def object_times(lake: LakeStore, keys: Iterable[str]) -> dict[str, datetime]:
+    """Ask when objects were written; one that is gone is left out."""
+    found = ((key, lake.head(key)) for key in keys)
+    return {key: there.last_modified for key, there in found if there is not None}
+
+
+def totals_of(tallies: Sequence[Tally]) -> dict[str, dict[str, int]]:
+    """Add up what the workers say, by worker."""
+    sums: dict[str, Counter[str]] = {}
+    for tally in tallies:
+        sums.setdefault(tally.worker, Counter()).update(
+            {"objects": 1, **{name: getattr(tally, name) for name in NUMBERS}}
+        )
+    return {worker: dict(sums[worker]) for worker in sorted(sums)}

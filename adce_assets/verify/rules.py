@@ -1,0 +1,294 @@
+"""Rules of `config/reconcile/` in, one check each out: what the rows of the final tables must say of each other.
+
+A kind of rule is a model in `warehouse/rules_config` and one function here that writes its question in SQL: of every
+row or group that is asked about, what was expected, what is there, and whether that is wrong. All numbers are exact
+decimals. A value that is no number is wrong; one that is not there is wrong only where another one is.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from adce_assets.errors import VerifyError
+from adce_assets.verify.checks import SHOWN, Cell, Check, Kind, Level, Row, Severity, check, plain
+from adce_assets.warehouse import rules_config as config
+
+if TYPE_CHECKING:
+    import duckdb
+
+NUMBER = "DECIMAL(38, 12)"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An entity as a rule sees it: its name, the columns of its key, and the sources that it is read from."""
+
+    entity: str
+    key: Sequence[str]
+    sources: Sequence[str]
+
+
+def judge(engine: "duckdb.DuckDBPyConnection", cell: Cell, asked: Asked, rule: config.Rule) -> Check:
+    """Ask one rule of the rows in `checked_<entity>` and, of other entities, in `final_<entity>`."""
+    (many, wrong, since, dated), worst = _answers(engine, asked, rule)
+    rows = [_row(*found) for found in worst]
+    return check(
+        cell,
+        Kind.BUSINESS_RULE,
+        Level.SOURCE_FINAL,
+        rule.name,
+        expected=f"{many} of {many}",
+        actual=f"{many - wrong} of {many}",
+        discrepancy=str(wrong),
+        rows=rows,
+        offenders=wrong,
+        since=since if dated == wrong else None,
+        severity=Severity(rule.severity),
+        message=f"{rule.rule}: {_said(many, wrong)}",
+    )
+
+
+def _answers(
+    engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Rule
+) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
+    """Ask, and count the answers; VerifyError for a rule that the rows have no answer to."""
+    import duckdb
+
+    try:
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE answers AS {question(asked, rule)}")
+        return engine.execute(_TOTALS).fetchall()[0], engine.execute(_WORST).fetchall()
+    except duckdb.Error as error:
+        what = f"the rule `{rule.name}` cannot be asked: {str(error).partition(chr(10))[0]}"
+        raise VerifyError(what, where=asked.entity, hint="compare its columns' types with its values") from error
+
+
+def _said(many: int, wrong: int) -> str:
+    if not many:
+        return "there was nothing to ask it of"
+    return f"{wrong} of {many} are wrong" if wrong else f"holds for all {many}"
+
+
+_TOTALS = """
+SELECT count(*), count(*) FILTER (wrong), min(written_at) FILTER (wrong), count(written_at) FILTER (wrong) FROM answers
+"""
+_WORST = f"""
+SELECT key, "column", expected, actual, written_at FROM answers WHERE wrong
+ORDER BY apart DESC NULLS FIRST, key, "column", expected, actual LIMIT {SHOWN}
+"""
+
+
+def _row(key: str, column: str, expected: str | None, actual: str | None, written_at: datetime | None) -> Row:
+    kind = "lost" if actual is None else "surplus" if expected is None else "differs"
+    return Row(key, kind, column, _shown(expected), _shown(actual), written_at)
+
+
+def _shown(text: str | None) -> str | None:
+    """Leave out of a decimal the noughts that only its form has."""
+    if text is None or "." not in text or not text.lstrip("-").replace(".", "", 1).isdigit():
+        return text
+    return plain(Decimal(text))
+
+
+def question(asked: Asked, rule: config.Rule) -> str:
+    """Write a rule as a query of ``key, column, expected, actual, apart, wrong, written_at``."""
+    return _QUESTIONS[rule.rule](asked, rule)
+
+
+def _not_negative(asked: Asked, rule: config.NotNegative) -> str:
+    bounded = config.Within(rule="within", name=rule.name, columns=rule.columns, least=Decimal(0), where=rule.where)
+    return _within(asked, bounded.model_copy(update={"tolerance": rule.tolerance}))
+
+
+def _within(asked: Asked, rule: config.Within) -> str:
+    return " UNION ALL ".join(_bounded(asked, rule, column) for column in rule.columns)
+
+
+def _bounded(asked: Asked, rule: config.Within, column: str) -> str:
+    join, most = "", _literal(rule.most) if rule.most is not None else "NULL"
+    if rule.most_of is not None:
+        join = f"LEFT JOIN ({_theirs(rule.most_of)}) AS other USING (SOURCE, {_names(rule.most_of.match)})"
+        most = "other.told"
+    value, least = _number(f"mine.{_name(column)}"), _literal(rule.least) if rule.least is not None else "NULL"
+    missing = f"OR {most} IS NULL" if rule.most_of is not None else ""
+    apart = f"greatest({least} - {value}, {value} - {most})"
+    above, below = (f"'{sign} ' || {_text(bound)}" for sign, bound in ((">=", least), ("<=", most)))
+    if rule.most_of is not None:
+        below = f"coalesce({below}, '<= {rule.most_of.entity}.{rule.most_of.column}, which says nothing')"
+    bounds = f"concat_ws(' and ', {above}, {below})"
+    return f"""
+        SELECT {_key("mine", asked.key)} AS key, '{column}' AS "column", {bounds} AS expected,
+            CAST(mine.{_name(column)} AS VARCHAR) AS actual, {apart} AS apart,
+            ({value} IS NULL {missing} OR coalesce({apart} > {_literal(rule.tolerance)}, FALSE)) AS wrong,
+            WRITTEN_AT AS written_at
+        FROM {_name("checked_" + asked.entity)} AS mine {join}
+        WHERE mine.{_name(column)} IS NOT NULL AND {_where("mine", rule.where)}
+    """
+
+
+def _sums_to(asked: Asked, rule: config.SumsTo) -> str:
+    return _against_another(asked, rule, f"sum({_number(_name(rule.of))})")
+
+
+def _last_equals(asked: Asked, rule: config.LastEquals) -> str:
+    return _against_another(asked, rule, f"last({_number(_name(rule.of))} ORDER BY {_names(rule.order)})")
+
+
+def _against_another(asked: Asked, rule: config.SumsTo | config.LastEquals, total: str) -> str:
+    """Ask of each group whether a number made of it is what another entity says."""
+    by, tolerance, both = _names(rule.by), _literal(rule.tolerance), _names(rule.equals.match)
+    names = {name: name for name in rule.by}
+    sources = ", ".join(map(_literal, asked.sources)) or "NULL"
+    return f"""
+        WITH mine AS (
+            SELECT SOURCE, {by}, {total} AS total, max(WRITTEN_AT) AS written_at
+            FROM {_name("checked_" + asked.entity)} AS own WHERE {_where("own", rule.where)} GROUP BY SOURCE, {by}
+        ), theirs AS (SELECT * FROM ({_theirs(rule.equals)}) WHERE SOURCE IN ({sources}))
+        SELECT {_key("joined", names)} AS key, '{rule.of}' AS "column", CAST(told AS VARCHAR) AS expected,
+            CAST(total AS VARCHAR) AS actual, abs(total - told) AS apart,
+            coalesce(abs(total - told) > {tolerance}, total IS NOT NULL OR told IS NOT NULL) AS wrong, written_at
+        FROM (
+            SELECT * FROM mine {"FULL" if rule.every else "INNER"} JOIN theirs USING (SOURCE, {both})
+        ) AS joined
+    """
+
+
+def _count_of(asked: Asked, rule: config.CountOf) -> str:
+    by = _names(rule.by)
+    return f"""
+        SELECT {_key("mine", rule.by)} AS key, '' AS "column", '{rule.equals}' AS expected,
+            CAST(many AS VARCHAR) AS actual, abs(many - {rule.equals}) AS apart, many <> {rule.equals} AS wrong,
+            written_at
+        FROM (
+            SELECT SOURCE, {by}, count(*) FILTER (WHERE {_where("own", rule.where)}) AS many,
+                max(WRITTEN_AT) AS written_at
+            FROM {_name("checked_" + asked.entity)} AS own GROUP BY SOURCE, {by}
+        ) AS mine
+    """
+
+
+def _parts_sum(asked: Asked, rule: config.PartsSum) -> str:
+    parts = " + ".join(f"coalesce({_number(_name(column))}, 0)" for column in rule.columns)
+    whole, there = _number(_name(rule.equals)), " OR ".join(f"{_name(column)} IS NOT NULL" for column in rule.columns)
+    return f"""
+        SELECT {_key("mine", asked.key)} AS key, '{rule.equals}' AS "column", CAST({whole} AS VARCHAR) AS expected,
+            CAST({parts} AS VARCHAR) AS actual, abs({parts} - {whole}) AS apart,
+            coalesce(abs({parts} - {whole}) > {_literal(rule.tolerance)}, TRUE) AS wrong, WRITTEN_AT AS written_at
+        FROM {_name("checked_" + asked.entity)} AS mine WHERE ({there}) AND {_where("mine", rule.where)}
+    """
+
+
+def _agree(asked: Asked, rule: config.Agree) -> str:
+    return " UNION ALL ".join(_agreed(asked, rule, column) for column in rule.columns)
+
+
+def _agreed(asked: Asked, rule: config.Agree, column: str) -> str:
+    """Ask whether the sources that say anything of a thing say the same; numbers may differ by the tolerance."""
+    value = f"CAST({_name(column)} AS VARCHAR)"
+    number = f"TRY_CAST({value} AS {NUMBER})"
+    return f"""
+        SELECT {_key("things", rule.by, source=False)} AS key, '{column}' AS "column", told AS expected, said AS actual,
+            apart, coalesce(apart > {_literal(rule.tolerance)}, words > 1) AS wrong, written_at
+        FROM (
+            SELECT {_names(rule.by)}, arg_min({value}, ({_rank(rule)}, {value})) AS told,
+                string_agg(SOURCE || ' ' || {value}, ', ' ORDER BY {_rank(rule)}, {value}) AS said,
+                CASE WHEN count({number}) = count(*) THEN max({number}) - min({number}) END AS apart,
+                count(DISTINCT {value}) AS words, max(WRITTEN_AT) AS written_at
+            FROM {_name("checked_" + asked.entity)} AS own
+            WHERE {_name(column)} IS NOT NULL AND {_where("own", rule.where)}
+            GROUP BY {_names(rule.by)} HAVING count(DISTINCT SOURCE) > 1
+        ) AS things
+    """
+
+
+def resolved(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Agree) -> list[tuple[Any, ...]]:
+    """Say of each thing what is taken for true, of each column the word of the most trusted source that has one.
+
+    Returns:
+        For each thing, in order: its names (``by``), the columns, the sources that know it (the most trusted first,
+        with commas), and whether all of them agree.
+    """
+    best = [
+        f"arg_min({name}, ({_rank(rule)}, {name})) FILTER ({name} IS NOT NULL)" for name in map(_name, rule.columns)
+    ]
+    by, same = _names(rule.by), " AND ".join(_same(column, rule.tolerance) for column in rule.columns)
+    return engine.execute(f"""
+        SELECT {", ".join([by, *best])}, string_agg(once, ',' ORDER BY {_rank(rule)}), {same}
+        FROM (
+            SELECT *, CASE WHEN row_number() OVER of_source = 1 THEN SOURCE END AS once
+            FROM {_name("checked_" + asked.entity)} AS own WHERE {_where("own", rule.where)}
+            WINDOW of_source AS (PARTITION BY {by}, SOURCE ORDER BY {_names(asked.key)})
+        ) GROUP BY {by} ORDER BY {by}
+    """).fetchall()
+
+
+def _same(column: str, tolerance: Decimal) -> str:
+    value = f"CAST({_name(column)} AS VARCHAR)"
+    number = f"TRY_CAST({value} AS {NUMBER})"
+    near = f"max({number}) - min({number}) <= {_literal(tolerance)}"
+    words = f"count(DISTINCT {value}) <= 1"
+    return f"coalesce(CASE WHEN count({number}) = count({value}) THEN {near} END, {words})"
+
+
+_QUESTIONS: Mapping[str, Callable[[Asked, Any], str]] = {
+    "not_negative": _not_negative,
+    "within": _within,
+    "sums_to": _sums_to,
+    "last_equals": _last_equals,
+    "count_of": _count_of,
+    "parts_sum": _parts_sum,
+    "agree": _agree,
+}
+
+
+def _theirs(other: config.Reference) -> str:
+    """Select what another entity says (``told``), with its columns under the names that the rule's own entity has."""
+    told = _number(_name(other.column))
+    if other.values:
+        cases = " ".join(f"WHEN {_literal(name)} THEN {_literal(value)}" for name, value in other.values.items())
+        told = f"CAST(CASE CAST({_name(other.column)} AS VARCHAR) {cases} END AS {NUMBER})"
+    columns = ", ".join(f"{_name(theirs)} AS {_name(mine)}" for mine, theirs in other.match.items())
+    return f"SELECT SOURCE, {columns}, {told} AS told FROM {_name('final_' + other.entity)}"
+
+
+def _rank(rule: config.Agree) -> str:
+    """Write how little a source is trusted, as a number."""
+    ranks = " ".join(f"WHEN {_literal(source)} THEN {number}" for number, source in enumerate(rule.trust))
+    return f"CASE SOURCE {ranks} ELSE {len(rule.trust)} END"
+
+
+def _key(table: str, names: Iterable[str], *, source: bool = True) -> str:
+    told = sorted([*names, *(["SOURCE"] if source else [])])
+    packed = ", ".join(f"{_name(name)} := CAST({table}.{_name(name)} AS VARCHAR)" for name in told)
+    return f"CAST(to_json(struct_pack({packed})) AS VARCHAR)"
+
+
+def _number(expression: str) -> str:
+    return f"TRY_CAST({expression} AS {NUMBER})"
+
+
+def _text(number: str) -> str:
+    """Write a decimal without the noughts that only its form has."""
+    return f"rtrim(rtrim(CAST({number} AS VARCHAR), '0'), '.')"
+
+
+def _name(text: str) -> str:
+    """Quote a name; names were checked when the configuration was read, and quotes cannot get out all the same."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(map(_name, names))
+
+
+def _literal(value: Decimal | int | str) -> str:
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, Decimal | int):
+        return f"CAST({plain(value)} AS {NUMBER})"
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _where(table: str, wanted: Mapping[str, Decimal | int | str]) -> str:
+    return " AND ".join(f"{table}.{_name(column)} = {_literal(value)}" for column, value in wanted.items()) or "TRUE"

@@ -1,0 +1,256 @@
+"""One thing spoiled at one step of a load: the season is not published, and what is wrong is named."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adce_assets_tests.verify.seeding import Json, Workshop, document, failed, in_this_process, key_of, named
+
+GAME, OTHER = "401700001", "401700002"
+ONE = document(1)["boxscore"]["players"][0]["statistics"][0]["athletes"]
+FIRST, SECOND = ONE[0]["athlete"]["id"], ONE[1]["athlete"]["id"]
+ROW = f"game_id = '{GAME}' AND player_id = '{FIRST}'"
+NEXT = f"game_id = '{GAME}' AND player_id = '{SECOND}'"
+OBJECT = f"object_key = '{key_of(1)}'"
+BOX = "entity = 'player_box'"
+HASHES = {"HASH/processed->staged/every row", "HASH/source->final/every row"}
+MERGED = {"HASH/staged->final/every row", "HASH/source->final/every row"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _swift() -> Iterator[None]:
+    with in_this_process():
+        yield
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """A season that was loaded once: a run of the same name goes on from there."""
+    workshop = Workshop(tmp_path_factory.mktemp("staged"))
+    workshop.write()
+    assert workshop.run("games")["published"]
+    assert workshop.run("player_box")["published"]
+    return workshop
+
+
+@pytest.fixture
+def workshop(staged: Workshop, tmp_path: Path) -> Workshop:
+    return staged.copy(tmp_path)
+
+
+STAGED_ROWS = "COUNT/processed->staged/staged = rows of staging, every worker"
+SUMS = "COUNT/processed->staged/sums over workers = the run's"
+STAGED = [
+    pytest.param(
+        [f"DELETE FROM staging_player_box WHERE {OBJECT}"], {STAGED_ROWS, *HASHES}, {key_of(1)}, id="a lost batch"
+    ),
+    pytest.param(
+        [f"INSERT INTO staging_player_box SELECT * FROM staging_player_box WHERE {OBJECT}"],
+        {STAGED_ROWS, "HASH/processed->staged/every row"},
+        {key_of(1), FIRST},
+        id="a doubled batch",
+    ),
+    pytest.param(
+        [
+            f"UPDATE staging_player_box SET points = points + 1 WHERE {ROW}",
+            f"UPDATE staging_player_box SET points = points - 1 WHERE {NEXT}",
+        ],
+        HASHES,
+        {FIRST, SECOND},
+        id="an amount moved to another row",
+    ),
+    pytest.param(
+        [f"UPDATE staging_player_box SET worker_id = 'parser-9' WHERE {ROW}"],
+        {STAGED_ROWS},
+        {key_of(1)},
+        id="another worker's row",
+    ),
+    pytest.param(
+        [f"UPDATE load_objects SET read = read + 1, processed = processed + 1 WHERE {OBJECT} AND {BOX}"],
+        {SUMS, "COUNT/source->read/records/espn"},
+        {key_of(1)},
+        id="a worker's miscount",
+    ),
+    pytest.param(
+        [f"DELETE FROM load_objects WHERE {OBJECT} AND {BOX}"],
+        {"COUNT/source->read/records/espn"},
+        {key_of(1)},
+        id="a worker's word lost",
+    ),
+    pytest.param(
+        ["UPDATE load_runs SET staged = staged - 1 WHERE entity = 'player_box'"],
+        {SUMS},
+        {"staged"},
+        id="the run miscounts",
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "checks", "names"), STAGED)
+def test_what_is_spoiled_in_staging_is_not_published(
+    workshop: Workshop, before: list[str], checks: set[str], names: set[str]
+):
+    workshop.tampering = {"before": before}
+    told = workshop.run("player_box")
+    assert (told["outcome"], told["published"]) == ("failed", False)
+    assert checks <= failed(told).keys()
+    assert names <= named(told)
+
+
+SPOILED_ROWS = (
+    "points = points + 1",
+    "minutes = minutes + 0.01",
+    "player_name = player_name || ' '",
+    "player_name = lower(player_name)",
+    "player_name = ''",
+    "player_name = NULL",
+    "player_name = replace(player_name, 'a', chr(1072))",
+    "starter = NOT starter",
+    "rebounds = NULL",
+    "points = -points",
+    f"game_id = '{OTHER}'",
+    "player_id = player_id || 'x'",
+)
+"""One row each; 1072 is the Cyrillic letter that looks like the Latin one."""
+
+
+def test_every_row_of_many_that_are_spoiled_each_in_its_way_is_named(workshop: Workshop):
+    rows = [(game, line["athlete"]["id"]) for game in (0, 1) for line in players(document(game))[:6]]
+    workshop.tampering = {
+        "before": [
+            f"UPDATE staging_player_box SET {change} WHERE game_id = '40170000{game}' AND player_id = '{player}'"
+            for change, (game, player) in zip(SPOILED_ROWS, rows, strict=True)
+        ]
+    }
+    told = workshop.run("player_box")
+    for check in HASHES:
+        keys = [json.loads(row["key"]) for row in failed(told)[check]["rows"]]
+        assert {(key["game_id"], key["player_id"]) for key in keys} >= {
+            (f"40170000{game}", player) for game, player in rows
+        }
+    amounts = {"AMOUNT_TOTAL/source->final/points", "AMOUNT_TOTAL/source->final/rebounds"}
+    assert {*amounts, "BUSINESS_RULE/source->final/no_negative_count"} <= failed(told).keys()
+
+
+THIRD = ONE[2]["athlete"]["id"]
+COUNTS = {"COUNT/staged->final/rows/espn", "COUNT/source->final/rows/espn"}
+FINAL = [
+    pytest.param([f"DELETE FROM player_box WHERE {ROW}"], MERGED | COUNTS, {FIRST}, id="loses a row"),
+    pytest.param(
+        [f"INSERT INTO player_box SELECT * FROM player_box WHERE {ROW}"], MERGED | COUNTS, {FIRST}, id="doubles a row"
+    ),
+    pytest.param(
+        [
+            f"INSERT INTO player_box SELECT * REPLACE ('old' AS player_id) FROM player_box WHERE {ROW}",
+            f"UPDATE player_box SET assists = assists + 1 WHERE {NEXT}",
+            f"UPDATE player_box SET source = 'else' WHERE game_id = '{GAME}' AND player_id = '{THIRD}'",
+        ],
+        MERGED | {"AMOUNT_TOTAL/staged->final/assists"},
+        {"old", SECOND, THIRD, "else"},
+        id="leaves one over, takes another's value, and puts one elsewhere",
+    ),
+]
+
+
+@pytest.mark.parametrize(("after", "checks", "names"), FINAL)
+def test_what_the_merge_spoils_is_undone(workshop: Workshop, after: list[str], checks: set[str], names: set[str]):
+    before = workshop.rows("SELECT * FROM player_box ORDER BY ALL")
+    workshop.tampering = {"after": after}
+    told = workshop.run("player_box")
+    assert (told["outcome"], told["published"]) == ("failed", False)
+    assert checks <= failed(told).keys()
+    assert names <= named(told)
+    assert workshop.rows("SELECT * FROM player_box ORDER BY ALL") == before
+
+
+def players(told: Json, side: int = 0) -> list[Json]:
+    return told["boxscore"]["players"][side]["statistics"][0]["athletes"]
+
+
+def spoiled_document(spoil: Callable[[Json], Any], number: int = 1) -> bytes:
+    told = document(number)
+    spoil(told)
+    return json.dumps(told).encode()
+
+
+def test_a_reader_that_skips_one_and_counts_itself_right_is_found(workshop: Workshop):
+    workshop.lake.spoiled = {(key_of(1), 2): spoiled_document(lambda told: players(told).pop(0))}
+    told = workshop.run("player_box", "run-2")
+    assert (told["outcome"], told["published"]) == ("failed", False)
+    assert {"COUNT/source->read/records/espn", *HASHES} <= failed(told).keys()
+    assert {key_of(1), FIRST} <= named(told)
+
+
+def test_readers_that_read_twice_or_nothing_or_something_else_are_found(workshop: Workshop):
+    workshop.lake.spoiled = {
+        (key_of(0), 2): spoiled_document(lambda told: players(told).append(players(told)[0]), 0),
+        (key_of(1), 2): spoiled_document(lambda told: players(told)[0]["stats"].__setitem__(1, "99")),
+        (key_of(2), 2): spoiled_document(dict.clear, 2),
+    }
+    told = workshop.run("player_box", "run-2")
+    count, rows = (failed(told)[name] for name in ("COUNT/source->read/records/espn", "HASH/source->final/every row"))
+    assert [json.loads(row["key"])["OBJECT_KEY"] for row in count["rows"]] == [key_of(0), key_of(2)]
+    assert {"points", None} == {row["column"] for row in rows["rows"]}
+    assert FIRST in named(told)
+    assert not told["published"]
+
+
+def score(told: Json, side: int) -> Json:
+    return told["header"]["competitions"][0]["competitors"][side]
+
+
+def contradict_lines(told: Json) -> None:
+    """More points than the score, more minutes than the game, more goals than tries."""
+    players(told, 1)[0]["stats"][1] = "99"
+    players(told)[0]["stats"][0] = "50"
+    players(told)[1]["stats"][2] = "9-8"
+
+
+SOURCE = [
+    pytest.param(
+        "games",
+        lambda told: score(told, 0)["linescores"][0].update(displayValue="1"),
+        {"home_quarters_sum_to_the_score"},
+        id="quarters",
+    ),
+    pytest.param(
+        "player_box",
+        contradict_lines,
+        {"home_points_sum_to_the_score", "minutes_within_the_game", "no_more_goals_made_than_tried"},
+        id="lines",
+    ),
+    pytest.param(
+        "play_by_play",
+        lambda told: told["plays"][-1].update(homeScore=1),
+        {"last_home_score_is_final"},
+        id="the last score",
+    ),
+]
+
+
+@pytest.mark.parametrize(("entity", "spoil", "rules"), SOURCE)
+def test_a_document_that_contradicts_itself_is_not_published(
+    workshop: Workshop, entity: str, spoil: Callable[[Json], Any], rules: set[str]
+):
+    workshop.store.put(key_of(1), spoiled_document(spoil))
+    told = workshop.run(entity, "run-2")
+    assert set(failed(told)) == {f"BUSINESS_RULE/source->final/{rule}" for rule in rules}
+    assert GAME in named(told)
+    assert not told["published"]
+
+
+def test_four_starters_are_a_warning_with_which_the_season_is_published(workshop: Workshop):
+    workshop.store.put(key_of(1), spoiled_document(lambda told: players(told)[0].update(starter=False)))
+    told = workshop.run("player_box", "run-2")
+    assert set(failed(told)) == {"BUSINESS_RULE/source->final/five_starters_a_side"}
+    assert (told["outcome"], told["published"]) == ("reconciled", True)
+
+
+def test_a_document_that_cannot_be_read_is_named(workshop: Workshop):
+    workshop.store.put(key_of(1), b'{"header": ')
+    told = workshop.run("player_box", "run-2")
+    assert not told["published"]
+    assert key_of(1) in named(told)
