@@ -34,7 +34,7 @@ bench: $(INSTALLED) ## measure at a small size what is promised; with FOLDER=...
 	@# What counts CPU time alone goes beside what waits for the clock.
 	$(BIN)/python benchmarks/politeness.py & pid=$$!; $(BIN)/python benchmarks/job_overhead.py --small && wait $$pid
 	for format in Parquet CSV ORC; do $(BIN)/python benchmarks/scale.py --small --format $$format || exit 1; done & pid=$$!; \
-	  for name in listing collecting ledger; do $(BIN)/python benchmarks/$$name.py --small || exit 1; done && wait $$pid
+	  for name in listing collecting ledger difference; do $(BIN)/python benchmarks/$$name.py --small || exit 1; done && wait $$pid
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_answers.py $(FOLDER)/recorded)
 	$(if $(FOLDER),$(BIN)/python benchmarks/real_games.py $(FOLDER)/schedule)
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_schedules.py $(FOLDER)/recorded)
