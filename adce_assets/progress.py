@@ -56,8 +56,10 @@ class Board:
 
     def tell(self, run: str, host: str, tally: Tally) -> None:
         """Take note of a run, which asks one host; it need not have begun."""
-        _, before = self.runs.get(run, (host, Tally()))
-        self.hosts[host] = self.hosts.get(host, Tally()) - before + tally
+        if run in self.runs:
+            before, counted = self.runs[run]
+            self.hosts[before] -= counted
+        self.hosts[host] = self.hosts.get(host, Tally()) + tally
         self.runs[run] = host, tally
 
     def end(self, run: str) -> None:

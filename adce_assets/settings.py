@@ -27,8 +27,10 @@ from adce_assets.errors import ConfigurationError
 
 PREFIXES = ("ADCE_", "AWS_", "DAGSTER_")
 """What the names of settings begin with, in the environment."""
-AWS_FILES = {"AWS_CONFIG_FILE": "config", "AWS_SHARED_CREDENTIALS_FILE": "credentials"}
-"""The variables that name the files of AWS's own settings, and their names below ``~/.aws`` where these are not set."""
+AWS_FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
+"""The variables that name the files of AWS's own settings, and where these are if they are not set."""
+AWS_READS = ("BOTO_CONFIG", "REQUESTS_CA_BUNDLE")
+"""What AWS's library reads beside the variables that are named for it, and the proxies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,13 @@ def kept(name: str, environment: Mapping[str, str] | None = None) -> str | None:
 
 
 def way_to_aws(environment: Mapping[str, str] | None = None) -> tuple[object, ...]:
-    """Sum up all that a client of AWS is made from: variables, proxies, and when its two files were last changed."""
+    """Sum up what a client of AWS is made from: variables, proxies, and where its two files are and how they stand.
+
+    Not in it is what these lead to: AWS's library itself looks anew at credentials that expire.
+    """
     environ = os.environ if environment is None else environment
-    told = sorted((name, text) for name, text in environ.items() if "AWS_" in name or name.upper().endswith("_PROXY"))
-    files = (environ.get(name) or Path.home() / ".aws" / file for name, file in AWS_FILES.items())
-    return (*told, *(Path(file).stat().st_mtime_ns if Path(file).is_file() else None for file in files))
+    told = sorted((name, text) for name, text in environ.items() if _is_of_aws(name))
+    return (*told, *(_stands(environ.get(name) or file) for name, file in AWS_FILES.items()))
 
 
 def environment_for_child(variables: Mapping[str, str]) -> dict[str, str]:
@@ -157,6 +161,19 @@ def forget_settings() -> None:
     """
     for name in [name for name in os.environ if name.startswith(PREFIXES)]:
         del os.environ[name]
+
+
+def _is_of_aws(name: str) -> bool:
+    return "AWS_" in name or name in AWS_READS or name.upper().endswith("_PROXY")
+
+
+def _stands(file: str) -> tuple[object, ...]:
+    """Say where a file is, read as AWS's library does, and when it was last changed and how large it is."""
+    path = Path(os.path.expandvars(file)).expanduser()
+    if not path.is_file():
+        return (path,)
+    found = path.stat()
+    return path, found.st_mtime_ns, found.st_size
 
 
 def _clock(as_of: str | None) -> Callable[[], datetime]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 from adce_assets.errors import ConfigurationError, LakeError
+from adce_assets.moments import MOMENT
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 P = ParamSpec("P")
-MOMENT = "timestamp('UTC', 6)"
 MOST = 50
 """Relations of one function that are remembered; beyond that all are forgotten."""
 
@@ -122,7 +122,8 @@ def lend(backend: "Backend", rows: "pa.Table") -> "ir.Table":
 def let(backend: "Backend", name: str, at: datetime) -> "ir.TimestampValue":
     """Give an engine a moment (UTC) by a name, so that relations which differ in it alone are alike.
 
-    What is computed before the name is given anew goes by the moment that it was given last.
+    What is computed before the name is given anew goes by the moment that it was given last; an engine that was never
+    given one fails with LakeError.
     """
     import ibis
 
@@ -145,8 +146,9 @@ def laid_out_once(lay_out: "Callable[P, ir.Table]") -> "Callable[P, ir.Table]":
         from adce_assets.tables_duckdb import is_lasting
 
         key = _key((args, tuple(kwargs.items())))
-        if key in known:
-            return known[key]
+        found = known.get(key)
+        if found is not None:
+            return found
         made = lay_out(*args, **kwargs)
         if is_lasting(made.op()):
             if len(known) >= MOST:

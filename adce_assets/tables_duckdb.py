@@ -17,13 +17,15 @@ import ibis.expr.operations as ops
 import ibis.expr.schema as sch
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
+from ibis.expr.operations.udf import InputType
+
+from adce_assets.moments import MOMENT
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from ibis.expr.datatypes import DataType
     from pyarrow.dataset import Dataset
 
-MOMENT = "timestamp('UTC', 6)"
 MOST = 500
 """Relations whose SQL is remembered; beyond that all are forgotten."""
 MANY = 1_000
@@ -75,17 +77,22 @@ class DuckDB(Backend):
         rows = self.con.execute(f"DESCRIBE {name}").fetchall()
         return ibis.schema({column: _kind(kind, nullable=null == "YES") for column, kind, null, *_ in rows})
 
-    def create_table(self, name: str, /, obj: Any = None, **_: Any) -> "ir.Table":
+    def create_table(  # pyrefly: ignore[bad-override] - Ibis' other options are refused, not passed over
+        self, name: str, /, obj: Any = None, *, temp: bool = False
+    ) -> "ir.Table":
         """Compute a relation, or take an Arrow table, and keep its rows until the connection ends."""
         relation = obj if isinstance(obj, ir.Table) else self.lend(obj)
         self._run_pre_execute_hooks(relation)
         kinds: Iterable[tuple[str, Any]] = relation.schema().items()
         columns = ", ".join(f"{_quoted(column)} {_declared(kind)}" for column, kind in kinds)
-        self.con.execute(f"CREATE TEMPORARY TABLE {_quoted(name)} ({columns})")
+        kind = "TEMPORARY TABLE" if temp else "TABLE"
+        self.con.execute(f"CREATE {kind} {_quoted(name)} ({columns})")
         self.con.execute(f"INSERT INTO {_quoted(name)} {self.compile(relation)}")
         return self.table(name)
 
-    def create_view(self, name: str, /, obj: "ir.Table", **_: Any) -> "ir.Table":
+    def create_view(  # pyrefly: ignore[bad-override] - as above
+        self, name: str, /, obj: "ir.Table"
+    ) -> "ir.Table":
         """Give a relation a name, to be computed where it is used."""
         self._run_pre_execute_hooks(obj)
         self.con.execute(f"CREATE TEMPORARY VIEW {_quoted(name)} AS {self.compile(obj)}")
@@ -111,18 +118,33 @@ class DuckDB(Backend):
     def let(self, name: str, at: datetime) -> "ir.Value":
         """Name a moment, so that relations which differ in it alone are alike; until it is named anew."""
         self.con.execute(f"SET VARIABLE {_quoted(name)} = TIMESTAMPTZ {_text(at.isoformat())}")
-        return _variable(name)
+        variable: Any = _variable(name)
+        missing: Any = _error(f"nobody has told this engine the moment `{name}`")
+        return ibis.cases((variable.isnull(), missing), else_=variable)
 
 
 def is_lasting(op: ops.Node) -> bool:
-    """Tell whether an expression may be remembered: it is about tables with a name, and not about rows in memory."""
-    found = op.find((ops.InMemoryTable, ops.Literal))
-    return len(found) <= MANY and not any(isinstance(node, ops.InMemoryTable) for node in found)
+    """Tell whether an expression may be remembered: it is about tables with a name, and what each database knows.
+
+    Rows in memory and functions of Python's are of one connection, which must be told of them.
+    """
+    found = op.find((ops.InMemoryTable, ops.Literal, ops.ScalarUDF))
+    return len(found) <= MANY and not any(_is_of_one_connection(node) for node in found)
+
+
+def _is_of_one_connection(node: Any) -> bool:
+    written_in = getattr(node, "__input_type__", InputType.BUILTIN)
+    return isinstance(node, ops.InMemoryTable) or written_in is not InputType.BUILTIN
 
 
 @ibis.udf.scalar.builtin(name="getvariable", signature=(("string",), MOMENT))
 def _variable(called: str) -> Any:
-    """Read a variable of the connection: DuckDB takes it for a constant."""
+    """Read a variable of the connection: DuckDB takes it for a constant, and so any choice that hangs on it alone."""
+
+
+@ibis.udf.scalar.builtin(name="error", signature=(("string",), MOMENT))
+def _error(message: str) -> Any:
+    """Fail, where this is computed at all."""
 
 
 @functools.cache

@@ -17,6 +17,7 @@ import ibis.expr.operations as ops
 import ibis.expr.schema as sch
 
 from adce_assets.errors import ConfigurationError
+from adce_assets.moments import MOMENT
 
 OF_PANDAS = "PySpark does not yet fully support pandas"
 """What PySpark warns of where it is imported, and where it starts. Nothing here passes through pandas."""
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-MOMENT = "timestamp('UTC', 6)"
 MIB = {"MB": 1000**2 / 1024**2, "GB": 1000**3 / 1024**2, "MiB": 1, "GiB": 1024}
 """Units of memory, in MiB."""
 LEAST_MEMORY = 512

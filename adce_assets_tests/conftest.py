@@ -142,6 +142,18 @@ def _no_power_failure() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], list[os.stat_result]]:
+    """Lend a list, empty so far, of the files that are safe on disk before there is one at this path."""
+
+    def noting(target: Path) -> list[os.stat_result]:
+        found: list[os.stat_result] = []
+        monkeypatch.setattr(os, "fsync", lambda file: None if target.exists() else found.append(os.fstat(file)))
+        return found
+
+    return noting
+
+
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """Lend a maker of small projects."""

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from ibis.backends.sql import SQLBackend
 
+from adce_assets.errors import LakeError
 from adce_assets.loop import coverage, inventory
 from adce_assets.tables import engine, laid_out_once, lend, let, read_orc, write_parquet
 from adce_assets_tests.loop import hoops
@@ -97,6 +98,45 @@ def test_a_moment_is_the_one_that_the_engine_was_given_last(compiled: list[ir.Ex
             told.append(backend.to_pyarrow(relation).num_rows)
     assert told == [2, 1, 0]
     assert len(compiled) == 1
+
+
+def test_a_moment_that_an_engine_was_never_given_is_no_silent_nothing():
+    behind = laid_out_once(lambda table, at: table.filter(table.at > at))
+    times = pa.table({"at": pa.array([NOON], pa.timestamp("us", "UTC"))})
+    with engine() as backend:
+        relation = behind(lend(backend, times), let(backend, "noon", NOON - timedelta(hours=1)))
+        assert backend.to_pyarrow(relation).num_rows == 1
+
+    def of_another() -> pa.Table:
+        with engine() as another:
+            lend(another, times)
+            return another.to_pyarrow(relation)
+
+    with pytest.raises(LakeError, match="`noon`"):
+        of_another()
+
+
+def test_an_option_that_the_engine_does_not_know_is_refused():
+    with engine() as backend:
+        table = lend(backend, numbers(1))
+        with pytest.raises(TypeError, match="overwrite"):
+            backend.create_table("kept", table, temp=True, overwrite=True)
+        with pytest.raises(TypeError, match="overwrite"):
+            backend.create_view("named", table, overwrite=True)
+
+
+@ibis.udf.scalar.python
+def tripled(number: int) -> int:
+    return 3 * number
+
+
+def test_a_function_of_ones_own_is_told_to_every_engine():
+    tripling = laid_out_once(lambda table: table.mutate(thrice=tripled(table.number)))
+    for value in (1, 2):
+        with engine() as backend:
+            relation = tripling(lend(backend, numbers(value)))
+            for _ in range(2):
+                assert backend.to_pyarrow(relation)["thrice"].to_pylist() == [3 * value]
 
 
 def test_names_hold_whatever_a_path_or_a_column_may_hold(tmp_path: Path):

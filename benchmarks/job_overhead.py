@@ -28,15 +28,15 @@ MOST_ADDED = 5.0
 RUNS = 3
 DAGSTER = Path(sys.executable).with_name("dagster")
 STEPS = """
-from adce_assets.loop import bookkeeping, closure, coverage, gaps, heads, inventory, project, tasks, tombstones
+from adce_assets.loop.project import open_project
+from adce_assets.loop.reconciling import reconcile
 from adce_assets.scrapers.catalogue import load_catalogue
+from adce_assets.scrapers.planning import requests_per_key
 from adce_assets.settings import load_settings
 settings = load_settings()
-opened = project.open_project(settings)
-inventory.take(opened), tombstones.write(opened), coverage.analyse(opened), gaps.find(opened)
-tasks.plan(opened, known_scrapers=load_catalogue(settings.scraper_config_path).scrapers)
-closure.close(opened, bookkeeping.record(opened).left)
-heads.keep(opened.state, opened.ledger, opened.clock())
+scrapers = load_catalogue(settings.scraper_config_path).scrapers
+costs = {name: requests_per_key(entry) for name, entry in scrapers.items()}
+reconcile(open_project(settings), scrapers, costs=costs)
 """
 
 

@@ -6,7 +6,7 @@ python docs/athena_sql.py > docs/athena.sql
 import ibis
 
 from adce_assets.loop.matching import _compared
-from adce_assets.tables import MOMENT
+from adce_assets.moments import MOMENT
 
 OBJECTS = {"key": "string", "size": "int64", "last_modified": MOMENT, "etag": "string"}
 WANTED = {

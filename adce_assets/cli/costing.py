@@ -13,7 +13,7 @@ from typing import cast
 
 from adce_assets.contract.loading import Contract
 from adce_assets.errors import ConfigurationError
-from adce_assets.fetch.limits import HostState
+from adce_assets.fetch.limits import HostState, standings
 from adce_assets.loop import forecast
 from adce_assets.loop.forecast import NOBODY, Tally, Work
 from adce_assets.loop.plans import HostWork, PlannedTask
@@ -107,7 +107,7 @@ def _requests(
 def duration(settings: Settings, catalogue: Catalogue, found: Price, now: datetime) -> Duration:
     """Say how long the requests take, within the limits of each host as all processes have left them."""
     names = {entry.host for name in found.keys if (entry := catalogue.scrapers[name]).command is None}
-    hosts = forecast.standings(settings.limits_place, {name: catalogue.hosts[name] for name in names})
+    hosts = standings(settings.limits_place, {name: catalogue.hosts[name] for name in sorted(names)})
     parts = [_part(catalogue, scraper, found, hosts, now) for scraper in sorted(found.keys)]
     works = forecast.by_budget(part.work for part in parts)
     told = forecast.forecast(works, settings.reconciliation.retries)

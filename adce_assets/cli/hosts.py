@@ -37,17 +37,13 @@ def command(*, as_json: bool) -> None:
 
     Budgets, and what was used and waits of them, are of all the hosts that share one.
     """
-    from adce_assets.fetch.limits import Limits
+    from adce_assets.fetch.limits import standings
     from adce_assets.scrapers.catalogue import load_catalogue
     from adce_assets.settings import load_settings
 
     settings = load_settings()
     hosts = load_catalogue(settings.scraper_config_path).with_base_urls(settings.host_urls).hosts
-    limits = Limits(settings.limits_place)
-    try:
-        told = [_told(state, hosts[state.name]) for state in limits.states(hosts)]
-    finally:
-        limits.dispose()
+    told = [_told(state, hosts[name]) for name, state in standings(settings.limits_place, hosts).items()]
     if as_json:
         write_json({"schema": 1, "hosts": told})
         return

@@ -1,6 +1,7 @@
 """`adce ledger`: whether the record of what happened to keys fits together, and with what was kept of it elsewhere."""
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ from adce_assets.cli.installation import opened_ledger, state
 from adce_assets.cli.output import talk, write_json
 
 if TYPE_CHECKING:
-    from adce_assets.ledger.chain import Head
+    from adce_assets.ledger.chain import Fault, Head
     from adce_assets.ledger.verifying import Verification
 
 MOST_TOLD = 20
@@ -69,21 +70,33 @@ def verify(ctx: click.Context, sample: float | None, seed: int | None, kept: "He
     \b
     Exit codes: 0 the ledger fits together, and with what was kept of it; 1 it does not, or it cannot be read.
     """  # noqa: D301 - click wants the character itself before text that it shall not fill
-    from adce_assets.loop.heads import last
-
     chosen = random.SystemRandom().randrange(2**32) if seed is None else seed
     with opened_ledger() as ledger, drawn() as progress:
-        by_loop = last(state(), ledger.url)
+        by_loop, faults = _kept_by_the_loop(ledger.url)
         held = [one for one in (by_loop, kept) if one is not None]
         found = ledger.verify(sample=sample, seed=chosen, kept=held, progress=progress)
+        found = replace(found, faults=(*faults, *found.faults))
     if as_json:
         told = _told(found, None if sample is None else {"share": sample, "seed": chosen})
         write_json(told | {"kept_head": by_loop and str(by_loop)})
     else:
         _show(found, "" if sample is None else f" (`--seed {chosen}` looks at the same ones)")
-        talk(f"the head that was kept last is {by_loop}" if by_loop else "no head of it has been kept yet")
+        if not faults:
+            talk(f"the head that was kept last is {by_loop}" if by_loop else "no head of it has been kept yet")
     if found.faults:
         ctx.exit(1)
+
+
+def _kept_by_the_loop(ledger: str) -> "tuple[Head | None, list[Fault]]":
+    """Read the head that a reconciliation has kept; that it cannot be read keeps nobody from looking at the rest."""
+    from adce_assets.errors import LakeError, VerifyError
+    from adce_assets.ledger.chain import Fault
+    from adce_assets.loop.heads import last
+
+    try:
+        return last(state(), ledger), []
+    except (LakeError, VerifyError) as error:
+        return None, [Fault(0, "", f"the head that was kept of it cannot be read: {error}")]
 
 
 @command.command("rebuild", epilog="Example: `adce ledger rebuild`, after `adce ledger verify` has named a key.")

@@ -68,7 +68,16 @@ class Measured:
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many tasks, the most urgent first.")
 @options.as_json
 @click.pass_context
-def command(ctx: click.Context, output: Path | None, limit: int | None, *, as_json: bool, **about: str | None) -> None:
+def command(
+    ctx: click.Context,
+    output: Path | None,
+    limit: int | None,
+    source: str | None,
+    season: str | None,
+    priority: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Say what the queue would collect, refresh and leave, and what that takes; nothing is asked and nothing started.
 
     Exits with 0 when there is nothing to do, and with 2 when there is. Times are of a simulation from the limits of the
@@ -81,7 +90,8 @@ def command(ctx: click.Context, output: Path | None, limit: int | None, *, as_js
 
     project = open_project(load_settings())
     queue = project.state.read_json(QUEUE)
-    options.refuse_unknown(project.state, source=about["source"], season=about["season"])
+    options.refuse_unknown(project.state, source=source, season=season)
+    about = {"source": source, "season": season, "priority": priority}
     chosen = {name: value for name, value in about.items() if value}
     plan = _plan(project, queue, chosen, limit)
     if output is not None:

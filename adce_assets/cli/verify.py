@@ -34,6 +34,7 @@ ENTRIES = (
     Column("is", "state"),
     Column("hash", "short"),
 )
+SIDES = ("expected", "actual")
 SHORT = 24
 """Characters of a value, and digits of a hash, that a table shows."""
 
@@ -66,7 +67,7 @@ def run(ctx: click.Context, entity: str, season: str, run_id: str | None, *, wai
     """  # noqa: D301 - click wants the character itself before text that it shall not fill
     import time
 
-    from adce_assets.defs.seasons import keys_of
+    from adce_assets.loop.season_keys import keys_of
     from adce_assets.verify.run import reconcile
 
     with _opened() as (project, place), drawn() as progress:
@@ -124,7 +125,7 @@ def show(ctx: click.Context, run_id: str, *, as_json: bool) -> None:
     from adce_assets.errors import VerifyError
     from adce_assets.verify import audit
 
-    with _opened() as (_, place), place.warehouse.transaction() as connection:
+    with _opened() as (_, place), place.warehouse.transaction(alone=True) as connection:
         audit.make(connection)
         entries = [entry.document() for entry in audit.entries(connection, run_id)]
         head = audit.head(connection)
@@ -146,12 +147,12 @@ def show(ctx: click.Context, run_id: str, *, as_json: bool) -> None:
 
 @contextmanager
 def _opened() -> "Iterator[tuple[Project, Place]]":
-    from adce_assets.defs.seasons import opened
     from adce_assets.loop.project import open_project
     from adce_assets.settings import load_settings
+    from adce_assets.verify.run import open_place
 
     project = open_project(load_settings())
-    with opened(project) as place:
+    with open_place(project.settings, project.lake, project.state.store) as place:
         yield project, place
 
 
@@ -160,25 +161,28 @@ def _write(ctx: click.Context, told: Mapping[str, Any], *, as_json: bool, silent
     if as_json:
         write_json(told)
     elif not silent:
-        _show(told)
+        show_report(told)
     if told["outcome"] != "reconciled":
         ctx.exit(DIFFERS)
 
 
-def _show(told: Mapping[str, Any]) -> None:
+def show_report(told: Mapping[str, Any]) -> None:
+    """Show a report: what does not hold with the first of what differs, none of which can steer a terminal."""
     from adce_assets.errors import printable
 
     rows = [
         {**one, "what": printable(" ".join(filter(None, (one["name"], one["source"]))))}
-        | {name: printable(one[name])[:SHORT] for name in ("expected", "actual")}
+        | {name: printable(one[name])[:SHORT] for name in SIDES}
         for one in told["checks"]
     ]
     write_table(COLUMNS, rows)
     totals = told["totals"]
     talk(f"{told['entity']} {told['season']}: {told['outcome']}: {printable(told['says'])}")
     talk(f"{totals['passed']} of {totals['checks']} checks hold; run {told['run']['id']}")
-    talk("published" if told["published"] else "not published: the final table has the season as it was")
+    changes = ", ".join(f"{many} {how}" for how, many in told["run"]["merged"].items())
+    talk(f"published: {changes}" if told["published"] else "not published: the final table has the season as it was")
     for one in told["checks"]:
         if one["state"] != "passed":
             for row in one["rows"][:3]:
-                talk(f"  {one['id']}: {printable(row['key'])} {row['kind']}: {row['expected']} -> {row['actual']}")
+                sides = " -> ".join("nothing" if row[side] is None else printable(row[side]) for side in SIDES)
+                talk(f"  {printable(one['id'])}: {printable(row['key'])} {row['kind']}: {sides}")

@@ -16,7 +16,8 @@ from adce_assets.contract.events import DAY_IS_OVER
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.contract.templates import SEASON_FIELDS, Template
-from adce_assets.tables import MOMENT, laid_out_once
+from adce_assets.moments import MOMENT
+from adce_assets.tables import laid_out_once
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -71,11 +72,7 @@ def places(
     import ibis
 
     lend = lend or ibis.memtable
-    groups: dict[_Shape, list[dict[str, Any]]] = {}
-    members = (pair for number, row in rows.items() for pair in _members(number, row, contract, now))
-    for shape, member in members:
-        if only is None or (member["cell"], member["rank"]) in only:
-            groups.setdefault(shape, []).append(member)
+    groups = _by_shape(contract, rows, now, only)
     if not groups:
         return lend(_empty())
     tables = [lend(_table(shape, members)) for shape, members in groups.items()]
@@ -109,9 +106,46 @@ class _Shape:
     entity_fields: tuple[str, ...]
 
 
+def _by_shape(
+    contract: Contract, rows: Mapping[int, dict[str, Any]], now: datetime, only: Container[tuple[int, int]] | None
+) -> "dict[_Shape, list[dict[str, Any]]]":
+    """Group what is generated together; see `places` for what ``only`` leaves out."""
+    groups: dict[_Shape, list[dict[str, Any]]] = {}
+    for number, row in rows.items():
+        for shape, member in _members(number, row, contract, now):
+            if only is None or (number, member["rank"]) in only:
+                groups.setdefault(shape, []).append(member)
+    return groups
+
+
 def _cells_of(data_set: DataSet, now: datetime, current: Season) -> Iterator[dict[str, Any]]:
-    declared, calendar = data_set.declared, data_set.calendar
-    shared = {
+    """Yield the cells of a data set: one for each season, or one of the whole history."""
+    declared, calendar, shared = data_set.declared, data_set.calendar, _common_to_cells(data_set)
+    if not data_set.has_seasons:
+        yield shared | {
+            "season": WHOLE_HISTORY,
+            "is_open": True,
+            "cell_event_at": datetime.combine(calendar.starts_on(calendar.first), time(), UTC),
+            "age_class": "whole",
+            "templates": [template.text for template in data_set.templates],
+        }
+    for season in data_set.seasons(now):
+        starts = season.next if declared.due == "season_end" else season
+        yield shared | {
+            "season": season.label,
+            "season_start": season.start,
+            "is_open": season >= current,
+            "age_class": AGE_CLASSES[min(max(current.start - season.start, 0), 2)],
+            "cell_event_at": datetime.combine(calendar.starts_on(starts), time(), UTC),
+            "absent_reason": data_set.absence(season),
+            "templates": [_of_season(template, season) for template in data_set.placed],
+        }
+
+
+def _common_to_cells(data_set: DataSet) -> dict[str, Any]:
+    """Say what all cells of a data set have in common; what a season adds is none, for those that have no season."""
+    declared = data_set.declared
+    return {
         "source": data_set.source,
         "data_type": data_set.data_type,
         "for_each": declared.for_each,
@@ -129,28 +163,6 @@ def _cells_of(data_set: DataSet, now: datetime, current: Season) -> Iterator[dic
         "absent_reason": None,
         "season_start": None,
     }
-    if not data_set.has_seasons:
-        since = datetime.combine(calendar.starts_on(calendar.first), time(), UTC)
-        texts = [template.text for template in data_set.templates]
-        yield (
-            shared
-            | {"season": WHOLE_HISTORY, "is_open": True, "cell_event_at": since}
-            | {
-                "age_class": "whole",
-                "templates": texts,
-            }
-        )
-    for season in data_set.seasons(now):
-        starts = season.next if declared.due == "season_end" else season
-        yield shared | {
-            "season": season.label,
-            "season_start": season.start,
-            "is_open": season >= current,
-            "age_class": AGE_CLASSES[min(max(current.start - season.start, 0), 2)],
-            "cell_event_at": datetime.combine(calendar.starts_on(starts), time(), UTC),
-            "absent_reason": data_set.absence(season),
-            "templates": [_of_season(template, season) for template in data_set.placed],
-        }
 
 
 def _of_season(template: Template, season: Season) -> str:

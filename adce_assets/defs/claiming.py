@@ -21,6 +21,7 @@ from adce_assets.loop.dispatch import LONGEST_RUN_SECONDS
 from adce_assets.loop.project import Project
 from adce_assets.loop.tasks import TaskKey
 from adce_assets.scrapers.recording import Left, Recorder
+from adce_assets.scrapers.stopping import Stop
 
 MARGIN = timedelta(minutes=5)
 """How much longer than the run may take its keys are its own: it is asked to end, and then finishes what it does."""
@@ -30,8 +31,10 @@ ENDING_SECONDS = 60
 
 
 @contextmanager
-def recording(project: Project, run: dg.DagsterRun, instance: dg.DagsterInstance) -> Iterator[Recorder]:
+def recording(project: Project, run: dg.DagsterRun, instance: dg.DagsterInstance, stop: Stop) -> Iterator[Recorder]:
     """Lend a run what claims its keys; what it still holds at the end is given back.
+
+    It ends after another process of the same run, unless ``stop`` says otherwise.
 
     Raises:
         LedgerError: the ledger cannot be used.
@@ -40,7 +43,7 @@ def recording(project: Project, run: dg.DagsterRun, instance: dg.DagsterInstance
     with runs.living(run.run_id):
         give_back(project, instance)
         lease, rules = timedelta(seconds=_longest(run)) + MARGIN, policy.Rules.of(project.settings.reconciliation)
-        with Recorder(project.ledger, run.run_id, project.clock, lease, rules) as recorder:
+        with Recorder(project.ledger, run.run_id, project.clock, lease, rules, stop=stop) as recorder:
             yield recorder
 
 
@@ -50,9 +53,9 @@ def seconds_to_begin(project: Project, run: dg.DagsterRun) -> float:
     return max(min(minutes * 60, _longest(run) - ENDING_SECONDS), 0.0)
 
 
-def _longest(run: dg.DagsterRun) -> int:
-    """Say after how many seconds Dagster ends a run."""
-    return int(run.tags.get(dg.MAX_RUNTIME_SECONDS_TAG, LONGEST_RUN_SECONDS))
+def _longest(run: dg.DagsterRun) -> float:
+    """Say after how many seconds Dagster ends a run; a tag may name a part of one."""
+    return float(run.tags.get(dg.MAX_RUNTIME_SECONDS_TAG, LONGEST_RUN_SECONDS))
 
 
 def wishes(keys: Sequence[TaskKey]) -> list[Wish]:

@@ -228,13 +228,21 @@ def collected(
 ) -> Collection:
     """Collect those of the keys that no other run has; without any, nothing is asked and nothing is written.
 
-    With ``reopen``, keys that are settled, or wait for their next try, are collected too.
-    DagsterExecutionInterruptedError where the run was asked to end: what was under way was finished, the rest is open.
+    Args:
+        project: The installation.
+        collector: The scraper.
+        keys: What the run is about.
+        lane: Whose part of the host's budget is used.
+        context: The run.
+        reopen: Whether keys that are settled, or wait for their next try, are collected too.
+
+    Raises:
+        DagsterExecutionInterruptedError: the run was asked to end; what was under way was finished, the rest is open.
     """
     if not keys:
         return Collection(CollectReport({}, 0))
     seconds = seconds_to_begin(project, context.run)
-    with recording(project, context.run, context.instance) as recorder, draining(seconds) as stop:
+    with draining(seconds) as stop, recording(project, context.run, context.instance, stop) as recorder:
         claimed = recorder.claim(wishes(keys), reopen=reopen)
         got = [key for key in keys if key.key in claimed.keys]
         if not got:
@@ -242,7 +250,8 @@ def collected(
         with _asked(project, collector, lane, context) as (asked, how, host):
             report = _run(project, collector, got, context.run.run_id, asked, recorder=recorder, stop=stop, **how)
             collection = replace(_noted(project, collector, report, host() if host else None), left=claimed.left)
-    if stop.flag.is_set() and current_stop.get() is None:
+        was_stopped = stop.flag.is_set()
+    if was_stopped and current_stop.get() is None:
         log.warning("stopped: %d key(s) came to an end, the others are given back to the queue", report.settled)
         raise dg.DagsterExecutionInterruptedError
     return collection

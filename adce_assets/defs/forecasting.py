@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from adce_assets.fetch.limits import standings
 from adce_assets.loop import forecast
 from adce_assets.loop.chances import LATELY
 from adce_assets.loop.forecast import NOBODY, Span, Work
@@ -35,7 +36,7 @@ def works(project: Project, catalogue: Catalogue, queue: Mapping[str, Any]) -> l
         keys = sum(task[f"{state}_files"] for state in OPEN_STATES)
         requests[task["scraper"]] += max(round(keys * task["requests_per_key"]), 1)
     names = {stood_in.scrapers[scraper].host for scraper in requests} - {""}
-    hosts = forecast.standings(project.settings.limits_place, {name: stood_in.hosts[name] for name in names})
+    hosts = standings(project.settings.limits_place, {name: stood_in.hosts[name] for name in sorted(names)})
     tallies = forecast.tallies(project.ledger.tally(forecast.MEASURED, now - LATELY))
 
     def work(scraper: str, count: int) -> Work:

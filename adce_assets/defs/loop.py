@@ -5,12 +5,12 @@ writes files of the state, so that the command line and these assets are one and
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -19,17 +19,13 @@ from adce_assets.contract.loading import Contract
 from adce_assets.defs import metadata
 from adce_assets.defs.checks import judged, report_open_seasons, specs_of
 from adce_assets.defs.resources import ProjectResource
-from adce_assets.errors import AdceError, LedgerError
+from adce_assets.errors import AdceError
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import GAPS
 from adce_assets.progress import current_progress
 from adce_assets.scrapers.catalogue import Catalogue
 from adce_assets.settings import Settings
 
-if TYPE_CHECKING:
-    from adce_assets.loop.heads import Kept
-
-T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 GROUP = "loop"
@@ -106,12 +102,10 @@ class LoopAssets:
             description="The state of every expected key, summed up by source, data type and season.",
         )
         def coverage_analysis(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
-            from adce_assets.loop import tombstones
-            from adce_assets.loop.coverage import analyse
+            from adce_assets.loop.reconciling import analyse
 
             opened = project.open(self.contract)
-            _unless_it_is_out(lambda: tombstones.write(opened, run=context.run.run_id), None)
-            document = analyse(opened, progress=current_progress.get()).document
+            document = analyse(opened, run=context.run.run_id, progress=current_progress.get())
             report_open_seasons(context.instance, self.contract, document)
             return _told("coverage_analysis", opened, document, metadata.of_coverage(document))
 
@@ -139,19 +133,17 @@ class LoopAssets:
             description="The tasks that close the gaps, the most urgent first, and what was left out and why.",
         )
         def task_queue(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
-            from adce_assets.loop.chances import success_rates
-            from adce_assets.loop.tasks import plan
+            from adce_assets.loop.reconciling import book, queue, unless_it_is_out
             from adce_assets.scrapers.planning import requests_per_key
 
             opened, known = project.open(self.contract), self.catalogue.scrapers
             costs = {name: requests_per_key(entry) for name, entry in known.items()}
-            rates: Mapping[str, float] = _unless_it_is_out(lambda: success_rates(opened), {})
-            document = plan(opened, known.keys(), costs=costs, success_rates=rates).document
-            gaps, run = opened.state.read_json(GAPS), context.run.run_id
-            kept = _unless_it_is_out(lambda: _booked(opened, run), None)
+            document, gaps = queue(opened, known.keys(), costs=costs), opened.state.read_json(GAPS)
+            kept = unless_it_is_out(lambda: book(opened, run=context.run.run_id), None)
             described = metadata.of_queue(document) | _life(opened, self.catalogue, document, gaps)
             described |= metadata.of_ledger(kept) if kept else {}
-            return _told("task_queue", opened, document, described, gaps)
+            lost = kept.lost if kept else "the ledger cannot be used, and nobody knows what it holds"
+            return _told("task_queue", opened, {**document, "ledger_lost": lost}, described, gaps)
 
         return task_queue
 
@@ -169,34 +161,15 @@ class LoopAssets:
         }
 
 
-def _unless_it_is_out(ask: Callable[[], T], otherwise: T) -> T:
-    """Ask the ledger; where it cannot be used, go on without it: the next reconciliation makes up for that.
-
-    No run collects anything meanwhile, because none can lease a key.
-    """
-    try:
-        return ask()
-    except LedgerError as error:
-        logger.warning("reconciled without the ledger: %s", error)
-        return otherwise
-
-
-def _booked(project: Project, run: str) -> "Kept":
-    """Write down what is new of every key, close what is in the lake, and keep which entry is the last of it."""
-    from adce_assets.loop import bookkeeping, closure, heads
-
-    closure.close(project, bookkeeping.record(project, run=run).left, run=run)
-    return heads.keep(project.state, project.ledger, project.clock())
-
-
 def _life(
     project: Project, catalogue: Catalogue, queue: Mapping[str, Any], gaps: Mapping[str, Any]
 ) -> metadata.Metadata:
     """Tell how the keys stand and what is forecast of them; where one of these cannot be told, the other is."""
     from adce_assets.defs.forecasting import followed
     from adce_assets.loop import statistics
+    from adce_assets.loop.reconciling import unless_it_is_out
 
-    told = _unless_it_is_out(lambda: metadata.of_life(statistics.read(project, gaps)), {})
+    told = unless_it_is_out(lambda: metadata.of_life(statistics.read(project, gaps)), {})
     try:
         return told | metadata.of_forecasts(followed(project, catalogue, queue))
     except AdceError as error:

@@ -142,8 +142,8 @@ def of_life(told: Statistics) -> Metadata:
 
 
 def of_ledger(kept: Kept) -> Metadata:
-    """Describe the ledger's last entry, which is kept here beside the ledger; and one kept before that it has lost."""
-    lost = {} if kept.lost is None else {"ledger_lost": str(kept.lost)}
+    """Describe the ledger's last entry, which is kept here too; and what is wrong with the one kept before."""
+    lost = {"ledger_lost": kept.lost} if kept.lost else {}
     return {"ledger_entries": kept.head.seq, "ledger_head": str(kept.head), **lost}
 
 

@@ -1,11 +1,13 @@
 """The entities of `config/reconcile/` in, one asset of the warehouse for each out, checked where it is materialised.
 
 A partition is a season. Its run loads the documents that the lake has, asks all checks and publishes the season, or
-leaves the final table as it was and fails, if an error was found and the entity's file says that it blocks. What is
-asked stands in `verify`; here is how Dagster shows it: a check for each type, and the worst rows beside it.
+leaves the final table as it was and fails, if an error was found and the entity's file says that it blocks. Where it is
+too early to say, it tries again when it no longer is. What is asked stands in `verify`; here is how Dagster shows it: a
+check for each type, and the worst rows beside it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,8 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "BUSINESS_RULE": ("rules_hold", "Do the rows say of each other what they must?"),
 }
 """The check of an asset that stands for all checks of a type, with what it asks."""
+RETRIES = 2
+"""How often a season is loaded again because something of it was settling."""
 COLUMNS = ("check", "row", "how", "column", "expected", "actual")
 
 
@@ -51,9 +55,10 @@ def warehouse_assets(contract: Contract, partitions: PartitionSets, folder: Path
     """
     if not folder.is_dir():
         return []
-    from adce_assets.warehouse.entities import load_entities
+    from adce_assets.warehouse.entities import check_data_sets, load_entities
 
     entities = load_entities(folder)
+    check_data_sets(entities.values(), contract.data_sets)
     read = {name: _data_sets(contract, entity) for name, entity in entities.items()}
     loaded = {name: _seasons(data_sets, partitions) for name, data_sets in read.items() if data_sets}
     return [_asset(contract, entities[name], read[name], partitions, loaded) for name in loaded]
@@ -83,24 +88,28 @@ def _asset(
     loaded: Mapping[str, dg.StaticPartitionsDefinition],
 ) -> dg.AssetsDefinition:
     spec = _spec(contract, entity, data_sets, partitions, loaded)
+    blocking = entity.checks.blocking
     checks = [
-        dg.AssetCheckSpec(name, asset=spec.key, description=question, blocking=entity.checks.blocking)
-        for name, question in TYPES.values()
+        dg.AssetCheckSpec(name, asset=spec.key, description=asks, blocking=blocking) for name, asks in TYPES.values()
     ]
 
     @dg.multi_asset(name=f"{GROUP}_{entity.name}", specs=[spec], check_specs=checks, pool=POOL)
     def load_season(
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-        told = reconciled(contract, project, entity.name, context.partition_key, context.run.run_id)
-        yield from check_results(told, spec.key)
-        if told["outcome"] != "reconciled" and not told["published"]:
+        run_id = context.run.run_id + (f"-retry{context.retry_number}" if context.retry_number else "")
+        told = reconciled(contract, project, entity.name, context.partition_key, run_id)
+        if told["outcome"] == "settling" and not told["published"] and context.retry_number < RETRIES:
+            raise dg.RetryRequested(RETRIES, seconds_to_settle(told, project.open(contract).clock()))
+        results = list(check_results(told, spec.key))
+        if not told["published"]:
+            yield from results
             raise dg.Failure(
                 f"{entity.name} {context.partition_key} is not published: {told['says']}",
                 metadata=of_report(told),
                 allow_retries=False,
             )
-        yield dg.MaterializeResult(asset_key=spec.key, metadata=of_report(told))
+        yield dg.MaterializeResult(asset_key=spec.key, metadata=of_report(told), check_results=results)
 
     return load_season
 
@@ -143,29 +152,39 @@ def reconciled(
     contract: Contract, project: ProjectResource, entity: str, season: str, run_id: str
 ) -> Mapping[str, Any]:
     """Load, check and publish a season; return its report."""
-    from adce_assets.defs.seasons import keys_of, opened
-    from adce_assets.verify.run import reconcile
+    from adce_assets.loop.season_keys import keys_of
+    from adce_assets.verify.run import open_place, reconcile
 
     installation = project.open(contract)
-    with opened(installation) as place:
+    with open_place(installation.settings, installation.lake, installation.state.store) as place:
         declared = place.entity(entity)
         return reconcile(place, entity, season, lambda: keys_of(installation, declared, season), run_id=run_id)
 
 
+def seconds_to_settle(told: Mapping[str, Any], now: datetime) -> float:
+    """Say how long it will be too early to call a settling season wrong."""
+    return max((datetime.fromisoformat(told["run"]["settles_at"]) - now).total_seconds(), 0.0)
+
+
 def check_results(told: Mapping[str, Any], key: dg.AssetKey) -> Iterator[dg.AssetCheckResult]:
-    """Sum up the checks of each type. A type of which nothing was asked holds only if something was asked at all."""
+    """Sum up the checks of each type. A type of which nothing was asked holds only if something was asked at all.
+
+    Each says of which season it is: to Dagster the check is the asset's, and the last season's word is what it shows.
+    """
     for kind, (name, _) in TYPES.items():
         numbers = told["by_type"][kind]
         checks = [one for one in told["checks"] if one["type"] == kind]
         wrong = [one for one in checks if one["state"] != "passed"]
+        said = [f"{one['id']}: {one['message']}" for one in wrong[:SHOWN]]
         failed = any(one["state"] == "failed" and one["severity"] == "error" for one in wrong) or not told["checks"]
         yield dg.AssetCheckResult(
             check_name=name,
             asset_key=key,
             passed=not wrong and bool(told["checks"]),
             severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
-            description="; ".join(f"{one['id']}: {one['message']}" for one in wrong[:SHOWN]) or told["says"],
+            description=f"{told['season']}: {'; '.join(said) or told['says']}",
             metadata={
+                "season": told["season"],
                 **{part: numbers[part] for part in ("checks", "passed", "settling", "failed")},
                 **table("worst_rows", list(_worst(wrong)), COLUMNS, of=sum(one["offenders"] for one in wrong)),
                 **table("not_held", wrong, ("id", "expected", "actual", "discrepancy", "message")),
@@ -188,6 +207,7 @@ def of_report(told: Mapping[str, Any]) -> Metadata:
         "outcome": told["outcome"],
         "says": told["says"],
         "published": told["published"],
+        **told["run"]["merged"],
         "report_digest": told["digest"],
         "run": told["run"]["id"],
         **table("worst_rows", list(_worst(wrong)), COLUMNS, of=sum(one["offenders"] for one in wrong)),

@@ -26,7 +26,7 @@ States = Mapping[str, list[InstigatorState]]
 
 def is_on(instance: dg.DagsterInstance, name: str) -> bool:
     """Tell whether nobody has switched a sensor or a schedule off; those of the loop run by default."""
-    return all(state.is_running for state in _states(instance).get(name, ()))
+    return _is_on(_states(instance).get(name, []))
 
 
 def asleep(instance: dg.DagsterInstance, now: float, patience: timedelta) -> list[str]:
@@ -60,15 +60,19 @@ def _states(instance: dg.DagsterInstance) -> States:
     return found
 
 
+def _is_on(known: list[InstigatorState]) -> bool:
+    """Tell whether one looks: what another code location, such as one of an old name, has switched off is no matter."""
+    return not known or any(state.is_running for state in known)
+
+
 def _of_sensor(
     instance: dg.DagsterInstance, known: list[InstigatorState], now: float, patience: timedelta
 ) -> Iterator[str]:
     """Say what is wrong with a sensor; where several code locations have it, one that looks is enough."""
-    running = [state for state in known if state.is_running]
-    if known and not running:
+    if not _is_on(known):
         yield "is switched off: switch it on (Automation, in the UI)"
         return
-    looks = [(_last_look(instance, state), _interval(state)) for state in running]
+    looks = [(_last_look(instance, state), _interval(state)) for state in known if state.is_running]
     last, every = max(looks, default=(0.0, 0.0))
     if now - last > MISSED * every + patience.total_seconds():
         since = f" since {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC" if last else ""

@@ -208,7 +208,7 @@ class Asker:
     def _is_worth_another(self, error: Exception, errand: Errand) -> bool:
         return (
             isinstance(error, TransientFetchError)
-            and not isinstance(error, HostClosedError)
+            and not isinstance(error, (HostClosedError, RunEndsError))
             and errand.attempts < errand.host.attempts
             and self.limits.closed_for(errand.name, errand.host) <= errand.host.max_wait_s
             and self._takes_a_retry(self._tallies[errand.name])
@@ -254,6 +254,7 @@ class Asker:
 
     def _admit(self, errand: Errand, url: httpx2.URL, crawl_delay_s: float | None) -> None:
         """Wait until the host may be asked; only who asks at once may do so, or the requests would bunch up."""
+        self._refuse_if_closed()
         name, host = self._whose(errand, url)
         self._waited(errand, self.limits.acquire(name, host, lane=self.lane, crawl_delay_s=crawl_delay_s))
         with self._lock:
@@ -309,19 +310,34 @@ class Asker:
     def _exchange(self, errand: Errand, url: httpx2.URL, take: Callable[[httpx2.Response], T]) -> T | _Elsewhere:
         host = errand.host
         try:
-            with self._session(errand.name, host).stream("GET", url, **_terms(errand, url)) as answer:
+            with (
+                self._noticing_the_end(),
+                self._session(errand.name, host).stream("GET", url, **_terms(errand, url)) as answer,
+            ):
                 if answer.has_redirect_location:
                     return _Elsewhere(answer.headers["location"])
                 if answer.status_code not in errand.accepted:
                     raise self._refusal(errand, answer)
                 return take(answer)
         except httpx2.RequestError as error:
-            if self._is_closed:
-                raise RunEndsError("the run ends before the host has answered") from error
             broke_off = isinstance(error, (httpx2.RemoteProtocolError, httpx2.ReadError))
             kind = DamagedError if broke_off else TransientFetchError
             what = f"no whole answer: {type(error).__name__}: {error}"
             raise kind(what, where=urls.told(host, url)) from error
+
+    @contextmanager
+    def _noticing_the_end(self) -> Generator[None]:
+        """Tell what breaks off because the client is closed from what the host does; httpx may call it anything."""
+        try:
+            yield
+        except (httpx2.RequestError, RuntimeError) as error:
+            if self._is_closed:
+                raise RunEndsError("the run ends before the host has answered") from error
+            raise
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise RunEndsError("the run ends before the host may be asked")
 
     def _refusal(self, errand: Errand, answer: httpx2.Response) -> FetchError:
         """Build the error of a status that was not wished for, closing the host if it says for how long, or jails."""
@@ -342,8 +358,7 @@ class Asker:
 
     def _session(self, name: str, host: Host) -> httpx2.Client:
         with self._lock:
-            if self._is_closed:
-                raise RunEndsError("the run ends before the host may be asked")
+            self._refuse_if_closed()
             if name not in self._sessions:
                 self._sessions[name] = self._open(name, host)
             return self._sessions[name]

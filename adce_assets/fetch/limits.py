@@ -271,3 +271,12 @@ def moment(milliseconds: int) -> datetime:
 
 def _clock(time_: datetime) -> str:
     return f"{time_:%Y-%m-%d %H:%M} UTC"
+
+
+def standings(place: str | Path, hosts: Mapping[str, Host]) -> dict[str, HostState]:
+    """Say how hosts stand with us now, by name, as all processes have left it in a place of limits."""
+    limits = Limits(place)
+    try:
+        return {state.name: state for state in limits.states(hosts)}
+    finally:
+        limits.dispose()

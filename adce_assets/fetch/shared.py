@@ -15,9 +15,9 @@ from typing import Any, Protocol, TypeVar
 import psycopg2
 from filelock import FileLock
 
+from adce_assets import postgres
 from adce_assets.errors import ConfigurationError
 from adce_assets.fetch.secrets import Redactor
-from adce_assets.ledger import postgres
 
 AnswerT = TypeVar("AnswerT")
 Change = Callable[[str | None, int], tuple[str | None, AnswerT]]

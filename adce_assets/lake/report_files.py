@@ -129,8 +129,6 @@ def _fetch(store: LakeStore, file: ReportFile, target: Path, where: str) -> None
             size += len(piece)
             if len(piece) < length:
                 break
-        copy.flush()
-        os.fsync(copy.fileno())
     if size != file.size:
         has = f"more than {file.size}" if size > file.size else size
         raise ReportError(f"a data file has {has} bytes, the manifest says {file.size}", where=where)
@@ -155,12 +153,19 @@ def _believe(connection: "DuckDBPyConnection", manifest: ReportManifest, fetched
     if manifest.file_format == "CSV":
         with _part(path) as decoded:
             rows = report_csv.decode(connection, fetched, decoded, columns=manifest.columns, bucket=bucket, where=where)
-            decoded.replace(path)
+            _keep(decoded, path)
         return rows
     found = report_columns.contents(fetched, manifest.file_format, where)
     report_columns.check(connection, fetched, manifest.file_format, found, bucket=bucket, where=where)
-    fetched.replace(path)
+    _keep(fetched, path)
     return found.rows
+
+
+def _keep(part: Path, path: Path) -> None:
+    """Give a copy its name once it is safe on disk: what has its name is believed by its size and its end."""
+    with part.open("rb") as copy:
+        os.fsync(copy.fileno())
+    part.replace(path)
 
 
 @contextmanager

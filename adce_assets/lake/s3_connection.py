@@ -22,7 +22,7 @@ from botocore.utils import get_environ_proxies
 
 from adce_assets.errors import ConfigurationError
 from adce_assets.lake.s3_pages import PAGE_LIMIT, Page, parse, parse_error
-from adce_assets.settings import way_to_aws
+from adce_assets.settings import kept, way_to_aws
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
@@ -43,11 +43,15 @@ def connection(bucket: str) -> "Connection":
     """Lend this process's way to a bucket; it is made anew when the environment has changed of which it was made.
 
     A client of boto3's takes some 40 ms and some megabytes to make, and a sensor looks at the lake twice a minute.
+    One that found no credentials will never have any, though their service may just not have answered: none is kept.
 
     Raises:
         ConfigurationError: AWS_ENDPOINT_URL or the profile's endpoint is no URL.
     """
-    return _kept(bucket, os.getpid(), way_to_aws())
+    made = _kept(bucket, os.getpid(), way_to_aws())
+    if not made.has_credentials:
+        _kept.cache_clear()
+    return made
 
 
 @lru_cache(maxsize=MOST_KEPT)
@@ -61,6 +65,8 @@ class Connection:
 
     client: Any
     """boto3's client of S3, each call of which makes one attempt."""
+    has_credentials: bool
+    """Whether there were credentials when the client was made, which looks for them no more."""
 
     def __init__(self, bucket: str) -> None:
         """Read the standard environment, profile and configuration as boto3 does; nothing is contacted.
@@ -71,11 +77,13 @@ class Connection:
         self._bucket = bucket
         self._session = botocore.session.get_session()
         try:
+            self.has_credentials = self._session.get_credentials() is not None
             self.client = boto3.Session(botocore_session=self._session).client("s3", config=_CONFIG)
         except ValueError as error:
             raise ConfigurationError(str(error), hint="check AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_S3") from error
+        certificates: Any = self._session.get_config_variable("ca_bundle") or kept("REQUESTS_CA_BUNDLE")
         self._http = URLLib3Session(
-            verify=self._session.get_config_variable("ca_bundle") or True,
+            verify=certificates or True,
             proxies=get_environ_proxies(self.client.meta.endpoint_url),
             timeout=(CONNECT_SECONDS, READ_SECONDS),  # pyrefly: ignore[bad-argument-type] - a pair is taken too
             max_pool_connections=CONNECTIONS,

@@ -16,8 +16,8 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 from sqlalchemy.dialects import postgresql, sqlite
 
+from adce_assets import postgres
 from adce_assets.errors import LedgerError
-from adce_assets.ledger import postgres
 from adce_assets.ledger.chain import GENESIS
 
 FORM = 1
@@ -47,6 +47,9 @@ entries = sa.Table(
     sa.Index("ledger_entries_of_a_key", "key", "seq"),
     sa.Index("ledger_entries_by_event", "event", "at"),
 )
+_HELD = "ledger_keys_held"
+_BY_STATE = "ledger_keys_by_state"
+"""An index that ledgers had before `_HELD`; kept up at each change of state, it costs more than it gives."""
 _IS_HELD = sa.text("lease_until IS NOT NULL")
 keys = sa.Table(
     "ledger_keys",
@@ -62,12 +65,11 @@ keys = sa.Table(
     sa.Column("detail", _Text, nullable=False),
     # None that a change of state has to touch, but for the beginning and the end of a lease: PostgreSQL then puts the
     # new row beside the old one, which halves what a transition costs it.
-    sa.Index("ledger_keys_held", "lease_until", postgresql_where=_IS_HELD, sqlite_where=_IS_HELD),
+    sa.Index(_HELD, "lease_until", postgresql_where=_IS_HELD, sqlite_where=_IS_HELD),
     sa.Index("ledger_keys_by_cell", "source", "data_type", "season"),
     sqlite_with_rowid=False,
 )
-_ROOM = sa.DDL("ALTER TABLE ledger_keys SET (fillfactor = 70)")
-sa.event.listen(keys, "after_create", _ROOM.execute_if(dialect="postgresql"))
+_ROOM = "ALTER TABLE ledger_keys SET (fillfactor = 70)"
 head = sa.Table(
     "ledger_head",
     metadata,
@@ -182,7 +184,8 @@ class Database:
             self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._engine.connect() as connection:
             form = _form(connection)
-        if form is None:
+            is_whole = form is not None and sa.inspect(connection).has_index(keys.name, _HELD)
+        if form in {None, FORM} and not is_whole:
             form = self._make_tables()
         if form != FORM:
             what = f"the ledger was written in form {form}"
@@ -199,6 +202,7 @@ class Database:
                 if self._file is None:
                     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('adce_ledger'))"))
                 metadata.create_all(connection)
+                _put_in_order(connection)
                 form = _form(connection)
                 if form is None:
                     if connection.execute(sa.select(entries.c.seq).limit(1)).first() is not None:
@@ -225,6 +229,15 @@ def _form(connection: sa.Connection) -> int | None:
     """Return the form of the tables; None if they are not there. The head is written last."""
     there = sa.inspect(connection).has_table(head.name)
     return connection.execute(sa.select(head.c.form)).scalar() if there else None
+
+
+def _put_in_order(connection: sa.Connection) -> None:
+    """Give the table of keys, which may have been there before, the indexes and the room that it is to have."""
+    for index in keys.indexes:
+        index.create(connection, checkfirst=True)
+    connection.exec_driver_sql(f"DROP INDEX IF EXISTS {_BY_STATE}")
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_ROOM)
 
 
 def keepable(text: str) -> bool:
@@ -265,6 +278,7 @@ def _postgresql(url: str) -> sa.Engine:
         creator=lambda: psycopg2.connect(
             url,
             application_name="adce ledger",
+            client_encoding="utf8",  # what is copied is not encoded again, whatever the database or its user say
             connect_timeout=PATIENCE_S,
             options=f"-c lock_timeout={PATIENCE_S}s",
         ),

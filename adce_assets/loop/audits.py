@@ -27,6 +27,7 @@ from adce_assets.lake.sniff import LOOK, sniff
 from adce_assets.lake.store import LakeStore
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import VERDICTS
+from adce_assets.moments import MOMENT
 from adce_assets.progress import Progress
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ LOOK_FIELDS = (*VERSION, "look")
 """A look found ``""`` (nothing wrong) or what is wrong in words; it is null for an object that is no data."""
 LOOKED_AT = b"adce.looked_at"
 """Where the table carries, as JSON, what stands in no row of it."""
-MOMENT = "timestamp('UTC', 6)"
 
 Identity = tuple[str, str, datetime]
 """Key, ETag and time of writing: what tells one version of an object from another in the inventory."""

@@ -23,7 +23,7 @@ from adce_assets.lake.store import open_store
 from adce_assets.ledger.keys import KeyState, Transition
 from adce_assets.ledger.transitions import UNDER_WAY, Event, State
 from adce_assets.loop.project import OWN_PREFIX, Project, open_project
-from adce_assets.loop.state import CANARY, QUEUE
+from adce_assets.loop.state import CANARY, LEDGER_HEAD, QUEUE
 from adce_assets.loop.tasks import TaskKey, task_keys
 
 SOURCE, DATA_TYPE, SCRAPER = "adce", "canary", "canary"
@@ -206,17 +206,23 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _fly(project: Project, collect: Collect, run: str) -> None:
     """Go once around the loop, and look again."""
+    from adce_assets.loop.reconciling import reconcile
+
     _clear(project)
-    _reconcile(project, run)
+    reconcile(project, {SCRAPER}, mode="list", accept_loss=True, run=run)
     tasks = [task["id"] for task in project.state.read_json(QUEUE)["tasks"]]
     collect(project, task_keys(project.state, tasks))
-    _reconcile(project, run)
+    reconcile(project, {SCRAPER}, mode="list", accept_loss=True, run=run)
 
 
 def _clear(project: Project) -> None:
-    """Take away what earlier canaries have left: their objects, and their keys that never were closed."""
-    for found in list(project.lake.list()):
-        project.lake.delete(found.key)
+    """Take away what earlier canaries have left: their objects, and their keys that never were closed.
+
+    Their ledger may have been another machine's: what was kept of it says nothing of this one.
+    """
+    for store, prefix in ((project.lake, ""), (project.state.store, LEDGER_HEAD)):
+        for found in list(store.list(prefix)):
+            store.delete(found.key)
     project.ledger.append(
         [step for state in list(project.ledger.states()) for step in _given_up(state, project.clock())]
     )
@@ -230,18 +236,6 @@ def _given_up(state: KeyState, now: datetime) -> Iterator[Transition]:
         yield Transition(state.key, Event.RELEASED, *cell, at=now, run=state.run, detail=why)
     if state.state not in {State.CLOSED, State.WITHDRAWN}:
         yield Transition(state.key, Event.WITHDRAWN, *cell, at=now, detail=why)
-
-
-def _reconcile(project: Project, run: str) -> None:
-    """Take the steps of a reconciliation, as the loop's assets do."""
-    from adce_assets.loop import bookkeeping, closure, coverage, gaps, inventory, tasks, tombstones
-
-    inventory.take(project, mode="list", accept_loss=True)
-    tombstones.write(project, run=run)
-    coverage.analyse(project)
-    gaps.find(project)
-    tasks.plan(project, {SCRAPER})
-    closure.close(project, bookkeeping.record(project, run=run).left, run=run)
 
 
 def _way(project: Project, key: str, since: datetime) -> tuple[tuple[Event, datetime], ...]:

@@ -147,6 +147,13 @@ def gaps_are_accounted_for(facts: Facts) -> Verdict:
     return Verdict(not wrong and lost == 0, said, {"keys": gaps.total(), "unaccounted": lost})
 
 
+def ledger_is_whole(facts: Facts) -> Verdict:
+    """The ledger still holds what was its last entry at the reconciliation before."""
+    lost = facts.document["ledger_lost"]
+    said = f"{lost}; `adce ledger verify` looks at all of it" if lost else "the ledger holds what was its last entry"
+    return Verdict(not lost, said)
+
+
 def canary_is_alive(facts: Facts) -> Verdict:
     """A gap that was made up has gone around the loop in time; if not, the loop is ill, and no source is at fault."""
     told = facts.document
@@ -182,6 +189,7 @@ CHECKS = (
         gaps_are_accounted_for,
         stops=True,
     ),
+    Check("ledger_is_whole", "task_queue", "Does the ledger hold what it held before?", ledger_is_whole),
     Check("canary_is_alive", "canary", "Does the loop close a gap that was made up?", canary_is_alive),
 )
 

@@ -30,8 +30,9 @@ from adce_assets.loop.state import (
     VERDICTS,
 )
 from adce_assets.loop.states import A_TOMBSTONE_SAYS, ABSENT_STATES, PRESENT_STATES, first_that_holds
+from adce_assets.moments import MOMENT
 from adce_assets.progress import Progress, silent
-from adce_assets.tables import MOMENT, engine, laid_out_once, lend, let
+from adce_assets.tables import engine, laid_out_once, lend, let
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -202,19 +203,8 @@ def _judged(keyed: "ir.Table", found: "ir.Table", buried: "ir.Table", now: "ir.T
     """Give every kept key its one state: that of the best object found, or that of its absence."""
     import ibis
 
-    ordered = ibis.row_number().over(group_by="wanted", order_by=[found.badness, found["rank"], found.place])
-    counted = found.mutate(copies=found.count().over(group_by="wanted"), at=ordered)
-    best = counted.filter(counted["at"] == 0).select(
-        "wanted",
-        "copies",
-        **{f"found_{name}": counted[name] for name in ("place", "state", "reason", "size", "last_modified")},
-    )
-    here = found.filter(found["rank"] == 0).select(wanted="place", found_etag="etag")
-    best = best.left_join(here, "wanted").drop("wanted_right")
-    buried = buried.select(wanted="key", tombstone="reason")
-    table = (
-        keyed.filter(keyed["rank"] == 0).left_join(best, "wanted").left_join(buried, "wanted", rname="{name}_buried")
-    )
+    buried, table = buried.select(wanted="key", tombstone="reason"), keyed.filter(keyed["rank"] == 0)
+    table = table.left_join(_best(found), "wanted").left_join(buried, "wanted", rname="{name}_buried")
     state, reason = first_that_holds(ABSENT_STATES, table, now, otherwise=("missing", ""))
     here = table.found_place.notnull()
     reason = ibis.ifelse(reason == A_TOMBSTONE_SAYS, table.tombstone, reason)
@@ -236,6 +226,21 @@ def _judged(keyed: "ir.Table", found: "ir.Table", buried: "ir.Table", now: "ir.T
         copies=ibis.coalesce(table.copies, 0).cast("int16"),
         keys=ibis.literal(1, "int64"),
     ).select(*COLUMNS)
+
+
+def _best(found: "ir.Table") -> "ir.Table":
+    """Choose the best object of each wanted key, and tell how many there are and the etag of the one at the key."""
+    import ibis
+
+    ordered = ibis.row_number().over(group_by="wanted", order_by=[found.badness, found["rank"], found.place])
+    counted = found.mutate(copies=found.count().over(group_by="wanted"), at=ordered)
+    best = counted.filter(counted["at"] == 0).select(
+        "wanted",
+        "copies",
+        **{f"found_{name}": counted[name] for name in ("place", "state", "reason", "size", "last_modified")},
+    )
+    here = found.filter(found["rank"] == 0).select(wanted="place", found_etag="etag")
+    return best.left_join(here, "wanted").drop("wanted_right")
 
 
 COLUMNS = (

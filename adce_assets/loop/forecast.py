@@ -15,14 +15,12 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adce_assets.configuration import Retries
 from adce_assets.ledger.transitions import Event
 
 if TYPE_CHECKING:
-    from adce_assets.fetch.hosts import Host
     from adce_assets.fetch.limits import HostState
 
 PRIOR = (19.0, 1.0)
@@ -95,17 +93,6 @@ def tallies(counts: Mapping[tuple[Event, str, str], int]) -> dict[str, Tally]:
         told = Tally(good=keys) if event is Event.PROMOTED else Tally(failed=keys)
         found[f"{source}/{data_type}"] = found.get(f"{source}/{data_type}", NOBODY) + told
     return found
-
-
-def standings(place: str | Path, hosts: Mapping[str, "Host"]) -> "dict[str, HostState]":
-    """Say how hosts stand with us now, by name, as all processes have left it in a place of limits."""
-    from adce_assets.fetch.limits import Limits
-
-    limits = Limits(place)
-    try:
-        return {state.name: state for state in limits.states(dict(sorted(hosts.items())))}
-    finally:
-        limits.dispose()
 
 
 def work_of_host(host: "HostState", requests: int, tally: Tally, now: datetime) -> Work:

@@ -1,8 +1,9 @@
 """The ledger's last entry in, kept in the state: what was written up to there shows later that nobody has changed it.
 
 Whoever can write to the ledger's database can write all of it anew, or bring back an older copy, and it fits together.
-The state is another place: what was kept there last must still be in the ledger. If it is not, it stays as it is, for
-it is the evidence, until a person removes it.
+The state is another place: what was kept there last must still be in the ledger. If it is not, or cannot be read, it
+stays as it is, for it is the evidence, until a person removes it. Of each database a head of its own is kept, for
+machines that share a state may have a ledger each.
 """
 
 import logging
@@ -20,10 +21,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The last entry of the ledger; and that which was kept before, if the ledger does not hold it any more."""
+    """The last entry of the ledger; and what is wrong with that which was kept before, in words: "" for nothing."""
 
     head: Head
-    lost: Head | None = None
+    lost: str = ""
 
 
 def keep(state: State, ledger: Ledger, now: datetime) -> Kept:
@@ -31,7 +32,7 @@ def keep(state: State, ledger: Ledger, now: datetime) -> Kept:
 
     Args:
         state: Where it is kept.
-        ledger: The ledger; of another database than the one of which a head is kept, its own is kept in the place.
+        ledger: The ledger.
         now: The time (UTC).
 
     Raises:
@@ -40,17 +41,20 @@ def keep(state: State, ledger: Ledger, now: datetime) -> Kept:
     """
     head = ledger.head()
     try:
-        before = last(state, ledger.url)
+        kept, before = _heads(state), last(state, ledger.url)
     except (LakeError, VerifyError) as error:
-        logger.warning("the head of the ledger that was kept cannot be read, and stays as it is: %s", error)
-        return Kept(head)
+        return _lost(head, f"the head of the ledger that was kept cannot be read, and stays as it is: {error}")
     if before is not None and not ledger.holds(before):
-        logger.error("the ledger does not hold entry %s any more, which was its last one: `adce ledger verify`", before)
-        return Kept(head, before)
+        return _lost(head, f"the ledger does not hold entry {before} any more, which was its last one")
     if before is None or before.seq < head.seq:
-        told = {"kept_at": moment_text(now), "ledger": ledger.url, "head": str(head)}
+        told = {"kept_at": moment_text(now), "heads": {**kept, ledger.url: str(head)}}
         state.write_json(LEDGER_HEAD, told, volatile=("kept_at",))
     return Kept(head)
+
+
+def _lost(head: Head, what: str) -> Kept:
+    logger.error("%s: `adce ledger verify`", what)
+    return Kept(head, what)
 
 
 def last(state: State, ledger: str) -> Head | None:
@@ -64,18 +68,30 @@ def last(state: State, ledger: str) -> Head | None:
         LakeError: the state cannot be read.
         VerifyError: what is kept is no head.
     """
-    if state.store.head(f"{LEDGER_HEAD}.json") is None:
+    told = _heads(state).get(ledger)
+    if told is None:
         return None
-    told = state.read_json(LEDGER_HEAD, hint=HINT)
-    return _head(state, told) if told.get("ledger") == ledger else None
-
-
-HINT = "if the ledger was meant to be replaced, remove the file: the next reconciliation keeps another head"
-
-
-def _head(state: State, told: dict[str, Any]) -> Head:
     try:
-        return Head.parse(str(told.get("head")))
+        return Head.parse(str(told))
     except ValueError as error:
-        where = f"{state.store.url}/{LEDGER_HEAD}.json"
-        raise VerifyError(printable(str(error)), where=where, hint=HINT) from error
+        raise VerifyError(printable(str(error)), where=_where(state), hint=HINT) from error
+
+
+HINT = (
+    "it is the evidence: Dagster's metadata of `task_queue` has heads of before. If it was broken by accident, or the "
+    "ledger was replaced on purpose, remove the file: the next reconciliation keeps another head"
+)
+
+
+def _heads(state: State) -> dict[str, Any]:
+    """Read the heads by the URL of their ledger."""
+    if state.store.head(f"{LEDGER_HEAD}.json") is None:
+        return {}
+    heads = state.read_json(LEDGER_HEAD, hint=HINT).get("heads")
+    if not isinstance(heads, dict):
+        raise VerifyError("holds no heads", where=_where(state), hint=HINT)
+    return heads
+
+
+def _where(state: State) -> str:
+    return f"{state.store.url}/{LEDGER_HEAD}.json"

@@ -179,15 +179,14 @@ def _compared(look: Look, backend: "Backend", holdings: Holdings) -> tuple[dict[
     """Compare what is known of the lake with what is expected; return the numbers, and whether a table is another."""
     project, progress = look.project, look.progress
     held = holdings.held(project, backend)
-    objects = held.objects
-    found = schedules.refresh(project, objects, progress)
+    found = schedules.refresh(project, held.objects, progress)
     seasons = _seasons(found)
     classifier = Classifier(project.contract, seasons)
 
     def is_data(keys: list[str]) -> list[bool]:
         return [classifier.classify(key).kind == "data" for key in keys]
 
-    dated = objects.mutate(as_of=let(backend, "as_of", holdings.as_of))
+    dated = held.objects.mutate(as_of=let(backend, "as_of", holdings.as_of))
     verdicts = audits.refresh(project, dated, is_data, found.faults, progress)
     progress("comparison", 0, held.count)
     compared = compare(

@@ -278,8 +278,13 @@ def groups(
 ) -> tuple[Group, ...]:
     """Sum up what is collected and what is left by source and priority, the most urgent first.
 
-    ``requests`` are by source and priority; nobody need ask for the keys that are ``refused``, one more answer of the
-    kind buries those that are ``probed``, and ``sizes`` are the bytes of an object, by data set.
+    Args:
+        tasks: What is collected.
+        left: What is not.
+        requests: How often is asked, by source and priority.
+        refused: Keys of tasks that nobody need ask for.
+        probed: Keys that one more answer of the kind buries.
+        sizes: The bytes of an object, by data set.
     """
     counts: dict[tuple[str, str], Counter[str]] = {}
     unknown = {

@@ -13,7 +13,8 @@ from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL
 from adce_assets.loop.state import COVERAGE, ESTIMATES, SCHEDULE
 from adce_assets.loop.tasks import TaskKey, open_keys
-from adce_assets.tables import MOMENT, engine
+from adce_assets.moments import MOMENT
+from adce_assets.tables import engine
 
 
 def due_keys(

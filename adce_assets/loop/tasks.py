@@ -76,8 +76,17 @@ def plan(
 ) -> QueueSummary:
     """Turn the detected gaps into an ordered queue, and write `gaps.json` and `task_keys.parquet`.
 
-    ``costs`` are requests a key, by scraper (not named: one); ``success_rates`` the shares of keys that lately came to
-    a good end, by data set (not named: all). LakeError where there are no gaps, or their files do not go together.
+    Scores are those of the moment at which the gaps were found. So the same gaps give the same queue at any time, and
+    where nothing has changed, neither file is written again while the queue is fresh enough.
+
+    Args:
+        project: The installation.
+        known_scrapers: Those that are configured.
+        costs: Requests a key, by scraper; of one that is not named, one.
+        success_rates: The share of keys that lately came to a good end, by data set; of one not named, all.
+
+    Raises:
+        LakeError: no gaps have been detected yet, or their table and their summary do not belong together.
     """
     state, config = project.state, project.settings.reconciliation.task_queue
     found = state.read_json(GAPS)

@@ -95,8 +95,24 @@ def collect(
 ) -> CollectReport:
     """Collect the wanted keys into the lake; a key that fails never stops the others.
 
-    What it is told stands in `Work` and in `Books`. LakeError and LedgerError where one of them cannot be written: what
-    was promoted before has its receipts. On storage that ignores conditions of a write nothing is asked (LakeError).
+    Args:
+        scraper: The entry of the catalogue that yields these keys.
+        asked: The keys, of any of the data sets that the scraper yields.
+        client: Asks the hosts, within their limits.
+        store: The lake.
+        run_id: Names this run in staged objects, receipts and markers.
+        clock: The time (UTC) for receipts.
+        at_once: How many requests are made at the same time.
+        tasks: The task that each key belongs to, by key.
+        progress: Told after each key.
+        hurry: Called when the run is interrupted, so that requests which wait for their turn give up.
+        recorder: Holds the keys for this run, and tells the ledger what comes of them; it is closed by whoever made it.
+        stop: Asked before each request whether to begin it; what is under way comes to its own end.
+
+    Raises:
+        LakeError: the lake could not be written, what was promoted before has its receipts; or its storage ignores the
+            conditions of a write, so that two runs could overwrite each other: nothing is asked then.
+        LedgerError: the ledger could not be written; what was promoted has its receipts.
     """
     run = Books(Journal(store, run_id, clock, clock()), tasks or {}, recorder)
     before = client.requests, client.retries, client.waited_s

@@ -3,15 +3,15 @@
 A run claims its keys before it asks for any, and keeps them for as long as its process lives: a thread of its own asks
 for more time, because a run may wait its turn for hours in which no key comes to an end. What came of them is written
 in parts, each after the receipts that it is about; and whatever the run leaves is given back at its end, however it
-ends. Two machines may start one run: each then has a part of its keys, and ends when the other has done its part too,
-because the end of one is the end of the run. What may follow what is said by the ledger, and what follows from a
-failure by its policy.
+ends. Two machines may start one run: each then has a part of its keys, and waits at its end for the other one, because
+the end of one is the end of the run. It does not wait when it is stopped, nor for one that has died: that one cannot be
+seen from here, but it says nothing of its keys any more. What may follow what is said by the ledger, and what follows
+from a failure by its policy.
 """
 
 import logging
 import random
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +31,7 @@ from adce_assets.ledger.leases import Wish
 from adce_assets.ledger.transitions import CLAIMABLE, UNDER_WAY, Event, State
 from adce_assets.scrapers.interface import Failed
 from adce_assets.scrapers.promoting import Absent, Promoted, Settled
+from adce_assets.scrapers.stopping import Stop
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ AT_ONCE = 5_000
 LONGEST_TEXT = 300
 BEAT_S = 15.0
 """How often a run looks whether its lease is half over."""
+PATIENCE_S = 900.0
+"""How long the other half of a run may say nothing of its keys. One that works does so each minute; one that waits its
+turn for longer than this is taken for dead: others may then have its keys, and what it says of them is refused."""
 
 LEFT_TO = {
     State.PROMOTED: "the next inventory: it was collected meanwhile",
@@ -91,6 +95,7 @@ class Recorder:
         rules: What follows from a failure.
         chance: A random number in [0, 1), so that not everything is tried again at once.
         beat_s: How often it looks, inside its block, whether to ask for more time.
+        stop: Says when it shall not wait for another half of the run.
     """
 
     ledger: Ledger
@@ -100,11 +105,12 @@ class Recorder:
     rules: policy.Rules
     chance: Callable[[], float] = random.random
     beat_s: float = BEAT_S
+    stop: Stop = field(default_factory=lambda: Stop(threading.Event()))
     held: dict[str, Wish] = field(default_factory=dict)
     waiting: list[_Failure | tuple[Transition, ...]] = field(default_factory=list)
     written_at: datetime = field(init=False)
     until: datetime = field(init=False)
-    _elsewhere: set[str] = field(default_factory=set, init=False)
+    _wished: set[str] = field(default_factory=set, init=False)
     _writing: threading.RLock = field(default_factory=threading.RLock, init=False)
     _ended: threading.Event = field(default_factory=threading.Event, init=False)
     _beating: threading.Thread | None = field(default=None, init=False)
@@ -128,7 +134,9 @@ class Recorder:
             self.until = until = self.clock() + self.lease
             taken = frozenset(key for part in _parts(wishes) for key in self._claimed(part, until, reopen=reopen))
             self.held |= {wish.key: wish for wish in wishes if wish.key in taken}
-        others = {wish.key for wish in wishes} - taken
+        wished = {wish.key for wish in wishes}
+        self._wished |= wished
+        others = wished - taken
         return Claimed(taken, tuple(self._left(others)) if others else ())
 
     def _claimed(self, wishes: Sequence[Wish], until: datetime, **how: bool) -> list[str]:
@@ -139,8 +147,6 @@ class Recorder:
         counts: Counter[str] = Counter()
         ends: dict[str, datetime] = {}
         for state in self.ledger.states(keys=keys):
-            if self._is_its_own(state):
-                self._elsewhere.add(state.key)
             to, until = _left_to(state)
             counts[to] += 1
             if until is not None:
@@ -223,14 +229,25 @@ class Recorder:
             self._wait_for_its_other_half()
 
     def _wait_for_its_other_half(self) -> None:
-        """Wait until another process of this same run holds none of the keys any more, or its lease is over."""
-        while any(map(self._is_its_own, self.ledger.states(keys=self._elsewhere) if self._elsewhere else ())):
-            time.sleep(self.beat_s)
+        """Wait while another process of this same run holds any of the keys and comes on with them."""
+        held, since = self._held_by_the_other({}), self.stop.clock()
+        while held and not self.stop():
+            if self.stop.clock() - since >= PATIENCE_S:
+                log.warning("another process of this run says nothing of %d key(s) any more: it is over", len(held))
+                return
+            self.stop.flag.wait(self.beat_s)
+            before, held = held, self._held_by_the_other(held)
+            if held != before:
+                since = self.stop.clock()
 
-    def _is_its_own(self, state: KeyState) -> bool:
-        """Tell whether a key is held in the name of this run."""
-        lasts = state.lease_until is None or state.lease_until > self.clock()
-        return state.run == self.run and state.state in UNDER_WAY and lasts
+    def _held_by_the_other(self, before: Mapping[str, int]) -> Mapping[str, int]:
+        """Look which keys are held in the name of this run, each by its last entry; as before, if nobody can say."""
+        try:
+            found = self.ledger.states(keys=self._wished, states=UNDER_WAY)
+            return {state.key: state.seq for state in found if state.run == self.run}
+        except LedgerError as error:
+            log.warning("nobody can say whether another process of this run works: %s", error)
+            return before
 
     def close(self) -> None:
         """Give back what the run still holds; what was not written counts as not done, and is found by the next run.

@@ -187,9 +187,10 @@ def verify(written: Iterable[Entry], last: Head | None = None) -> tuple[Fault, .
 
 
 def unfinished(connection: Connection, entity: str, season: str) -> list[str]:
-    """Name the runs of a season that began and of which no end is told, oldest first."""
+    """Name the runs of a season that began, or began again, and of which no end is told since, oldest first."""
     sql = (
         "SELECT run FROM verify_audit WHERE entity = ? AND season = ? GROUP BY run "
-        "HAVING max(CASE WHEN event IN ('ended', 'abandoned') THEN 1 ELSE 0 END) = 0 ORDER BY min(seq)"
+        "HAVING max(CASE WHEN event = 'started' THEN seq END) "
+        "> coalesce(max(CASE WHEN event IN ('ended', 'abandoned') THEN seq END), 0) ORDER BY min(seq)"
     )
     return [run for (run,) in connection.rows(sql, (entity, season))]

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from adce_assets.verify.checks import Cell, Check, Kind, Level, Row, Severity, check, key_text, oldest
+from adce_assets.warehouse.counting import UNREADABLE
+from adce_assets.warehouse.rules_config import SetAside
+from adce_assets.warehouse.tables import COUNTS as NUMBERS
 
-NUMBERS = ("read", "processed", "errored", "deduplicated", "staged", "rejected")
-"""What is counted of every object, and of every run."""
 REFUSED = ("errored", "deduplicated", "rejected")
 """What is set aside, each with a reason."""
-UNREADABLE = -1
-"""The count of a document that cannot be read."""
+UNREAD, REPEATED = "unreadable", "repeated"
+"""What else is told of records set aside: a document that is none, and a record that another object has, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Counted:
         tallies: What the workers say.
         staged: Rows of the staging table, by worker and object.
         refused: Records that were set aside, by worker, object and kind.
+        aside: The same by object alone, with `UNREAD` and `REPEATED` told apart from the errored and the rejected.
         run: What the run counted itself.
         final: Rows of the final table, by source.
         written_at: When the objects were written, as far as that is known.
@@ -56,7 +58,11 @@ class Counted:
     refused: Mapping[tuple[str, str, str], int]
     run: Mapping[str, int]
     final: Mapping[str, int]
+    aside: Mapping[tuple[str, str], int] = field(default_factory=dict)
     written_at: Mapping[str, datetime] = field(default_factory=dict)
+
+
+NOTHING = Counted({}, (), {}, {}, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +78,19 @@ class _Sides:
 Numbers = Callable[[Tally], int]
 
 
-def balance(cell: Cell, counted: Counted) -> list[Check]:
-    """Hold all counts of a run against each other, of each object, each worker and the run."""
+def balance(cell: Cell, counted: Counted, allowed: Mapping[str, SetAside]) -> list[Check]:
+    """Hold all counts of a run against each other, of each object, each worker and the run.
+
+    Args:
+        cell: What is reconciled.
+        counted: The numbers.
+        allowed: How many records may be errored and rejected, and what more of them mean.
+    """
     return [
         *_source_read(cell, counted),
         *_by_worker(cell, counted),
         *_run_totals(cell, counted),
-        *_set_aside(cell, counted),
+        *_set_aside(cell, counted, allowed),
         *_staged_final(cell, counted),
     ]
 
@@ -92,7 +104,7 @@ def _source_read(cell: Cell, counted: Counted) -> Iterator[Check]:
         sides = [_Sides("", key, expected.get(key, 0), actual[key]) for key in sorted(expected.keys() | actual.keys())]
         untouched = {tally.object_key for tally in counted.tallies}
         unread = [side for side in sides if side.expected == side.actual == 0 and side.object_key not in untouched]
-        yield _compared(cell, Level.SOURCE_READ, "records", sides, counted, source=source, more=unread)
+        yield _compared(cell, Level.SOURCE_READ, "records", [*_unequal(sides), *unread], sides, counted, source=source)
 
 
 def _by_worker(cell: Cell, counted: Counted) -> Iterator[Check]:
@@ -101,8 +113,22 @@ def _by_worker(cell: Cell, counted: Counted) -> Iterator[Check]:
     for level, name, sides in _identities(counted):
         for worker in workers:
             of_worker = [side for side in sides if side.worker == worker]
-            yield _compared(cell, level, name, of_worker, counted, worker=worker)
-        yield _compared(cell, level, f"{name}, every worker", sides, counted)
+            yield _compared(cell, level, name, _unequal(of_worker), of_worker, counted, worker=worker)
+        yield _compared(cell, level, f"{name}, every worker", _by_object(sides), sides, counted)
+
+
+def _unequal(sides: Iterable[_Sides]) -> list[_Sides]:
+    return [side for side in sides if side.expected != side.actual]
+
+
+def _by_object(sides: Sequence[_Sides]) -> list[_Sides]:
+    """Add up of every object of which something differs what its workers say: who did what is chance."""
+    wrong = {side.object_key for side in _unequal(sides)}
+    sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for side in (side for side in sides if side.object_key in wrong):
+        sums[side.object_key][0] += side.expected
+        sums[side.object_key][1] += side.actual
+    return [_Sides("", key, *both) for key, both in sums.items()]
 
 
 def _identities(counted: Counted) -> Iterator[tuple[Level, str, list[_Sides]]]:
@@ -153,17 +179,16 @@ def _compared(
     cell: Cell,
     level: Level,
     name: str,
+    wrong: Iterable[_Sides],
     sides: Sequence[_Sides],
     counted: Counted,
     *,
     source: str = "",
     worker: str = "",
-    more: Sequence[_Sides] = (),
 ) -> Check:
-    """Compare each pair of numbers, and their sums; what differs in two objects and cancels out is found, too."""
-    wrong = sorted({side for side in sides if side.expected != side.actual} | {*more}, key=lambda side: side.object_key)
+    """Tell what differs of pairs of numbers, and their sums; what cancels out in two objects is told, too."""
     expected, actual = sum(max(side.expected, 0) for side in sides), sum(side.actual for side in sides)
-    rows = [_row(side, counted.written_at.get(side.object_key)) for side in wrong]
+    rows = [_row(side, counted.written_at.get(side.object_key)) for side in sorted(wrong, key=_order)]
     said = f"{expected} and {actual} are the same, object by object"
     if rows:
         said = f"{expected} expected, {actual} found; {len(rows)} object(s) differ"
@@ -181,6 +206,10 @@ def _compared(
         since=oldest(rows),
         message=said,
     )
+
+
+def _order(side: _Sides) -> tuple[str, int, int]:
+    return side.object_key, side.expected, side.actual
 
 
 def _row(side: _Sides, written_at: datetime | None) -> Row:
@@ -209,28 +238,35 @@ def _run_totals(cell: Cell, counted: Counted) -> Iterator[Check]:
     )
 
 
-def _set_aside(cell: Cell, counted: Counted) -> Iterator[Check]:
-    """Tell how many records are no rows: they are accounted for, and somebody should look at them."""
-    for kind, level in (("errored", Level.READ_PROCESSED), ("rejected", Level.PROCESSED_STAGED)):
-        aside = [(key, many) for (_, key, what), many in sorted(counted.refused.items()) if what == kind and many]
-        rows = [
-            Row(key_text({"OBJECT_KEY": key}), "differs", "", "0", str(many), counted.written_at.get(key))
-            for key, many in aside
-        ]
-        total = sum(many for _, many in aside)
-        yield check(
-            cell,
-            Kind.COUNT,
-            level,
-            f"no record {kind}",
-            expected="0",
-            actual=str(total),
-            discrepancy=str(total),
-            rows=rows,
-            since=oldest(rows),
-            severity=Severity.WARNING,
-            message=f"{total} record(s) of {len(aside)} object(s) are {kind}" if total else f"none is {kind}",
-        )
+def _set_aside(cell: Cell, counted: Counted, allowed: Mapping[str, SetAside]) -> Iterator[Check]:
+    """Tell how many records are no rows: they are accounted for, and yet what was published of them is gone."""
+    none, told = SetAside(), SetAside(severity="warning")
+    yield _none_of(cell, counted, Level.READ_PROCESSED, UNREAD, none)
+    yield _none_of(cell, counted, Level.READ_PROCESSED, "errored", allowed.get("errored", none))
+    yield _none_of(cell, counted, Level.PROCESSED_STAGED, "rejected", allowed.get("rejected", none))
+    yield _none_of(cell, counted, Level.PROCESSED_STAGED, REPEATED, told)
+
+
+def _none_of(cell: Cell, counted: Counted, level: Level, kind: str, allowed: SetAside) -> Check:
+    aside = [(key, many) for (key, what), many in sorted(counted.aside.items()) if what == kind and many]
+    total = sum(many for _, many in aside)
+    rows = [
+        Row(key_text({"OBJECT_KEY": key}), "differs", "", "0", str(many), counted.written_at.get(key))
+        for key, many in aside
+    ]
+    return check(
+        cell,
+        Kind.COUNT,
+        level,
+        f"no record {kind}",
+        expected=f"at most {allowed.most}" if allowed.most else "0",
+        actual=str(total),
+        discrepancy=str(max(total - allowed.most, 0)),
+        rows=rows if total > allowed.most else [],
+        since=oldest(rows),
+        severity=Severity(allowed.severity),
+        message=f"{total} record(s) of {len(aside)} object(s) are {kind}" if total else f"none is {kind}",
+    )
 
 
 def _listed(numbers: Mapping[str, int]) -> str:

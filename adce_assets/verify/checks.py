@@ -1,7 +1,7 @@
 """What was asked of a season and what the answer was: the one form that every check has, whoever asks it.
 
 The words are here: types, levels, states, and the row that is named where something differs. What is asked stands in
-`balance`, `amounts`, `hashes` and `rules`; what comes of the answers in `settling` and `run`.
+`balance`, `totals`, `vanished` and `rules`; what comes of the answers in `settling` and `run`.
 """
 
 import json

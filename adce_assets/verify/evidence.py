@@ -1,8 +1,9 @@
 """A season on its way in, what checks are made of out: counts from the warehouse, and rows of every place it passed.
 
-Rows lie in a DuckDB of their own, as views of Parquet files: `source_<entity>` (the documents, read again and apart
-from the load), `staged_<entity>`, `final_<entity>` for every entity that a rule names, and `checked_<entity>`, the
-final rows with the moment at which their document was written. So the checks are the same over both databases, see
+Rows lie in a DuckDB of their own, as views of Parquet files: `published_<entity>` (the final rows before the merge),
+`source_<entity>` (the documents, read again and apart from the load), `staged_<entity>`, `merged_<entity>` (the final
+rows that the run answers for), `final_<entity>` for every entity that a rule names, and `checked_<entity>`, the same
+with the moment at which their document was written. So the checks are the same over both databases, see
 what a transaction has not yet committed, and hold nothing that anybody waits for.
 """
 
@@ -15,10 +16,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adce_assets.errors import VerifyError, printable
 from adce_assets.lake.store import LakeStore
-from adce_assets.verify.balance import NUMBERS, Counted, Tally
+from adce_assets.verify.balance import NUMBERS, REPEATED, UNREAD, Counted, Tally
 from adce_assets.verify.rereading import SERVICE, read_again, typed
-from adce_assets.warehouse.database import Connection
+from adce_assets.warehouse import tables
+from adce_assets.warehouse.database import Connection, quoted
 from adce_assets.warehouse.entities import Entity
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ class Season:
 
 @contextmanager
 def engine(folder: Path, *, memory_limit: str = "1GB", threads: int = 2) -> Iterator["duckdb.DuckDBPyConnection"]:
-    """Open an empty DuckDB that spills into a folder."""
+    """Open an empty DuckDB that spills into a folder; VerifyError for what it cannot do."""
     import duckdb
 
     settings: dict[str, Any] = {
@@ -57,7 +60,11 @@ def engine(folder: Path, *, memory_limit: str = "1GB", threads: int = 2) -> Iter
     }
     with duckdb.connect(":memory:", config=settings) as opened:
         opened.execute("SET TimeZone = 'UTC'")
-        yield opened
+        try:
+            yield opened
+        except duckdb.Error as error:
+            what = f"the rows cannot be held against each other: {printable(str(error)[:500])}"
+            raise VerifyError(what, where="checks") from error
 
 
 @contextmanager
@@ -68,9 +75,7 @@ def workplace(below: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def count(
-    connection: Connection, of: Season, source: Mapping[str, Mapping[str, int]], written_at: Mapping[str, datetime]
-) -> Counted:
+def count(connection: Connection, of: Season, source: Mapping[str, Mapping[str, int]]) -> Counted:
     """Gather all that was counted of a run, of every place from another table."""
     name, cell = of.entity.name, (of.run, of.entity.name, of.season)
     where = "run_id = ? AND entity = ? AND season = ?"
@@ -83,6 +88,9 @@ def count(
     refused = connection.rows(
         f"SELECT worker_id, object_key, kind, count(*) FROM load_refused WHERE {where} GROUP BY 1, 2, 3", cell
     )
+    aside = connection.rows(
+        f"SELECT object_key, {_ASIDE}, count(*) FROM load_refused WHERE {where} GROUP BY 1, 2", cell
+    )
     run = connection.rows(f"SELECT {numbers} FROM load_runs WHERE {where}", cell)
     final = connection.rows(f'SELECT source, count(*) FROM "{name}" WHERE season = ? GROUP BY 1', (of.season,))
     return Counted(
@@ -92,8 +100,14 @@ def count(
         refused={(worker, key, kind): many for worker, key, kind, many in refused},
         run=dict(zip(NUMBERS, run[0], strict=True)) if run else {},
         final={name: many for name, many in final if name in source},
-        written_at=written_at,
+        aside={(key, kind): many for key, kind, many in aside},
     )
+
+
+_ASIDE = f"""
+CASE WHEN record_number = 0 THEN '{UNREAD}'
+     WHEN kind = 'rejected' AND substr(reason, 1, 9) = 'the same ' THEN '{REPEATED}' ELSE kind END
+"""
 
 
 def started(connection: Connection, of: Season) -> Mapping[str, int]:
@@ -122,26 +136,61 @@ def take_source(
     _view(opened, "source", of.entity.name, file)
 
 
-def take_tables(opened: "duckdb.DuckDBPyConnection", connection: Connection, of: Season, folder: Path) -> None:
-    """Copy what the warehouse holds of the season: what the run staged, and the final rows that rules look at."""
+def take_published(opened: "duckdb.DuckDBPyConnection", connection: Connection, of: Season, folder: Path) -> None:
+    """Copy what is published of the season before it is loaded again."""
+    file = folder / "published.parquet"
+    connection.export(_with_objects(of.entity), (of.season,), file)
+    _view(opened, "published", of.entity.name, file)
+
+
+def take_tables(
+    opened: "duckdb.DuckDBPyConnection", connection: Connection, of: Season, keys: Iterable[str], folder: Path
+) -> None:
+    """Copy what the warehouse holds of the season: what the run staged, and the final rows that rules look at.
+
+    The run answers for the final rows of its sources (``keys``), and for any that were not there before it.
+    """
     name = of.entity.name
     staged = f"SELECT {_columns(of.entity, *SERVICE)} FROM staging_{name} WHERE run_id = ? AND season = ?"
     connection.export(staged, (of.run, of.season), folder / "staged.parquet")
     _view(opened, "staged", name, folder / "staged.parquet")
+    own = f'SELECT {_columns(of.entity, "SOURCE")} FROM "{name}" WHERE season = ?'
     for other in of.referred:
         file = folder / f"final-{other}.parquet"
-        connection.export(
-            f'SELECT {_columns(of.entities[other], "SOURCE")} FROM "{other}" WHERE season = ?', (of.season,), file
-        )
+        connection.export(own if other == name else _with_objects(of.entities[other]), (of.season,), file)
         _view(opened, "final", other, file)
+    sources = ", ".join(f"'{source}'" for source in keys)
+    opened.execute(f"""
+        CREATE OR REPLACE VIEW "merged_{name}" AS SELECT * FROM "final_{name}" AS f WHERE SOURCE IN ({sources})
+        OR NOT EXISTS (SELECT 1 FROM "published_{name}" AS p WHERE {same_key("f", "p", of.key)})
+    """)
+
+
+def same_key(one: str, other: str, key: Iterable[str]) -> str:
+    """Ask whether two rows, given by their aliases, are of the same thing."""
+    return " AND ".join(f'{one}."{name}" = {other}."{name}"' for name in key)
+
+
+def _with_objects(entity: Entity) -> str:
+    """Ask for the final rows of a season, with the object that each came from where that is still staged."""
+    columns = ", ".join(['f.source AS "SOURCE"', *(f"f.{quoted(name)}" for name in entity.columns)])
+    return f"""
+        SELECT {columns}, s.object_key AS "OBJECT_KEY"
+        FROM {quoted(entity.name)} f LEFT JOIN {quoted(tables.staging(entity))} s
+        ON s.run_id = f.last_run_id AND s.season = f.season AND {same_key("s", "f", ("source", *entity.key))}
+        WHERE f.season = ?
+    """
 
 
 def date_rows(opened: "duckdb.DuckDBPyConnection", of: Season, written_at: Mapping[str, datetime]) -> None:
     """Say of the final rows when the objects were written that they come from, as far as that is known."""
+    import pyarrow as pa
+
+    moments = pa.array(list(written_at.values()), pa.timestamp("us", "UTC"))
+    opened.register("moments", pa.table({"OBJECT_KEY": pa.array(list(written_at), pa.string()), "WRITTEN_AT": moments}))
+    opened.execute("CREATE OR REPLACE TABLE objects AS SELECT * FROM moments")
+    opened.unregister("moments")
     name, key = of.entity.name, ", ".join(f'"{column}"' for column in of.key)
-    opened.execute("CREATE OR REPLACE TABLE objects (OBJECT_KEY VARCHAR, WRITTEN_AT TIMESTAMPTZ)")
-    if written_at:
-        opened.executemany("INSERT INTO objects VALUES (?, ?)", list(written_at.items()))
     known = f"""
         SELECT {key}, max(objects.WRITTEN_AT) AS WRITTEN_AT
         FROM "staged_{name}" LEFT JOIN objects USING (OBJECT_KEY) GROUP BY ALL
@@ -149,6 +198,9 @@ def date_rows(opened: "duckdb.DuckDBPyConnection", of: Season, written_at: Mappi
     opened.execute(f"""
         CREATE OR REPLACE VIEW "checked_{name}" AS SELECT * FROM "final_{name}" LEFT JOIN ({known}) USING ({key})
     """)
+    for other in of.referred[1:]:
+        dated = f'SELECT * FROM "final_{other}" LEFT JOIN objects USING (OBJECT_KEY)'
+        opened.execute(f'CREATE OR REPLACE VIEW "checked_{other}" AS {dated}')
 
 
 def dated_keys(opened: "duckdb.DuckDBPyConnection", of: Season) -> Mapping[tuple[str, ...], datetime]:
@@ -182,10 +234,19 @@ def _path(file: Path) -> str:
     return str(file).replace("'", "''")
 
 
-def object_times(lake: LakeStore, keys: Iterable[str]) -> dict[str, datetime]:
-    """Ask when objects were written; one that is gone is left out."""
-    found = ((key, lake.head(key)) for key in keys)
-    return {key: there.last_modified for key, there in found if there is not None}
+def object_times(
+    opened: "duckdb.DuckDBPyConnection", lake: LakeStore, of: Season, keys: Iterable[str], now: datetime
+) -> dict[str, datetime]:
+    """Ask when objects were written: those of a run, and those that the rows of other entities come from.
+
+    One of the run's that is gone has gone since it was listed: it is as young as can be. Another that is gone is left
+    out.
+    """
+    own = set(keys)
+    asked = "SELECT DISTINCT OBJECT_KEY FROM {} WHERE OBJECT_KEY IS NOT NULL"
+    others = (opened.execute(asked.format(f'"final_{other}"')).fetchall() for other in of.referred[1:])
+    found = ((key, lake.head(key)) for key in sorted(own.union(key for rows in others for (key,) in rows)))
+    return {key: there.last_modified if there else now for key, there in found if there or key in own}
 
 
 def totals_of(tallies: Sequence[Tally]) -> dict[str, dict[str, int]]:

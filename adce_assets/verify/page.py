@@ -67,6 +67,7 @@ def _facts(told: Document) -> str:
     facts = {
         "Checks": f"{totals['passed']} of {totals['checks']} hold ({totals['success_rate_pct']:.2f} %)",
         "Published": "yes" if told["published"] else "no: the final table has the season as it was",
+        "Merged": ", ".join(f"{many:,} {how}" for how, many in run["merged"].items()) or "nothing",
         "Run": run["id"],
         "Started": run["started_at"],
         "Finished": run["finished_at"],

@@ -11,7 +11,7 @@ import glob
 import gzip
 import hashlib
 import io
-import re
+import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import zstandard
 
+from adce_assets import postgres
 from adce_assets.errors import ConfigurationError, VerifyError, printable
 from adce_assets.verify.encoding import ColumnType
 from adce_assets.verify.encoding_sql import family, kind_of, literal, quoted
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 PACKED = (".gz", ".zst")
-POSTGRESQL = ("postgresql://", "postgres://", "postgresql+psycopg2://")
 MOST_NAMED = 20
 MOST_HEADING = 1_000_000
 """Characters in which the heading of a CSV file has to end: a hostile file may have no end of a line."""
@@ -87,8 +87,8 @@ def open_relation(connection: "DuckDBPyConnection", place: str, *, folder: Path)
         VerifyError: There is nothing, or it cannot be read.
     """
     where, table = place.rsplit("#", 1) if "#" in place else (place, "")
-    if place.startswith(POSTGRESQL):
-        return of_postgresql(connection, where, _named(table, place), folder=folder)
+    if place.partition("://")[0] in postgres.SCHEMES:
+        return of_postgresql(connection, where, table, folder=folder)
     if table and not Path(place).exists():
         return of_duckdb(connection, Path(where.removeprefix("duckdb://")), table)
     path = Path(place)
@@ -158,22 +158,26 @@ def of_postgresql(connection: "DuckDBPyConnection", url: str, table: str, *, fol
     """Copy a table of PostgreSQL, as it is at one moment, to a CSV file in ``folder``, and take that.
 
     Raises:
+        ConfigurationError: The URL cannot be read, or no table is named.
         VerifyError: PostgreSQL does not answer, or has no such table.
     """
     import psycopg2
 
-    shown = _hidden(f"{url}#{table}")
-    file = folder / f"{hashlib.sha256(shown.encode()).hexdigest()[:16]}.csv"
-    address = url.replace("postgresql+psycopg2://", "postgresql://", 1)
+    parts = postgres.read(url)
+    if parts is None or not table or "@" in table:  # which is the rest of a URL whose password holds a `#`
+        what = "it names no table" if parts and not table else "the URL cannot be read"
+        where = parts.shown if parts and not table else "a place in PostgreSQL"
+        raise ConfigurationError(what, where=where, valid=PLACES, hint=postgres.HINT)
+    shown, file = f"{parts.shown}#{printable(table)}", Path(tempfile.mkdtemp(dir=folder)) / "table.csv"
     try:
         with (
-            closing(psycopg2.connect(address, connect_timeout=CONNECT_SECONDS)) as server,
+            closing(psycopg2.connect(parts.url, connect_timeout=CONNECT_SECONDS)) as server,
             server,
             server.cursor() as cursor,
         ):
             meant = _copy(cursor, table.split("."), file)
     except psycopg2.Error as error:
-        raise VerifyError(f"PostgreSQL says: {_hidden(_first_line(error))}", where=shown) from error
+        raise VerifyError(f"PostgreSQL says: {parts.without_secrets(_first_line(error))}", where=shown) from None
     return of_csv(connection, file, name=name or shown, meant=meant)
 
 
@@ -193,15 +197,11 @@ def inferred(
         if column not in left.columns and column not in right.columns:
             valid = ", ".join(map(printable, left.columns))
             raise ConfigurationError(f"there is no column `{printable(column)}`", where=left.name, valid=valid)
-    alone = {
-        relation.name: sorted(relation.columns.keys() - other.columns.keys() - set(without))
-        for relation, other in ((left, right), (right, left))
-    }
-    for name, columns in alone.items():
-        if columns:
+    for relation, other in ((left, right), (right, left)):
+        if columns := sorted(relation.columns.keys() - other.columns.keys() - set(without)):
             listed = ", ".join(f"`{printable(column)}`" for column in columns[:MOST_NAMED])
             raise ConfigurationError(
-                f"only this side has {listed}", where=name, hint="leave columns out by `--without`"
+                f"only this side has {listed}", where=relation.name, hint="leave columns out by `--without`"
             )
     return {
         column: given.get(column) or _joined(column, left.means(column), right.means(column))
@@ -270,18 +270,6 @@ def _existing(path: Path) -> str:
     if not glob.glob(str(path)):  # noqa: PTH207 - the pattern may begin anywhere
         raise VerifyError("there is no such file", where=str(path), valid=PLACES)
     return literal(str(path))
-
-
-def _named(table: str, place: str) -> str:
-    if not table:
-        raise ConfigurationError(f"`{_hidden(place)}` names no table", where="place", valid=PLACES)
-    return table
-
-
-def _hidden(place: str) -> str:
-    """Take passwords out of a URL, or out of what is said of one."""
-    without = re.sub(r"(?<=://)([^/@:]*):[^#]*@", r"\1:***@", place)
-    return printable(re.sub(r"(?i)(?<=password=)[^&#\s]*", "***", without))
 
 
 def _copy(cursor: Any, table: Sequence[str], file: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -36,12 +36,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run: its name, when it was, and what its workers did."""
+    """A run: its name, when it was, what its workers and its merge did, and when it is no longer too early to say."""
 
     id: str
     started_at: datetime
     finished_at: datetime
     workers: Sequence[Mapping[str, Any]] = ()
+    merged: Mapping[str, int] = field(default_factory=dict)
+    settles_at: datetime | None = None
 
 
 def outcome_of(checks: Sequence[Check]) -> Outcome:
@@ -102,6 +104,8 @@ def _of_run(run: Run, checks: Sequence[Check]) -> dict[str, Any]:
         "id": run.id,
         "started_at": moment_text(run.started_at),
         "finished_at": moment_text(run.finished_at),
+        "settles_at": run.settles_at and moment_text(run.settles_at),
+        "merged": dict(run.merged),
         "workers": list(run.workers),
         "checks": [document_of(one) for one in sorted(checks, key=lambda one: one.id) if one.worker],
     }

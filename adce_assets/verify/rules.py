@@ -31,9 +31,14 @@ class Asked:
 
 
 def judge(engine: "duckdb.DuckDBPyConnection", cell: Cell, asked: Asked, rule: config.Rule) -> Check:
-    """Ask one rule of the rows in `checked_<entity>` and, of other entities, in `final_<entity>`."""
+    """Ask one rule of the rows in `checked_<entity>`, of its own entity and of others.
+
+    A rule that could be asked of none of the rows there are has not held: that is a warning, or else whoever renames
+    what it goes by would have silenced it.
+    """
     (many, wrong, since, dated), worst = _answers(engine, asked, rule)
     rows = [_row(*found) for found in worst]
+    idle = 0 if many else _there(engine, asked, rule)
     return check(
         cell,
         Kind.BUSINESS_RULE,
@@ -45,9 +50,17 @@ def judge(engine: "duckdb.DuckDBPyConnection", cell: Cell, asked: Asked, rule: c
         rows=rows,
         offenders=wrong,
         since=since if dated == wrong else None,
-        severity=Severity(rule.severity),
-        message=f"{rule.rule}: {_said(many, wrong)}",
+        severity=Severity.WARNING if idle else Severity(rule.severity),
+        holds=not idle,
+        message=f"{rule.rule}: {_said(many, wrong, idle)}",
     )
+
+
+def _there(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Rule) -> int:
+    """Count the rows that a rule should have had something to ask of: all, or none where it compares but one source."""
+    of_entity = _name("checked_" + asked.entity)
+    rows, sources = engine.execute(f"SELECT count(*), count(DISTINCT SOURCE) FROM {of_entity}").fetchall()[0]
+    return 0 if isinstance(rule, config.Agree) and sources == 1 else int(rows)
 
 
 def _answers(
@@ -64,7 +77,9 @@ def _answers(
         raise VerifyError(what, where=asked.entity, hint="compare its columns' types with its values") from error
 
 
-def _said(many: int, wrong: int) -> str:
+def _said(many: int, wrong: int, idle: int) -> str:
+    if idle:
+        return f"asked of nothing, though {idle} row(s) are there"
     if not many:
         return "there was nothing to ask it of"
     return f"{wrong} of {many} are wrong" if wrong else f"holds for all {many}"
@@ -147,7 +162,8 @@ def _against_another(asked: Asked, rule: config.SumsTo | config.LastEquals, tota
         ), theirs AS (SELECT * FROM ({_theirs(rule.equals)}) WHERE SOURCE IN ({sources}))
         SELECT {_key("joined", names)} AS key, '{rule.of}' AS "column", CAST(told AS VARCHAR) AS expected,
             CAST(total AS VARCHAR) AS actual, abs(total - told) AS apart,
-            coalesce(abs(total - told) > {tolerance}, total IS NOT NULL OR told IS NOT NULL) AS wrong, written_at
+            coalesce(abs(total - told) > {tolerance}, total IS NOT NULL OR told IS NOT NULL) AS wrong,
+            coalesce(written_at, _written_at) AS written_at
         FROM (
             SELECT * FROM mine {"FULL" if rule.every else "INNER"} JOIN theirs USING (SOURCE, {both})
         ) AS joined
@@ -249,7 +265,8 @@ def _theirs(other: config.Reference) -> str:
         cases = " ".join(f"WHEN {_literal(name)} THEN {_literal(value)}" for name, value in other.values.items())
         told = f"CAST(CASE CAST({_name(other.column)} AS VARCHAR) {cases} END AS {NUMBER})"
     columns = ", ".join(f"{_name(theirs)} AS {_name(mine)}" for mine, theirs in other.match.items())
-    return f"SELECT SOURCE, {columns}, {told} AS told FROM {_name('final_' + other.entity)}"
+    dated = "WRITTEN_AT AS _written_at"
+    return f"SELECT SOURCE, {columns}, {told} AS told, {dated} FROM {_name('checked_' + other.entity)}"
 
 
 def _rank(rule: config.Agree) -> str:

@@ -8,7 +8,8 @@ leaves what was there before and the audit's word that it began; the next one be
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from adce_assets.errors import AdceError, ConfigurationError, NotPublishedError, printable
 from adce_assets.lake.store import LakeStore
 from adce_assets.progress import Progress, silent
+from adce_assets.settings import Settings
 from adce_assets.verify import audit, report, rules
 from adce_assets.verify.audit import Event, Told
-from adce_assets.verify.balance import Counted, balance
+from adce_assets.verify.balance import NOTHING, Counted, balance
 from adce_assets.verify.checks import Cell, Check, State
 from adce_assets.verify.evidence import (
     Season,
@@ -27,6 +29,7 @@ from adce_assets.verify.evidence import (
     engine,
     object_times,
     started,
+    take_published,
     take_source,
     take_tables,
     totals_of,
@@ -35,10 +38,11 @@ from adce_assets.verify.evidence import (
 from adce_assets.verify.report import Outcome, Run, outcome_of
 from adce_assets.verify.settling import settle, settles_at
 from adce_assets.verify.totals import compare_amounts, compare_rows
+from adce_assets.verify.vanished import compare_published, merged
 from adce_assets.warehouse import tables
 from adce_assets.warehouse.counting import count_records
-from adce_assets.warehouse.database import Connection, Warehouse
-from adce_assets.warehouse.entities import Entity
+from adce_assets.warehouse.database import Connection, Warehouse, open_warehouse
+from adce_assets.warehouse.entities import Entity, load_entities
 from adce_assets.warehouse.loading import stage
 from adce_assets.warehouse.publishing import publish
 from adce_assets.warehouse.rules_config import Agree
@@ -49,8 +53,13 @@ if TYPE_CHECKING:
 
 RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 RUN_FORM = "letters, digits, `-`, `_` and `.`, at most 100, the first a letter or digit"
+SEASON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", re.ASCII)
+SEASON_FORM = "letters, digits, `-` and `_`, at most 40, the first a letter or digit, such as 2024-25"
 MOST_LOOKS = 3
 """How often a season is looked at while something of it is settling."""
+
+FOLDER = "reconcile"
+"""The folder of `config/` with a file for each entity."""
 
 Keys = Mapping[str, Sequence[str]]
 """The objects of a season, by source."""
@@ -85,6 +94,19 @@ class Place:
         return self.entities[name]
 
 
+@contextmanager
+def open_place(settings: Settings, lake: LakeStore, files: LakeStore) -> Iterator[Place]:
+    """Lend the place where an installation's seasons are reconciled, with its lake and the store of its state.
+
+    Raises:
+        ConfigurationError: the file of an entity is faulty.
+        WarehouseError: the warehouse cannot be opened.
+    """
+    entities = load_entities(settings.home / "config" / FOLDER)
+    with open_warehouse(settings.warehouse_url) as warehouse:
+        yield Place(lake, warehouse, files, entities, settings.work_folder, settings.clock)
+
+
 @dataclass(slots=True)
 class _Attempt:
     """One look at a season: what it found so far."""
@@ -93,8 +115,10 @@ class _Attempt:
     of: Season
     keys: Keys
     started_at: datetime
+    counted: Counted = NOTHING
     checks: list[Check] = field(default_factory=list)
     workers: list[dict[str, Any]] = field(default_factory=list)
+    merged: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -103,6 +127,19 @@ class _Attempt:
     @property
     def settling_time(self) -> timedelta:
         return timedelta(minutes=self.of.entity.checks.settle_minutes)
+
+    @property
+    def objects(self) -> list[str]:
+        return [key for keys in self.keys.values() for key in keys]
+
+    def look(self, connection: Connection, source: Mapping[str, Mapping[str, int]]) -> None:
+        """Gather what was counted."""
+        self.counted = count(connection, self.of, source)
+        starts = started(connection, self.of)
+        self.workers = [
+            {"worker": worker, "started": starts.get(worker, 0), **numbers}
+            for worker, numbers in totals_of(self.counted.tallies).items()
+        ]
 
 
 def reconcile(
@@ -141,44 +178,61 @@ def reconcile(
         AdceError: the lake or the warehouse cannot be used; the audit says so, and nothing was published.
     """
     declared = place.entity(entity)
-    if not RUN.fullmatch(run_id):
-        raise ConfigurationError(f"`{printable(run_id[:90])}` is no name of a run", valid=RUN_FORM)
+    for form, valid, text, what in ((RUN, RUN_FORM, run_id, "name of a run"), (SEASON, SEASON_FORM, season, "season")):
+        if not form.fullmatch(text):
+            raise ConfigurationError(f"`{printable(text[:90])}` is no {what}", valid=valid)
     told: dict[str, Any] = {}
     for look in range(1, MOST_LOOKS + 1):
-        name = run_id if look == 1 else f"{run_id}-{look}"
-        attempt = _Attempt(place, Season(declared, season, name, place.entities), keys(), place.clock())
+        of = Season(declared, season, run_id if look == 1 else f"{run_id}-{look}", place.entities)
         with place.warehouse.hold(f"verify {entity} {season}"):
+            attempt = _begun(place, of, keys)
             told = _looked(attempt, processes, writers, progress)
+        report.write(place.files, told)
         due = settles_at(attempt.checks, attempt.settling_time)
         if told["outcome"] != Outcome.SETTLING or due is None or (wait is None and look > 1):
             break
         if wait is not None and look < MOST_LOOKS:
+            place.warehouse.close()  # a file of DuckDB is others' until then
             wait(max((due - place.clock()).total_seconds(), 0.0))
-    report.write(place.files, told)
     return told
+
+
+def _begun(place: Place, of: Season, keys: Callable[[], Keys]) -> _Attempt:
+    """List a season's objects, once nobody else is at it, and write down that a run begins.
+
+    Earlier ones of which no end is told are written down as given up.
+    """
+    for name in of.referred:
+        tables.prepare(place.warehouse, of.entities[name])
+    listed = {source: there for source, there in keys().items() if there}
+    attempt = _Attempt(place, of, listed, place.clock())
+    _, entity, season = attempt.names
+    with place.warehouse.transaction(alone=True) as connection:
+        audit.make(connection)
+        for other in audit.unfinished(connection, entity, season):
+            if other != of.run:
+                told = Told(Event.ABANDONED, "", "no end was told", {"found_by": of.run})
+                audit.append(connection, other, entity, season, attempt.started_at, [told])
+        objects = {source: len(there) for source, there in listed.items()}
+        began = Told(Event.STARTED, "", "started", {"objects": objects})
+        audit.append(connection, *attempt.names, attempt.started_at, [began])
+    return attempt
 
 
 def _looked(attempt: _Attempt, processes: int, writers: int, progress: Progress) -> dict[str, Any]:
     """Look once, from the count of the documents to the last row of the audit."""
     place, of = attempt.place, attempt.of
-    _begin(attempt)
-    if not any(attempt.keys.values()):
+    if not attempt.keys:
         return _ended(attempt, "no check was run: the lake has no object of this season")
+    how: dict[str, Any] = {"processes": processes, "writers": writers, "progress": progress}
     try:
-        source = count_records(place.lake, of.entity, of.season, attempt.keys)
-        stage(
-            place.lake,
-            of.entity,
-            of.season,
-            attempt.keys,
-            place.warehouse,
-            run_id=of.run,
-            clock=place.clock,
-            processes=processes,
-            writers=writers,
-            progress=progress,
-        )
-        return _judged(attempt, source)
+        with workplace(place.folder) as folder, engine(folder) as opened:
+            with place.warehouse.transaction() as connection:
+                take_published(opened, connection, of, folder)
+            source = count_records(place.lake, of.entity, of.season, attempt.keys)
+            loaded = (of.entity, of.season, attempt.keys, place.warehouse)
+            stage(place.lake, *loaded, run_id=of.run, clock=place.clock, **how)
+            return _judged(attempt, source, opened, folder)
     except AdceError as error:
         broken = Told(Event.ENDED, "", "broken", {"error": str(error)})
         with place.warehouse.transaction(alone=True) as connection:
@@ -186,47 +240,33 @@ def _looked(attempt: _Attempt, processes: int, writers: int, progress: Progress)
         raise
 
 
-def _begin(attempt: _Attempt) -> None:
-    """Write down that a run begins, and of which earlier ones no end is told."""
-    run, entity, season = attempt.names
-    for name in attempt.of.referred:
-        tables.prepare(attempt.place.warehouse, attempt.of.entities[name])
-    with attempt.place.warehouse.transaction(alone=True) as connection:
-        audit.make(connection)
-        for other in audit.unfinished(connection, entity, season):
-            if other != run:
-                told = Told(Event.ABANDONED, "", "no end was told", {"found_by": run})
-                audit.append(connection, other, entity, season, attempt.started_at, [told])
-        objects = {source: len(keys) for source, keys in attempt.keys.items()}
-        audit.append(
-            connection, *attempt.names, attempt.started_at, [Told(Event.STARTED, "", "started", {"objects": objects})]
-        )
-
-
-def _judged(attempt: _Attempt, source: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+def _judged(
+    attempt: _Attempt, source: Mapping[str, Mapping[str, int]], opened: "duckdb.DuckDBPyConnection", folder: Path
+) -> dict[str, Any]:
     """Merge what was staged, ask everything, and keep the merge or not."""
     place, of = attempt.place, attempt.of
     told: dict[str, Any] = {}
-    with workplace(place.folder) as folder, engine(folder) as opened:
-        if of.entity.checks.hash:
-            take_source(opened, place.lake, of, attempt.keys, folder)
+    if of.entity.checks.hash:
+        take_source(opened, place.lake, of, attempt.keys, folder)
 
-        def verify(connection: Connection) -> None:
-            take_tables(opened, connection, of, folder)
-            attempt.checks = ask(opened, connection, attempt, source)
-            if of.entity.checks.blocking and outcome_of(attempt.checks) is not Outcome.RECONCILED:
-                raise NotPublishedError(
-                    says(attempt.checks), where=f"{of.entity.name} {of.season}", hint="see its report"
-                )
-            keep_resolved(opened, connection, of)
-            told.update(_told(attempt, connection, published=True))
+    def verify(connection: Connection) -> None:
+        take_tables(opened, connection, of, attempt.keys, folder)
+        attempt.look(connection, source)
+        attempt.checks = list(asked(opened, attempt, attempt.counted))
+        if of.entity.checks.blocking and outcome_of(attempt.checks) is not Outcome.RECONCILED:
+            raise NotPublishedError(says(attempt.checks), where=f"{of.entity.name} {of.season}", hint="see its report")
+        attempt.checks = in_time(opened, attempt)
+        attempt.merged = merged(opened, of, attempt.keys)
+        keep_resolved(opened, connection, of)
+        told.update(_told(attempt, connection, published=True))
 
-        try:
-            publish(place.warehouse, of.entity, of.season, of.run, clock=place.clock, verify=verify)
-        except NotPublishedError:
-            if not attempt.checks:
-                raise
-            return _ended(attempt, says(attempt.checks))
+    try:
+        publish(place.warehouse, of.entity, of.season, of.run, clock=place.clock, verify=verify)
+    except NotPublishedError:
+        if not attempt.checks:
+            raise
+        attempt.checks = in_time(opened, attempt)
+        return _ended(attempt, says(attempt.checks))
     return told
 
 
@@ -240,12 +280,13 @@ def _told(attempt: _Attempt, connection: Connection, *, published: bool, words: 
     """Make the report, and add its answers and its digest to the audit."""
     run, entity, season = attempt.names
     checks, now = attempt.checks, attempt.place.clock()
-    of_run = Run(run, attempt.started_at, now, attempt.workers)
+    due = settles_at(checks, attempt.settling_time)
+    of_run = Run(run, attempt.started_at, now, attempt.workers, attempt.merged, due)
     blocking = attempt.of.entity.checks.blocking
     told = report.document(
         entity, season, checks, of_run, published=published, blocking=blocking, says=words or says(checks)
     )
-    ended = {name: told[name] for name in ("says", "published", "totals", "digest")}
+    ended = {name: told[name] for name in ("says", "published", "totals", "digest")} | {"merged": attempt.merged}
     workers = [Told(Event.WORKER, numbers["worker"], "told", numbers) for numbers in attempt.workers]
     rows = [*workers, *map(audit.of_check, checks), Told(Event.ENDED, "", told["outcome"], ended)]
     audit.append(connection, run, entity, season, now, rows)
@@ -263,39 +304,28 @@ def says(checks: Sequence[Check]) -> str:
     return f"{len(wrong)} check(s) do not hold; the first: {first.id}: {first.message}"
 
 
-def ask(
-    opened: "duckdb.DuckDBPyConnection",
-    connection: Connection,
-    attempt: _Attempt,
-    source: Mapping[str, Mapping[str, int]],
-) -> list[Check]:
-    """Ask everything; where something fails that may be too young, ask again, knowing when documents were written."""
-    of, lake = attempt.of, attempt.place.lake
+def in_time(opened: "duckdb.DuckDBPyConnection", attempt: _Attempt) -> list[Check]:
+    """Ask again, where something fails that may be too young, knowing when documents were written."""
+    now, within = attempt.place.clock(), attempt.settling_time
+    if all(one.passed for one in attempt.checks) or not within:
+        return attempt.checks
+    times = object_times(opened, attempt.place.lake, attempt.of, attempt.objects, now)
+    if all(now - written_at >= within for written_at in times.values()):
+        return attempt.checks
+    return settle(asked(opened, attempt, replace(attempt.counted, written_at=times)), now, within)
+
+
+def asked(opened: "duckdb.DuckDBPyConnection", attempt: _Attempt, counted: Counted) -> Iterator[Check]:
+    """Ask of the counts, what was published, the amounts, the rows and the rules, in this order."""
+    of, checks = attempt.of, attempt.of.entity.checks
     cell = Cell(of.entity.name, of.season, attempt.place.clock())
-    counted = count(connection, of, source, {})
-    starts = started(connection, of)
-    attempt.workers = [
-        {"worker": worker, "started": starts.get(worker, 0), **numbers}
-        for worker, numbers in totals_of(counted.tallies).items()
-    ]
-    checks = list(asked(opened, cell, of, counted))
-    if all(one.passed for one in checks) or not attempt.settling_time:
-        return checks
-    times = object_times(lake, (key for keys in attempt.keys.values() for key in keys))
-    if all(cell.at - written_at >= attempt.settling_time for written_at in times.values()):
-        return checks
-    checks = list(asked(opened, cell, of, count(connection, of, source, times)))
-    return settle(checks, attempt.place.clock(), attempt.settling_time)
-
-
-def asked(opened: "duckdb.DuckDBPyConnection", cell: Cell, of: Season, counted: Counted) -> Iterator[Check]:
-    """Ask of the counts, the amounts, the rows and the rules, in this order."""
     date_rows(opened, of, counted.written_at)
-    yield from balance(cell, counted)
-    yield from compare_amounts(opened, cell, of, reread=of.entity.checks.hash)
-    if of.entity.checks.hash:
+    yield from balance(cell, counted, {"errored": checks.errored, "rejected": checks.rejected})
+    yield compare_published(opened, cell, of, attempt.keys, attempt.objects)
+    yield from compare_amounts(opened, cell, of, reread=checks.hash)
+    if checks.hash:
         yield from compare_rows(opened, cell, of)
-    for rule in of.entity.checks.rules:
+    for rule in checks.rules:
         yield rules.judge(opened, cell, _ruled(of), rule)
 
 
@@ -311,7 +341,7 @@ def keep_resolved(opened: "duckdb.DuckDBPyConnection", connection: Connection, o
             columns = [(name, tables.kind_of(of.entity.columns[name])) for name in names]
             columns += [("sources", "text"), ("agreed", "boolean"), ("season", "text"), ("run_id", "text")]
             table = f"{of.entity.name}_resolved"
-            connection.create(table, columns)
+            tables.fit(connection, table, columns)
             connection.execute(f'DELETE FROM "{table}" WHERE season = ?', (of.season,))
             rows = rules.resolved(opened, _ruled(of), rule)
             connection.insert(table, columns, [[*map(plain, row), of.season, of.run] for row in rows])

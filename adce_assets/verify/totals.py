@@ -4,10 +4,10 @@ The amounts have a tolerance for each column and are exact decimals throughout; 
 has moved from one row to another) the comparison of rows does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING
+from decimal import Decimal, localcontext
+from typing import TYPE_CHECKING, Any
 
 from adce_assets.verify.checks import SHOWN, Cell, Check, Kind, Level, Row, check, key_text, plain
 from adce_assets.verify.difference import RowDifference, compare
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 PAIRS = (
     (Level.PROCESSED_STAGED, "source", "staged"),
-    (Level.STAGED_FINAL, "staged", "final"),
-    (Level.SOURCE_FINAL, "source", "final"),
+    (Level.STAGED_FINAL, "staged", "merged"),
+    (Level.SOURCE_FINAL, "source", "merged"),
 )
 """The levels at which there are rows on both sides, and where they lie; `source` is what the documents say."""
 NAMED = 10_000
 """Rows that are looked at, to see how old a difference is."""
+DIGITS = 100
+"""More digits than any total has: with the usual 28 of Python it would be rounded."""
 WORDS = {"exclusive_left": "lost", "exclusive_right": "surplus"}
 
 
@@ -95,12 +97,9 @@ def _amounts_compared(
     tolerance: Decimal,
 ) -> Check:
     totals = engine.execute(_totals(of.entity.name, column, places)).fetchall()
-    wrong = [row for row in totals if abs(row[1] - row[2]) > tolerance or row[3] != row[4]]
-    expected, actual = (sum((row[at] for row in totals), Decimal(0)) for at in (1, 2))
+    wrong, expected, actual, apart = _summed(totals, tolerance)
     rows = [_amount_row(*found) for found in engine.execute(_worst(of, column, places)).fetchall()] if wrong else []
     dates = dated_keys(engine, of) if wrong else {}
-    told = ", ".join(f"{row[0]}: {plain(row[2] - row[1])}" for row in wrong)
-    odd = sum(abs(row[3] - row[4]) for row in wrong)
     known = [dates[row[1]] for row in rows if row[1] in dates]
     return check(
         cell,
@@ -109,17 +108,29 @@ def _amounts_compared(
         column,
         expected=plain(expected),
         actual=plain(actual),
-        discrepancy=plain(actual - expected),
+        discrepancy=plain(apart),
         rows=[
             Row(key_text(dict(zip(of.key, key, strict=True))), kind, column, left, right, dates.get(key))
             for kind, key, left, right in rows
         ],
         since=min(known) if known and len(known) == len(rows) < SHOWN else None,
         holds=not wrong,
-        message=f"totals differ by {told}{f'; {odd} value(s) are no number' if odd else ''}"
-        if wrong
-        else f"within {plain(tolerance)}",
+        message=wrong or f"within {plain(tolerance)}",
     )
+
+
+def _summed(totals: Sequence[tuple[Any, ...]], tolerance: Decimal) -> tuple[str, Decimal, Decimal, Decimal]:
+    """Say what is wrong of the totals of all sources; add them up, and say how far they are apart.
+
+    A value that no total holds, for being no number or too large, is wrong although it may be the same on both sides.
+    """
+    with localcontext(prec=DIGITS):
+        wrong = [row for row in totals if abs(row[1] - row[2]) > tolerance or row[3] or row[4]]
+        told = ", ".join(f"{row[0]}: {plain(row[2] - row[1])}" for row in wrong)
+        odd = max((max(row[3:]) for row in wrong), default=0)
+        words = f"totals differ by {told}{f'; {odd} value(s) are no number that can be summed' if odd else ''}"
+        expected, actual = (sum((row[at] for row in totals), Decimal(0)) for at in (1, 2))
+        return words if wrong else "", expected, actual, actual - expected
 
 
 def _totals(name: str, column: str, places: tuple[str, str]) -> str:

@@ -1,7 +1,8 @@
 """The keys of a cell in, how many records each of their documents has out: the source's own count.
 
 It is taken before the load and apart from it: nothing of `reading`, `paths` or the parsers is used, the expression is
-another than theirs, and the documents are fetched again. So a reader that leaves something out cannot make it agree.
+another than theirs, their condition `where` has no say, and the documents are fetched again. So a reader that leaves
+something out, or takes a document for one without records, cannot make it agree.
 """
 
 import json
@@ -64,36 +65,30 @@ def _counted(lake: LakeStore, reading: Reading, key: str, season: str) -> int:
 def count(reading: Reading, body: bytes) -> int:
     """Count the records of one document; VerifyError or ProgramError where it cannot be counted."""
     if reading.format == "json":
-        return _count_json(body, reading.count, reading.where)
+        return _count_json(body, reading.count)
     if len(body) <= HARMLESS:
-        return _count_html(body, reading.count, reading.where)
-    asked = {"count": reading.count, "where": reading.where}
-    return int(confined.read(__name__, body, asked, cpu_s=CPU_S, memory=MEMORY))
+        return _count_html(body, reading.count)
+    return int(confined.read(__name__, body, {"count": reading.count}, cpu_s=CPU_S, memory=MEMORY))
 
 
 def survey(path: Path, asked: Mapping[str, Any]) -> int:
     """Count the records of a page, in a process that may be thrown away."""
-    return _count_html(path.read_bytes(), asked["count"], asked["where"])
+    return _count_html(path.read_bytes(), asked["count"])
 
 
-def _count_json(body: bytes, expression: str, where: str | None) -> int:
+def _count_json(body: bytes, expression: str) -> int:
     if body.count(b"[") + body.count(b"{") > MAX_NODES:
         raise DamagedDocumentError("more lists and objects than any document has", valid=f"at most {MAX_NODES}")
     try:
-        document = json.loads(body.decode("utf-8-sig"))
-        if where is not None and jmespath.search(where, document) is not True:
-            return 0
-        return _whole(jmespath.search(expression, document))
+        return _whole(jmespath.search(expression, json.loads(body.decode("utf-8-sig"))))
     except (ValueError, RecursionError, JMESPathError) as error:
         raise DamagedDocumentError(f"cannot be counted: {str(error)[:200]}") from error
 
 
-def _count_html(body: bytes, expression: str, where: str | None) -> int:
+def _count_html(body: bytes, expression: str) -> int:
     try:
         parser = html.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
         page = html.document_fromstring(body.decode("utf-8-sig").encode(), parser=parser)
-        if where is not None and not page.xpath(where):
-            return 0
         return _whole(page.xpath(expression))
     except (ValueError, AssertionError, etree.LxmlError) as error:
         raise DamagedDocumentError(f"cannot be counted: {str(error)[:200]}") from error

@@ -10,8 +10,8 @@ import psycopg2
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from adce_assets import postgres
 from adce_assets.errors import WarehouseError
-from adce_assets.ledger import postgres
 from adce_assets.warehouse.database import BATCH, PATIENCE_S, VALID, Columns, Parameters, Plain, listed, quoted
 
 TYPES = {
@@ -51,7 +51,7 @@ class PostgreSql:
         if parts is None:
             what = "the URL of the warehouse cannot be read"
             raise WarehouseError(what, where="ADCE_WAREHOUSE_URL", valid=VALID, hint=postgres.HINT)
-        self.where, self._url, self._secrets = parts.shown, parts.url, parts.secrets
+        self.where, self._parts = parts.shown, parts
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def transaction(self, *, alone: bool) -> Generator["_Connection"]:
@@ -97,15 +97,13 @@ class PostgreSql:
                 break
             if not connection.closed:
                 return connection
-        connection = psycopg2.connect(self._url, application_name="adce warehouse", connect_timeout=CONNECT_S)
+        connection = psycopg2.connect(self._parts.url, application_name="adce warehouse", connect_timeout=CONNECT_S)
         with connection, connection.cursor() as cursor:
             cursor.execute(f"SET timezone = 'UTC'; SET lock_timeout = '{PATIENCE_S}s'")
         return connection
 
     def _told(self, error: psycopg2.Error) -> WarehouseError:
-        text = str(error).strip()[:500]
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
+        text = self._parts.without_secrets(str(error).strip())[:500]
         hint = "check that the database can be reached" if isinstance(error, psycopg2.OperationalError) else ""
         return WarehouseError(f"the warehouse refuses: {text}", where=self.where, hint=hint)
 

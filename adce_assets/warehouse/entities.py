@@ -6,7 +6,8 @@ source's documents the records and their values are. Source and season are part 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,12 +23,14 @@ ColumnType = Literal["text", "integer", "decimal", "float", "boolean", "date", "
 
 DOCUMENT = "document"
 """The level above all that a reading names: the whole document."""
-OWN_COLUMNS = frozenset({"source", "season", "object_key", "record_number", "run_id", "worker_id", "last_run_id"})
-"""Columns that every table of the warehouse has besides those of the entity."""
+OWN_COLUMNS = frozenset(
+    {"source", "season", "object_key", "record_number", "run_id", "worker_id", "last_run_id", "written_at"}
+)
+"""Columns that tables of the warehouse, or those that checks are made of, have besides those of the entity."""
 MOST_DIGITS = 38
 """Digits of a decimal, in DuckDB and so everywhere."""
 
-_SERVICE = re.compile(r"(staging|load|verify|warehouse|ledger|dims)_.*")
+_SERVICE = re.compile(r"(staging|load|verify|warehouse|ledger|dims)_.*|.*_resolved")
 
 
 def _check_pattern(pattern: str) -> str:
@@ -53,7 +56,7 @@ def _check_zone(name: str) -> str:
 
 def _check_column(name: str) -> str:
     if name in OWN_COLUMNS:
-        message = f"`{name}` is a column that every table has; valid: another name"
+        message = f"`{name}` is a column that tables have anyway; valid: another name"
         raise ValueError(message)
     return name
 
@@ -160,8 +163,9 @@ class Reading(Model):
     Attributes:
         source: The contract's source.
         data_type: Its data type, whose documents these are.
-        where: A condition on the document; one of which it does not hold has no records.
-        count: How many records a document has, as another expression than the levels': it is asked apart from them.
+        where: A condition on the document; one of which it is false has no records. Neither true nor false is a fault.
+        count: How many records a document has, as another expression than the levels': it is asked apart from them,
+            and from ``where``, so that it says for itself which documents have none.
         levels: From the document down to the records, which are the nodes of the last.
         columns: Where the values stand. A column that is not named has none in this source.
     """
@@ -224,7 +228,7 @@ class Entity(Model):
     @model_validator(mode="after")
     def _named_apart(self) -> Self:
         if _SERVICE.fullmatch(self.name):
-            message = f"`{self.name}` begins as tables of the load itself do"
+            message = f"`{self.name}` is named as tables of the service itself are"
             raise ValueError(message)
         return self
 
@@ -282,6 +286,39 @@ def load_entities(folder: Path) -> Mapping[str, Entity]:
     if faults:
         raise ConfigurationError(f"{len(faults)} fault(s) in {folder}", faults=tuple(faults))
     return entities
+
+
+def check_data_sets(entities: Iterable[Entity], data_sets: Collection[str]) -> None:
+    """Refuse a reading of what a contract does not have, and has almost: a slip of the pen would lose a source.
+
+    A source that the contract knows nothing of is none of this installation's, and is left out.
+
+    Args:
+        entities: What is read.
+        data_sets: What the contract has, as `source/data_type`.
+
+    Raises:
+        ConfigurationError: a source has no such data type, or the source's name is nearly one that there is.
+    """
+    types: dict[str, list[str]] = {}
+    for data_set in sorted(data_sets):
+        source, _, data_type = data_set.partition("/")
+        types.setdefault(source, []).append(data_type)
+    for entity in entities:
+        for reading in entity.readings:
+            _check_data_set(f"config/reconcile/{entity.name}.yaml", reading, types)
+
+
+def _check_data_set(where: str, reading: Reading, types: Mapping[str, Sequence[str]]) -> None:
+    if reading.data_type in types.get(reading.source, ()):
+        return
+    known = types.get(reading.source)
+    given, valid = (reading.data_type, known) if known else (reading.source, list(types))
+    near = get_close_matches(given, valid, n=1, cutoff=0.75)
+    if known or near:
+        hint = f"did you mean `{near[0]}`?" if near else ""
+        what = f"the contract has no `{reading.source}/{reading.data_type}`"
+        raise ConfigurationError(what, where=where, valid=", ".join(valid), hint=hint)
 
 
 def _faults(name: str, document: Document, entities: Mapping[str, Entity]) -> Iterator[Fault]:

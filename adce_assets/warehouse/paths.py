@@ -50,7 +50,7 @@ class Format(Protocol):
         ...
 
     def is_true(self, node: Any, path: str) -> bool:
-        """Tell whether a condition holds of a node."""
+        """Tell whether a condition holds of a node; ValueError where it says neither yes nor no."""
         ...
 
 
@@ -88,7 +88,7 @@ class _Json:
         return _searcher(path)(node)
 
     def is_true(self, node: Any, path: str) -> bool:
-        return self.value(node, path) is True
+        return _truth(path, self.value(node, path))
 
 
 class _Html:
@@ -132,7 +132,8 @@ class _Html:
         return found
 
     def is_true(self, node: Any, path: str) -> bool:
-        return bool(self._found(node, path))
+        found = self._found(node, path)
+        return bool(found) if isinstance(found, list) else _truth(path, found)
 
     def _found(self, node: Any, path: str) -> Any:
         # A text or an attribute, which a level may consist of, is no node that an XPath can start from.
@@ -176,6 +177,14 @@ def _followed(node: Any, names: list[str]) -> Any:
             return None
         node = node.get(name)
     return node
+
+
+def _truth(path: str, found: object) -> bool:
+    """Take what a condition gave, which is no yes or no if a source has changed what it was asked of."""
+    if not isinstance(found, bool):
+        message = f"`{path}` is {_kind(found)}, neither true nor false"
+        raise ValueError(message)  # noqa: TRY004 - a fault of the data as all others here, not of the caller
+    return found
 
 
 def _kind(value: object) -> str:

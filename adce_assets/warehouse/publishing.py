@@ -81,20 +81,16 @@ def _check(connection: Connection, run: Run) -> None:
 
 
 def _merge(connection: Connection, run: Run) -> Published:
-    """Bring the final table to what is staged, in three statements over sets."""
+    """Bring the final table to what is staged, in statements over sets; a row that has changed is another row."""
     final, staging = quoted(run.entity.name), quoted(tables.staging(run.entity))
     of_run, ids = "s.run_id = ? AND s.season = ?", (run.run_id, run.season)
     key = ["source", "season", *run.entity.key]
     same_key = " AND ".join(f"f.{quoted(name)} = s.{quoted(name)}" for name in key)
-    differs = " OR ".join(f"f.{quoted(name)} IS DISTINCT FROM s.{quoted(name)}" for name in run.entity.columns)
-    sets = ", ".join(f"{quoted(name)} = s.{quoted(name)}" for name in run.entity.columns)
     columns = listed([*run.entity.columns, "source", "season"])
     there = f"EXISTS (SELECT 1 FROM {staging} s WHERE {of_run} AND {same_key})"
-    changed = f"SELECT COUNT(*) FROM {final} f, {staging} s WHERE {of_run} AND {same_key} AND ({differs})"
-    updated = int(connection.rows(changed, ids)[0][0])
-    connection.execute(
-        f"UPDATE {final} AS f SET {sets}, last_run_id = s.run_id FROM {staging} s WHERE {of_run} AND {same_key}", ids
-    )
+    of_both, differs = f"{staging} s WHERE {of_run} AND {same_key}", tables.distinct(run.entity, "f", "s")
+    updated = connection.execute(f"DELETE FROM {final} AS f USING {of_both} AND {differs}", ids)
+    connection.execute(f"UPDATE {final} AS f SET last_run_id = s.run_id FROM {of_both}", ids)
     inserted = connection.execute(
         f"INSERT INTO {final} ({columns}, last_run_id) SELECT {columns}, run_id FROM {staging} s"
         f" WHERE {of_run} AND NOT EXISTS (SELECT 1 FROM {final} f WHERE {same_key})",
@@ -104,7 +100,7 @@ def _merge(connection: Connection, run: Run) -> Published:
     cell, of_cell = f"f.season = ? AND f.source IN ({placeholders(sources)})", (run.season, *sources)
     deleted = connection.execute(f"DELETE FROM {final} AS f WHERE {cell} AND NOT {there}", (*of_cell, *ids))
     rows = connection.rows(f"SELECT COUNT(*) FROM {final} f WHERE {cell}", of_cell)[0][0]
-    return Published(run.run_id, inserted, updated, deleted, int(rows))
+    return Published(run.run_id, inserted - updated, updated, deleted, int(rows))
 
 
 def _note(connection: Connection, run: Run, at: datetime) -> None:

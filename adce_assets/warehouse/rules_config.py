@@ -168,6 +168,18 @@ class Agree(_Rule):
 Rule = Annotated[NotNegative | Within | SumsTo | LastEquals | CountOf | PartsSum | Agree, Field(discriminator="rule")]
 
 
+class SetAside(_Model):
+    """How many records of a season may be set aside, and what it means if more are.
+
+    Attributes:
+        most: So many are no failure.
+        severity: What more are.
+    """
+
+    most: int = Field(default=0, ge=0)
+    severity: Literal["error", "warning"] = "error"
+
+
 class Checks(_Model):
     """What must hold of an entity.
 
@@ -176,6 +188,9 @@ class Checks(_Model):
         settle_minutes: How old a difference has to be before it is called wrong; a younger one is looked at again.
         hash: Whether every row is compared, too: source with staging, staging with final, source with final.
         amounts: Columns whose totals are compared, with how far they may differ.
+        errored: How many records may be unreadable each by itself, or stand twice in a document with other values.
+        rejected: How many may be no row a database can keep, or stand in another document with other values.
+        may_lose_pct: How many of the published rows, in percent, may vanish while their documents are there.
         rules: What rows must say of each other.
     """
 
@@ -183,6 +198,9 @@ class Checks(_Model):
     settle_minutes: int = Field(default=30, ge=0, le=MOST_MINUTES)
     hash: bool = True
     amounts: Mapping[Name, Tolerance] = Field(default={}, max_length=100)
+    errored: SetAside = SetAside()
+    rejected: SetAside = SetAside()
+    may_lose_pct: Annotated[Amount, Field(ge=0, le=100)] = Decimal(0)
     rules: tuple[Rule, ...] = Field(default=(), max_length=200)
 
     @property

@@ -57,6 +57,8 @@ class Run:
 
 Rows = list[Sequence[Plain]]
 OF_RUN = "run_id = ? AND entity = ? AND season = ?"
+PLACE = "_place"
+"""No column of an entity begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +96,33 @@ def begin(warehouse: Warehouse, run: Run, keys: Mapping[str, Collection[str]], a
     """Enter a run, or take it up again where it was left.
 
     What is staged of objects that are no longer asked for is removed, and so is what is staged of those that lost a
-    record to another object: which one wins is found out anew.
+    record to another object: which one wins is found out anew. An object whose rows are gone, because a later run was
+    published and cleared them, is staged again.
     """
     with warehouse.transaction() as connection:
         _enter(connection, run, sorted(keys), at)
         gone = f"UPDATE load_workers SET outcome = 'lost', ended = ? WHERE {OF_RUN} AND outcome = 'working'"
         connection.execute(gone, (plain(at), *run.ids))
         asked = {(source, key) for source, of_source in keys.items() for key in of_source}
-        found = connection.rows(f"SELECT source, object_key, etag, rejected FROM load_objects WHERE {OF_RUN}", run.ids)
-        done = {key: etag for source, key, etag, rejected in found if (source, key) in asked and not rejected}
+        found = connection.rows(
+            f"SELECT source, object_key, etag, rejected, staged FROM load_objects WHERE {OF_RUN}", run.ids
+        )
+        rows = _rows_staged(connection, run)
+        done = {
+            key: etag
+            for source, key, etag, rejected, staged in found
+            if (source, key) in asked and not rejected and rows.get(key, 0) == staged
+        }
         for key in sorted({row[1] for row in found} - done.keys()):
             _forget(connection, run, key)
         return Begun.of(connection, run, done)
+
+
+def _rows_staged(connection: Connection, run: Run) -> Mapping[str, int]:
+    """Count the rows that are there of every object of a run."""
+    staging = quoted(tables.staging(run.entity))
+    counted = f"SELECT object_key, COUNT(*) FROM {staging} WHERE run_id = ? AND season = ? GROUP BY object_key"
+    return dict(connection.rows(counted, (run.run_id, run.season)))
 
 
 def _enter(connection: Connection, run: Run, sources: Sequence[str], at: datetime) -> None:
@@ -224,20 +241,20 @@ def settle(connection: Connection, run: Run) -> int:
 def _later(run: Run) -> str:
     """Ask for the staged rows whose key stands in an earlier one, and whether that is the same in every column."""
     staging, key = quoted(tables.staging(run.entity)), ["source", *run.entity.key]
-    same = " AND ".join(f"r.{quoted(name)} IS NOT DISTINCT FROM f.{quoted(name)}" for name in run.entity.columns)
     joined = " AND ".join(f"r.{quoted(name)} = f.{quoted(name)}" for name in key)
     return f"""
         WITH placed AS (
-            SELECT *, ROW_NUMBER() OVER (PARTITION BY {listed(key)} ORDER BY object_key, record_number) AS place
+            SELECT *, ROW_NUMBER() OVER (PARTITION BY {listed(key)} ORDER BY object_key, record_number) AS {PLACE}
             FROM {staging} WHERE run_id = ? AND season = ?
         ), firsts AS (
-            SELECT *, ROW_NUMBER() OVER (PARTITION BY {listed(key)} ORDER BY object_key, record_number) AS place
+            SELECT *, ROW_NUMBER() OVER (PARTITION BY {listed(key)} ORDER BY object_key, record_number) AS {PLACE}
             FROM {staging} WHERE run_id = ? AND season = ?
         )
-        SELECT r.run_id, r.worker_id, r.source, r.season, r.object_key, r.record_number, {same} AS same,
+        SELECT r.run_id, r.worker_id, r.source, r.season, r.object_key, r.record_number,
+               NOT {tables.distinct(run.entity, "r", "f")} AS same,
                f.object_key AS first_key, CAST(f.record_number AS VARCHAR) AS first_number
-        FROM placed r JOIN firsts f ON {joined} AND f.place = 1
-        WHERE r.place > 1
+        FROM placed r JOIN firsts f ON {joined} AND f.{PLACE} = 1
+        WHERE r.{PLACE} > 1
     """
 
 

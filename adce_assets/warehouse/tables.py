@@ -14,7 +14,7 @@ is told in `loading` and `publishing`.
 """
 
 from adce_assets.errors import WarehouseError
-from adce_assets.warehouse.database import Columns, Connection, Warehouse
+from adce_assets.warehouse.database import Columns, Connection, Warehouse, quoted
 from adce_assets.warehouse.entities import Column, Entity
 
 COUNTS = ("read", "processed", "errored", "deduplicated", "staged", "rejected")
@@ -90,21 +90,39 @@ def columns_of(entity: Entity) -> Columns:
     return tuple((name, kind_of(column)) for name, column in entity.columns.items())
 
 
+def distinct(entity: Entity, one: str, other: str) -> str:
+    """Ask whether two rows, given by alias, differ in a column; -0.0, which SQL takes for 0.0, is another value."""
+    pairs = [
+        [
+            f"CAST({alias}.{quoted(name)} AS VARCHAR)" if column.type == "float" else f"{alias}.{quoted(name)}"
+            for alias in (one, other)
+        ]
+        for name, column in entity.columns.items()
+    ]
+    return f"({' OR '.join(' IS DISTINCT FROM '.join(pair) for pair in pairs)})"
+
+
 def prepare(warehouse: Warehouse, entity: Entity) -> None:
     """Make the tables that a load of an entity needs, and give those that are there the columns they lack.
 
     Raises:
-        WarehouseError: a column has another type in the table than in the entity's file.
+        WarehouseError: a column has another type in the table than in the entity's file, or a table of that name is not
+            one of the warehouse's.
     """
     with warehouse.transaction(alone=True) as connection:
         connection.create("warehouse_columns", _DECLARED)
         for table, columns in _SERVICE.items():
             connection.create(table, columns)
-        _fit(connection, staging(entity), (*columns_of(entity), *STAGED))
-        _fit(connection, entity.name, (*columns_of(entity), *KEPT))
+        fit(connection, staging(entity), (*columns_of(entity), *STAGED))
+        fit(connection, entity.name, (*columns_of(entity), *KEPT))
 
 
-def _fit(connection: Connection, table: str, columns: Columns) -> None:
+def fit(connection: Connection, table: str, columns: Columns) -> None:
+    """Make a table, or give the one that is there the columns it lacks; `warehouse_columns` must be there.
+
+    Raises:
+        WarehouseError: as `prepare`.
+    """
     exists = "SELECT 1 FROM information_schema.tables WHERE table_name = ? AND table_schema = current_schema()"
     if not connection.rows(exists, (table,)):
         connection.execute("DELETE FROM warehouse_columns WHERE table_name = ?", (table,))
@@ -113,6 +131,9 @@ def _fit(connection: Connection, table: str, columns: Columns) -> None:
         return
     asked = "SELECT column_name, type FROM warehouse_columns WHERE table_name = ?"
     there = dict(connection.rows(asked, (table,)))
+    if not there:
+        hint = "give the entity another name, or the warehouse a database or schema of its own"
+        raise WarehouseError("a table of this name is there that is not of the warehouse", where=table, hint=hint)
     for name, kind in columns:
         if name not in there:
             connection.add_column(table, name, kind)

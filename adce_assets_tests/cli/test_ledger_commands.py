@@ -138,6 +138,23 @@ def test_an_installation_that_has_done_nothing_has_a_whole_ledger(installation: 
     assert installation.json("ledger", "verify")["entries"] == 0
 
 
+@pytest.mark.parametrize("how", ["no head", "no state"])
+def test_what_was_kept_and_cannot_be_read_is_a_fault_and_the_entries_are_looked_at_all_the_same(
+    installation: Any, kept: Path, how: str
+):
+    change(kept, "UPDATE ledger_entries SET run = 'another' WHERE seq = 3")
+    if how == "no head":
+        file = installation.home / "inventory" / "cache" / "ledger_head.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("junk")
+    else:
+        installation.variables["ADCE_STATE"] = (installation.home / "nowhere").as_uri()
+    verified = installation.adce("ledger", "verify")
+    assert (verified.exit_code, "3 of 3 entries hashed anew, 2 faults" in verified.stdout) == (1, True)
+    assert "the head that was kept of it cannot be read" in verified.stderr
+    assert f"entry 3 of `{KEY}`: it is not what was written" in verified.stderr
+
+
 @pytest.mark.parametrize("sample", ["0%", "101", "-1%", "some", "nan%"])
 def test_a_sample_of_no_sensible_size_is_refused(installation: Any, sample: str):
     refused = installation.adce("ledger", "verify", f"--sample={sample}")

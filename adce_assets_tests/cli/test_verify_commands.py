@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from adce_assets.cli.verify import show_report
 from adce_assets_tests.cli.conftest import Installation, make_installation
 
 SEASON = ("--season", "2024-25")
@@ -51,6 +52,7 @@ def test_what_the_audit_has_on_a_run_is_shown_with_its_head(loaded: Installation
     ("arguments", "said"),
     [
         (("run", "gmes", *SEASON), "there is no entity `gmes`"),
+        (("run", "games", "--season", "2024-2025"), "valid: 2024-25"),
         (("report", "games", "--season", "2023-24"), "there is no such report"),
         (("show", "--run", "nobody"), "the audit has nothing on the run `nobody`"),
         (("run", "games"), "Missing option '--season'"),
@@ -79,6 +81,19 @@ def test_a_season_that_does_not_reconcile_exits_with_2_and_names_what_differs(lo
     assert "401524001" in result.stderr
     assert "not published" in result.stderr
     assert not json.loads(reported.stdout)["published"]
+
+
+def test_what_documents_say_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]):
+    row = {"key": "{}", "kind": "changed", "expected": "Anna", "actual": "\x1b]0;owned\x07\x1b[2JAnna"}
+    check = {"id": "HASH", "type": "HASH", "level": "", "name": "every row", "source": None, "state": "failed"}
+    told = {"entity": "games", "season": "2024-25", "outcome": "failed", "says": "no", "published": False}
+    totals, run = {"passed": 0, "checks": 1}, {"id": "it", "merged": {}}
+    checks = [{**check, "expected": "a", "actual": "b", "rows": [row, {**row, "actual": None}]}]
+    show_report({**told, "totals": totals, "run": run, "checks": checks})
+    shown = capsys.readouterr().err
+    assert "Anna -> nothing" in shown
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
 
 
 def test_an_audit_that_was_changed_is_found(loaded: Installation):

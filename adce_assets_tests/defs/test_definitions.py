@@ -65,6 +65,7 @@ def test_the_loop_keeps_its_names(shipped: dg.Definitions) -> None:
         "gaps_are_accounted_for",
         "inventory_is_recent",
         "inventory_is_whole",
+        "ledger_is_whole",
         "nothing_is_unclassified",
         "objects_have_not_vanished",
         "states_sum_up",

@@ -39,6 +39,18 @@ def test_what_is_missing_is_told_in_numbers_and_tables(small: Any, instance: dg.
     assert "ledger_lost" not in queue
 
 
+def test_a_ledger_that_was_written_anew_fails_a_check(small: Any, instance: dg.DagsterInstance) -> None:
+    small.fill(missing=lambda key: key.startswith("pbp/401501"))
+    assert checks(small.reconcile(instance))["ledger_is_whole"]
+    head, file = small.project.ledger.head(), small.project.state.store.get("cache/ledger_head.json")
+    small.project.state.store.put("cache/ledger_head.json", file.replace(head.hash.encode(), b"0" * 64))
+    result = small.reconcile(instance)
+    assert (result.success, checks(result)["ledger_is_whole"]) == (True, False)
+    assert "does not hold entry" in small.metadata(result, "task_queue")["ledger_lost"]
+    small.project.state.store.put("cache/ledger_head.json", b"junk")
+    assert not checks(small.reconcile(instance))["ledger_is_whole"]
+
+
 def test_a_table_is_cut_and_says_so(small: Any, instance: dg.DagsterInstance) -> None:
     small.fill()
     for number in range(25):

@@ -1,12 +1,14 @@
 """Materialising a season of the warehouse loads it, shows every check, and fails where it does not hold."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from adce_assets.defs.warehouse import TYPES
+from adce_assets.defs import warehouse
+from adce_assets.defs.warehouse import TYPES, reconciled
 from adce_assets_tests.defs.conftest import GAMES, SmallProject, make_project
 
 SEASON = "2024-25"
@@ -54,6 +56,11 @@ def test_a_season_that_reconciles_is_materialised_with_its_numbers(loading: Smal
         assert result.success
         assert {check for check, verdict in verdicts(result).items() if verdict.passed} == NAMES
     (event,) = result.get_asset_materialization_events()
+    for verdict in verdicts(result).values():
+        target = verdict.target_materialization_data
+        assert target is not None
+        assert target.run_id == result.run_id
+        assert (verdict.description or "").startswith(f"{SEASON}: ")
     told = {name: value.value for name, value in event.materialization.metadata.items()}
     assert (told["outcome"], told["read"], told["staged"]) == ("reconciled", len(GAMES) * 12, len(GAMES) * 12)
     assert event.partition == SEASON
@@ -79,6 +86,24 @@ def test_a_season_that_does_not_is_no_materialisation_and_every_check_is_told(
     assert failed.severity is dg.AssetCheckSeverity.ERROR
     assert GAMES[0].game_id in str(failed.metadata["worst_rows"].value)
     assert "home_quarters_sum_to_the_score" in (failed.description or "")
+
+
+def test_what_is_settling_is_loaded_again_when_it_has_settled(
+    loading: SmallProject, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+):
+    runs: list[str] = []
+
+    def once_settling(*asked: Any) -> Mapping[str, Any]:
+        runs.append(asked[-1])
+        if len(runs) == 1:
+            return {"outcome": "settling", "published": False, "run": {"settles_at": "2024-01-01T00:00:00+00:00"}}
+        return reconciled(*asked)
+
+    monkeypatch.setattr(warehouse, "reconciled", once_settling)
+    result = materialise(loading, instance, "games")
+    assert result.success
+    assert runs == [result.run_id, f"{result.run_id}-retry1"]
+    assert len(result.get_asset_materialization_events()) == 1
 
 
 def test_a_home_without_entities_has_no_warehouse(tmp_path_factory: pytest.TempPathFactory):

@@ -110,6 +110,17 @@ def test_what_a_person_has_switched_off_is_told_with_what_to_do(watched: dg.Dags
     assert not is_on(watched, name)
 
 
+@pytest.mark.parametrize("name", [*SENSORS, SCHEDULE])
+def test_what_a_renamed_place_has_left_behind_switched_off_says_nothing_of_the_new_one(
+    watched: dg.DagsterInstance, name: str
+):
+    watch(watched, name, on=False, location="old")
+    if name == SCHEDULE:
+        watch(watched, name)
+    assert told(watched) == []
+    assert is_on(watched, name)
+
+
 def test_a_sensor_whose_looks_all_fail_is_told(watched: dg.DagsterInstance):
     later = NOW + 20 * 60
     for kind in STARTERS:

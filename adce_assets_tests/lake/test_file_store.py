@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -156,6 +157,21 @@ def test_a_failed_write_leaves_the_old_object_and_no_trace(lake: FileStore, tmp_
         lake.put("a", tmp_path / "not there")
     assert lake.get("a") == b"old"
     assert [path.name for path in (tmp_path / "lake" / SCRATCH).iterdir()] == ["locks"]
+
+
+@pytest.mark.parametrize("put", [FileStore.put, FileStore.put_if_absent])
+def test_an_object_is_on_disk_before_it_has_its_name(
+    lake: FileStore,
+    tmp_path: Path,
+    synced: Callable[[Path], list[os.stat_result]],
+    put: Callable[[FileStore, str, bytes], str],
+):
+    path = tmp_path / "lake" / "a"
+    before = synced(path)
+    put(lake, "a", b"body")
+    (noted,) = before
+    assert os.path.samestat(noted, path.stat())
+    assert noted.st_size == 4
 
 
 def test_the_scratch_folder_is_never_listed(lake: FileStore, tmp_path: Path):

@@ -1,6 +1,8 @@
 """Data files of reports: what is kept of them here, what is fetched, and what refuses the whole report."""
 
 import gzip
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,20 @@ def test_the_next_report_brings_only_what_is_new_and_the_old_goes(lake: Counting
     assert lake.gets == ["1"]
     assert paths[0] == first[1]
     assert names(folder) == sorted(["notes.txt", *(path.name for path in paths)])
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_copy_is_on_disk_before_it_has_its_name(
+    lake: CountingStore, folder: Path, synced: Callable[[Path], list[os.stat_result]], file_format: str
+):
+    delivery(file_format, "a", "b").put(lake)
+    (path, *_) = report.fetch(lake, newest(lake), folder)
+    path.unlink()
+    before = synced(path)
+    report.fetch(lake, newest(lake), folder)
+    (noted,) = before
+    assert os.path.samestat(noted, path.stat())
+    assert noted.st_size == path.stat().st_size
 
 
 @pytest.mark.parametrize("file_format", BINARY_FORMATS)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from adce_assets.configuration import AutonomousConfig
 from adce_assets.errors import FetchError
 from adce_assets.ledger.leases import Wish
@@ -60,6 +62,17 @@ def refuses(project: Project, keys: Sequence[TaskKey]) -> None:  # noqa: ARG001 
 
 def ignores(project: Project, keys: Sequence[TaskKey]) -> None:
     """Collect nothing."""
+
+
+def test_a_canary_of_another_machine_finds_no_fault_in_the_ledger_of_this_one(
+    workshop: "Workshop", caplog: pytest.LogCaptureFixture
+):
+    project = installation(workshop)
+    assert canary.send(project, writes).is_alive
+    for left in project.settings.work_folder.glob(f"{canary.DATABASE}*"):
+        left.unlink()
+    assert canary.send(project, writes).is_alive
+    assert [told.message for told in caplog.records if told.levelname == "ERROR"] == []
 
 
 def test_a_gap_made_up_is_found_planned_filled_and_closed_and_only_the_shadow_hears_of_it(workshop: "Workshop"):

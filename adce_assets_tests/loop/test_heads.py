@@ -63,8 +63,9 @@ def test_a_head_that_the_ledger_does_not_hold_any_more_is_told_and_stays(
     first = heads.keep(state, ledger, NOW).head
     another(ledger, tmp_path, *keys)
     for _ in range(2):
-        lost = heads.keep(state, ledger, NOW).lost
-        assert (str(lost), str(heads.last(state, ledger.url))) == (str(first), str(first))
+        said = f"the ledger does not hold entry {first} any more, which was its last one"
+        assert heads.keep(state, ledger, NOW).lost == said
+        assert str(heads.last(state, ledger.url)) == str(first)
     assert f"does not hold entry {first} any more" in caplog.text
 
 
@@ -75,10 +76,12 @@ def test_of_another_database_another_head_is_kept(state: State, ledger: Ledger, 
     other.append([happened("detected", "c")])
     assert heads.last(state, other.url) is None
     assert heads.keep(state, other, NOW) == heads.Kept(other.head())
+    for one in (ledger, other):
+        assert str(heads.last(state, one.url)) == str(one.head())
     other.dispose()
 
 
-@pytest.mark.parametrize("text", ['{"schema": 1, "ledger": "URL", "head": "7:abc"}', "{", "[]"])
+@pytest.mark.parametrize("text", ['{"schema": 1, "heads": {"URL": "7:abc"}}', '{"schema": 1}', "{", "[]"])
 def test_what_is_no_head_is_an_error_that_names_the_file_and_stays(
     state: State, ledger: Ledger, text: str, caplog: pytest.LogCaptureFixture
 ):
@@ -87,6 +90,7 @@ def test_what_is_no_head_is_an_error_that_names_the_file_and_stays(
     with pytest.raises((VerifyError, LakeError), match=r"ledger_head\.json") as raised:
         heads.last(state, ledger.url)
     assert "remove the file" in str(raised.value)
-    assert heads.keep(state, ledger, NOW) == heads.Kept(ledger.head())
+    kept = heads.keep(state, ledger, NOW)
+    assert (kept.head, "cannot be read, and stays as it is" in kept.lost) == (ledger.head(), True)
     assert "cannot be read, and stays as it is" in caplog.text
     assert state.store.get(f"{LEDGER_HEAD}.json") == body

@@ -1,6 +1,7 @@
 """A plan says every key, is believed only as it was written, and says what has moved under it since."""
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,6 +81,15 @@ def test_a_plan_reads_back_as_it_was_written(path: Path):
 
 def test_a_plan_lies_there_whole_and_nothing_beside_it(path: Path):
     assert [found.name for found in path.parent.iterdir()] == ["plan.json"]
+
+
+def test_a_plan_is_on_disk_before_it_has_its_name(tmp_path: Path, synced: Callable[[Path], list[os.stat_result]]):
+    path = tmp_path / "plan.json"
+    before = synced(path)
+    plans.write(make(), path)
+    (noted,) = before
+    assert os.path.samestat(noted, path.stat())
+    assert noted.st_size == path.stat().st_size
 
 
 def test_a_plan_replaces_an_older_one(path: Path):

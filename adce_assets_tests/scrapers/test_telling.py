@@ -61,3 +61,10 @@ def test_runs_of_a_host_are_counted_together_and_each_by_its_newest_word():
     ):
         board.tell(run, host, tally)
     assert board.hosts == {"a": Tally(5, 3, 7), "b": Tally(0, 0, 9)}
+
+
+def test_a_run_that_turns_to_another_host_is_counted_there_alone():
+    board = Board()
+    board.tell("1", "a", Tally(1, 0, 4))
+    board.tell("1", "b", Tally(2, 0, 4))
+    assert board.hosts == {"a": Tally(), "b": Tally(2, 0, 4)}

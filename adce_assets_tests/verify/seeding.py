@@ -128,8 +128,9 @@ class Watched:
 
     def export(self, sql: str, parameters: Sequence[object], file: Path) -> int:
         self._look(sql)
-        self._tamper(self._by.after)
-        self._by.after = ()
+        if file.stem == "staged":
+            self._tamper(self._by.after)
+            self._by.after = ()
         return self._connection.export(sql, parameters, file)
 
     def _tamper(self, statements: Sequence[str]) -> None:
@@ -179,13 +180,13 @@ class Workshop:
         return Workshop(folder, self.games, self.written_at, self.clock, self.entities)
 
     def run(self, entity: str, run_id: str = "run-1", **how: Any) -> Json:
-        """Reconcile a season of an entity, with one parser."""
-        keys = how.pop("keys", lambda: {"espn": self.keys})
+        """Reconcile a season of an entity, with one parser unless more are asked for."""
+        given: dict[str, Any] = {"keys": lambda: {"espn": self.keys}, "processes": 1, "writers": 1, **how}
         with open_warehouse(self.url) as warehouse:
             tampered: Any = Tampering(warehouse, **self.tampering)
             lake: Any = self.lake
             place = Place(lake, tampered, self.files, self.entities, self.folder / "work", self.clock)
-            return reconcile(place, entity, SEASON, keys, run_id=run_id, processes=1, writers=1, **how)
+            return reconcile(place, entity, SEASON, run_id=run_id, **given)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the warehouse."""

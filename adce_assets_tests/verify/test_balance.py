@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from adce_assets.verify.balance import NUMBERS, Counted, Tally, balance
 from adce_assets.verify.checks import Cell, Check, Level, Severity
+from adce_assets.warehouse.rules_config import SetAside
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
 CELL = Cell("player_box", "2024-25", NOW)
@@ -40,6 +41,7 @@ def sound(tallies: Iterable[Tally]) -> Counted:
         refused=refused,
         run={name: sum(getattr(one, name) for one in told) for name in NUMBERS},
         final={"espn": sum(one.staged for one in told)},
+        aside={(key, kind): many for (_, key, kind), many in refused.items()},
     )
 
 
@@ -53,9 +55,12 @@ SOUND = sound(
 )
 
 
+ALLOWED = {kind: SetAside(severity="warning") for kind in ("errored", "rejected")}
+
+
 def failures(counted: Counted) -> list[Check]:
     """What fails, but for the warning that records could not be read."""
-    return [one for one in balance(CELL, counted) if not one.passed and one.severity is Severity.ERROR]
+    return [one for one in balance(CELL, counted, ALLOWED) if not one.passed and one.severity is Severity.ERROR]
 
 
 def objects(check: Check) -> list[str]:
@@ -63,7 +68,7 @@ def objects(check: Check) -> list[str]:
 
 
 def test_what_is_accounted_for_passes_with_every_worker_asked():
-    checks = balance(CELL, SOUND)
+    checks = balance(CELL, SOUND, {})
     assert not failures(SOUND)
     assert {one.worker for one in checks} == {"", "w1", "w2", "w3"}
     assert {one.level for one in checks} == set(Level)
@@ -163,10 +168,35 @@ def test_sums_that_are_not_the_runs_are_found():
 
 
 def test_records_that_are_set_aside_are_warnings_and_no_errors():
-    errored, rejected = (one for one in balance(CELL, SOUND) if one.severity is Severity.WARNING)
+    errored, rejected, repeated = (one for one in balance(CELL, SOUND, ALLOWED) if one.severity is Severity.WARNING)
     assert (errored.actual, objects(errored)) == ("1", ["box/2.json"])
     assert (rejected.actual, objects(rejected)) == ("1", ["box/3.json"])
     assert not errored.stops
+    assert repeated.passed
+
+
+@pytest.mark.parametrize(("most", "failing"), [(0, ["no record errored"]), (1, [])])
+def test_more_records_set_aside_than_are_allowed_are_an_error(most: int, failing: list[str]):
+    allowed = {**ALLOWED, "errored": SetAside(most=most)}
+    assert [one.name for one in balance(CELL, SOUND, allowed) if one.stops] == failing
+
+
+def test_a_document_that_is_none_is_an_error_whatever_is_allowed():
+    unread = replace(SOUND, aside={("box/2.json", "unreadable"): 1})
+    assert [(one.name, objects(one)) for one in failures(unread)] == [("no record unreadable", ["box/2.json"])]
+
+
+@given(st.permutations(["w1", "w2", "w3", "w4"]))
+@settings(max_examples=10, deadline=None)
+def test_what_is_told_of_every_worker_does_not_depend_on_who_did_what(workers: list[str]):
+    told = [tally(workers[0], "box/1.json"), tally(workers[1], "box/2.json")]
+    moved = replace(sound(told), staged={(workers[2], "box/1.json"): 26, (workers[3], "box/2.json"): 25})
+    checks = [one for one in balance(CELL, moved, ALLOWED) if not one.worker]
+    (failing,) = [one for one in checks if not one.passed and "every worker" in one.name]
+    assert [(row.key, row.expected, row.actual) for row in failing.rows] == [
+        ('{"OBJECT_KEY":"box/1.json"}', "26", "26"),
+        ('{"OBJECT_KEY":"box/2.json"}', "26", "25"),
+    ]
 
 
 @settings(max_examples=40, deadline=None)

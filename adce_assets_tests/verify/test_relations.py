@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,38 @@ def test_a_password_is_never_shown(connection: duckdb.DuckDBPyConnection, tmp_pa
             open_relation(connection, place, folder=tmp_path)
         assert "secret" not in str(caught.value)
         assert "127.0.0.1:1/db" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "postgresql://me:pa#secret@host/db#t",
+        "postgresql://me:1#secret@host/db",
+        "postgresql://host/db?user=me&password=pa&sslpassword=a#secret#t",
+        "postgresql://127.0.0.1:1/db?user=me&password=secret%26y#t",
+        "postgres://me:se/secret@host/db#t",
+    ],
+)
+def test_a_password_is_not_shown_however_it_is_written(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, place: str
+):
+    with pytest.raises(AdceError) as caught:
+        open_relation(connection, place, folder=tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+def test_two_tables_of_one_name_are_two_relations(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path, postgresql: Any
+):
+    url = postgresql.get_uri()
+    with closing(psycopg2.connect(url)) as server, server, server.cursor() as cursor:
+        for schema, number in (("one_side", 1), ("other_side", 2)):
+            cursor.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")
+            cursor.execute(f"CREATE TABLE {schema}.plays AS SELECT {number} AS id")
+    options = f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D"
+    sides = [f"{options}{schema}#plays" for schema in ("one_side", "other_side")]
+    found = [open_relation(connection, place, folder=tmp_path) for place in sides]
+    assert [connection.sql(f"SELECT id FROM {one.sql}").fetchall() for one in found] == [[("1",)], [("2",)]]
 
 
 def test_a_folders_name_is_no_column(connection: duckdb.DuckDBPyConnection, tmp_path: Path):

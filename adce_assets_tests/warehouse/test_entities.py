@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from adce_assets.errors import ConfigurationError
-from adce_assets.warehouse.entities import Entity, load_entities
+from adce_assets.warehouse.entities import Entity, check_data_sets, load_entities
 from adce_assets_tests.warehouse.conftest import CARGO, entity
 
 SHIPPED = Path(__file__).parent.parent.parent / "config" / "reconcile"
@@ -32,9 +32,15 @@ FAULTS: list[tuple[str, Change, str]] = [
     ("an unknown key", lambda e: e.update(keys=["ship"]), r"did you mean `key`"),
     ("a type", lambda e: e["columns"]["tons"].update(type="number"), "`number` is not known"),
     ("no scale", lambda e: e["columns"]["tons"].pop("scale"), "`scale` and the type `decimal` belong together"),
-    ("an own column", lambda e: e["columns"].update(run_id={"type": "text"}), "is a column that every table has"),
+    ("an own column", lambda e: e["columns"].update(run_id={"type": "text"}), "is a column that tables have anyway"),
     ("the key", lambda e: e.update(key=["vessel"]), "the key's `vessel` is no column"),
-    ("a table's name", lambda e: e.update(name="load_cargo"), "begins as tables of the load itself do"),
+    (
+        "a moment's name",
+        lambda e: e["columns"].update(written_at={"type": "timestamp"}),
+        "is a column that tables have",
+    ),
+    ("a table's name", lambda e: e.update(name="load_cargo"), "is named as tables of the service itself are"),
+    ("what is resolved", lambda e: e.update(name="cargo_resolved"), "is named as tables of the service itself are"),
     ("the file's name", lambda e: e.update(name="freight"), "`freight` stands in the file `cargo.yaml`"),
     ("a source twice", lambda e: e["readings"].append(e["readings"][0]), "a source is read once"),
     ("an unknown column", lambda e: harbour(e)["columns"].update(mass="entry.mass"), "`harbour` reads `mass`"),
@@ -86,3 +92,20 @@ def test_what_is_declared_survives_the_way_to_a_process() -> None:
 def test_a_source_that_is_not_read_is_told_with_those_that_are() -> None:
     with pytest.raises(ConfigurationError, match="valid: harbour, pilots"):
         entity().reading_of("customs")
+
+
+@pytest.mark.parametrize(
+    ("data_sets", "told"),
+    [
+        (["harbour/report", "pilots/pages"], "no `harbour/reports`.*valid: report.*did you mean `report`"),
+        (["harbor/reports", "pilots/pages"], "no `harbour/reports`.*valid: harbor, pilots.*did you mean `harbor`"),
+        (["harbour/reports", "pilots/charts"], "no `pilots/pages`.*valid: charts"),
+    ],
+)
+def test_a_slip_in_the_name_of_a_data_set_does_not_lose_a_source(data_sets: list[str], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"(?s){told}"):
+        check_data_sets([entity()], data_sets)
+
+
+def test_a_source_that_an_installation_does_not_have_is_left_out() -> None:
+    check_data_sets([entity()], ["harbour/reports", "customs/papers"])

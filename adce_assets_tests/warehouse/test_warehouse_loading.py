@@ -12,10 +12,23 @@ import pytest
 from adce_assets.errors import ConfigurationError, WarehouseError
 from adce_assets.lake.store import LakeStore
 from adce_assets.warehouse import loading, parser
+from adce_assets.warehouse.counting import count_records
 from adce_assets.warehouse.database import Warehouse
 from adce_assets.warehouse.parser import ParserDiedError
+from adce_assets.warehouse.publishing import publish
 from adce_assets.warehouse.staged import Counts
-from adce_assets_tests.warehouse.conftest import SEASON, Keys, asked, entity, entry, page, report, staged
+from adce_assets_tests.warehouse.conftest import (
+    SEASON,
+    Keys,
+    asked,
+    contented,
+    entity,
+    entry,
+    page,
+    report,
+    staged,
+    ticking,
+)
 
 swift = pytest.mark.usefixtures("swift")
 
@@ -273,3 +286,36 @@ def test_a_condition_that_cannot_be_asked_is_a_fault_of_the_document(lake: LakeS
     readings[0]["where"] = "length(ship) > length(flags)"
     done = staged(lake, duck, fill(lake, a=report("Anna", entry("tea"))), entity=entity(readings=readings))
     assert done.counts == Counts(read=1, errored=1)
+
+
+@swift
+@pytest.mark.parametrize("condition", ["flags.done", "ship"])
+def test_a_condition_that_says_neither_yes_nor_no_is_a_fault_of_the_document(
+    lake: LakeStore, duck: Warehouse, condition: str
+) -> None:
+    readings = entity().model_dump()["readings"]
+    readings[0]["where"] = condition
+    done = staged(lake, duck, fill(lake, a=report("Anna", entry("tea"))), entity=entity(readings=readings))
+    assert done.counts == Counts(read=1, errored=1)
+
+
+@swift
+@pytest.mark.parametrize("name", ["place", "same", "n", "f", "first_key"])
+def test_a_column_may_be_called_as_something_of_the_load_is(lake: LakeStore, warehouse: Warehouse, name: str) -> None:
+    readings = entity().model_dump()["readings"]
+    readings[0]["columns"][name] = "entry.pieces"
+    odd = entity(columns={**entity().model_dump()["columns"], name: {"type": "integer"}}, readings=readings)
+    keys = fill(lake, a=report("Anna", entry("tea")), b=report("Anna", entry("tea"), entry("rice", pieces=7)))
+    done = staged(lake, warehouse, keys, entity=odd)
+    assert (done.counts.staged, done.counts.rejected) == (2, 1)
+    publish(warehouse, odd, SEASON, "run-1", clock=ticking(), verify=contented)
+    assert asked(warehouse, f'SELECT "{name}" FROM cargo ORDER BY item') == [(7,), (1,)]
+
+
+def test_the_count_of_a_document_does_not_depend_on_the_condition_of_its_readers(lake: LakeStore) -> None:
+    readings = entity().model_dump()["readings"]
+    readings[0]["where"], readings[1]["where"] = "`false`", "false()"
+    keys = {**fill(lake, a=report("Anna", entry("tea"))), "pilots": ["p"]}
+    lake.put("p", page("Anna", ("tea", 1)))
+    counted = count_records(lake, entity(readings=readings), SEASON, keys)
+    assert counted == {"harbour": {"a": 1}, "pilots": {"p": 1}}

@@ -7,8 +7,19 @@ import pytest
 from adce_assets.errors import NotPublishedError, WarehouseError
 from adce_assets.lake.store import LakeStore
 from adce_assets.warehouse.database import Connection, Warehouse
-from adce_assets.warehouse.publishing import Published
-from adce_assets_tests.warehouse.conftest import asked, entry, page, published, report, staged
+from adce_assets.warehouse.publishing import Published, publish
+from adce_assets_tests.warehouse.conftest import (
+    SEASON,
+    asked,
+    contented,
+    entity,
+    entry,
+    page,
+    published,
+    report,
+    staged,
+    ticking,
+)
 
 pytestmark = pytest.mark.usefixtures("swift")
 
@@ -132,3 +143,32 @@ def test_a_null_is_no_empty_text_and_a_change_between_them_is_one(lake: LakeStor
     published(warehouse)
     load(lake, warehouse, "run-2", report("Anna", entry("tea", note=""), entry("rice", note=None)))
     assert published(warehouse, "run-2").updated == 2
+
+
+def test_a_run_that_is_started_again_after_a_later_one_stages_anew_what_that_one_has_cleared(
+    lake: LakeStore, duck: Warehouse
+) -> None:
+    reports = [report(ship, entry("tea")) for ship in ("Anna", "Berta", "Clara")]
+    for run in ("run-1", "run-2"):
+        load(lake, duck, run, *reports)
+        published(duck, run)
+    load(lake, duck, "run-1", report("Anna", entry("tea", pieces=2)), *reports[1:])
+    assert published(duck) == Published("run-1", inserted=0, updated=1, deleted=0, rows=3)
+
+
+def test_a_negative_nothing_is_published_as_it_is(lake: LakeStore, warehouse: Warehouse) -> None:
+    readings = entity().model_dump()["readings"]
+    readings[0]["columns"]["rating"] = "entry.rating"
+    rated = entity(columns={**entity().model_dump()["columns"], "rating": {"type": "float"}}, readings=readings)
+    for run, rating in (("run-1", 0.0), ("run-2", -0.0)):
+        lake.put("a", report("Anna", entry("tea", rating=rating)))
+        staged(lake, warehouse, {"harbour": ["a"]}, run=run, entity=rated)
+        publish(warehouse, rated, SEASON, run, clock=ticking(), verify=contented)
+    assert asked(warehouse, "SELECT CAST(rating AS VARCHAR), last_run_id FROM cargo")[0][0].startswith("-")
+
+
+def test_a_table_that_somebody_else_has_made_is_not_taken_over(lake: LakeStore, warehouse: Warehouse) -> None:
+    with warehouse.transaction() as connection:
+        connection.execute("CREATE TABLE cargo (ship VARCHAR)")
+    with pytest.raises(WarehouseError, match="not of the warehouse"):
+        load(lake, warehouse, "run-1", report("Anna", entry("tea")))

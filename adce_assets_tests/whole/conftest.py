@@ -76,7 +76,9 @@ class Nursery:
         assert self.process.stdout is not None
         self.process.stdin.write(f"{json.dumps(lives)}\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        told = self.process.stdout.readline()
+        assert told, "the nursery has died"
+        return json.loads(told)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ Where a life ends before its time is the business of `doom`, how it becomes a pr
 
 import json
 import os
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -12,20 +13,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import yaml
 
 from adce_assets.configuration import AutonomousConfig, ReconciliationConfig
+from adce_assets.defs.claiming import give_back, recording, wishes
 from adce_assets.fetch.limits import Limits
-from adce_assets.ledger import policy
-from adce_assets.ledger.leases import Wish
-from adce_assets.ledger.runs import Runs, release_over
 from adce_assets.ledger.transitions import CLAIMABLE
-from adce_assets.loop import bookkeeping, closure, coverage, gaps, inventory, tasks, tombstones
+from adce_assets.loop import tasks
 from adce_assets.loop.project import Project, open_project
+from adce_assets.loop.reconciling import reconcile
 from adce_assets.loop.state import QUEUE, State
 from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.scrapers.collect import collect, wanted
 from adce_assets.scrapers.recording import Recorder
+from adce_assets.scrapers.stopping import Stop
 from adce_assets.settings import Settings
 from adce_assets_tests.whole.doom import Doom, MortalClient, MortalLedger, Written, mortal_lake, mortal_state
 
@@ -51,8 +53,6 @@ RULES = {
     "retries": {"backoff_minutes": 5, "backoff_factor": 1},
     "tombstones": {"quorum": 1, "lasts_days": 300},
 }
-LEASE = timedelta(days=30)
-"""Longer than any life here: what a dead run held is given back because it is dead."""
 SCRAPERS = {"one": ("things", "thing"), "two": ("others", "other")}
 
 
@@ -95,6 +95,7 @@ class Life:
         most: How many open keys a run takes; None: the keys of all tasks.
         steps: What it does, in order: ``release``, ``reconcile``, ``collect``.
         doom: Where it dies.
+        longest_s: After how many seconds it is killed: then it hangs.
         meets: How many processes wait for each other, with their installations open, before they begin.
         environment: What it finds in its environment beside what is there.
     """
@@ -108,6 +109,7 @@ class Life:
     most: int | None = None
     steps: Collection[str] = ("release", "reconcile", "collect", "reconcile")
     doom: Doom = field(default_factory=Doom)
+    longest_s: int = 120
     meets: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
     started: int = 0
@@ -141,10 +143,10 @@ class Life:
     def live(self) -> dict[str, int]:
         """Do it, and count what is still open."""
         project = self.project()
-        self.runs = Runs(self.home / "runs")
         self.meet()
-        for step in self.steps:
-            getattr(self, step)(project)
+        with dg.DagsterInstance.ephemeral() as self.instance:
+            for step in self.steps:
+                getattr(self, step)(project)
         standing = {state.value: count for state, count in project.ledger.counts().items() if count}
         project.ledger.dispose()
         return standing | {"queued": project.state.read_json(QUEUE)["total_tasks"]}
@@ -160,15 +162,10 @@ class Life:
             time.sleep(0.001)
 
     def release(self, project: Project) -> None:
-        release_over(project.ledger, lambda run: self.runs.lives(run) is False, project.clock())
+        give_back(project, self.instance)
 
     def reconcile(self, project: Project) -> None:
-        inventory.take(project, mode="list", accept_loss=True)
-        tombstones.write(project)
-        coverage.analyse(project)
-        gaps.find(project)
-        tasks.plan(project, SCRAPERS)
-        closure.close(project, bookkeeping.record(project).left)
+        reconcile(project, SCRAPERS, mode="list", accept_loss=True)
 
     def collect(self, project: Project) -> None:
         """Collect the tasks of the queue, if there is one, in a run for each scraper."""
@@ -181,9 +178,9 @@ class Life:
             keys = self.chosen(project, tasks.task_keys(project.state, task_ids))
             if keys:
                 self.started += 1
-                run = f"{self.name}-{self.started}"
-                with self.runs.living(run):
-                    self._run(project, scraper, keys, run)
+                run = dg.DagsterRun(f"collect_{scraper}", f"{self.name}-{self.started}")
+                with recording(project, run, self.instance, Stop(threading.Event())) as recorder:
+                    self._run(project, scraper, keys, recorder)
 
     def chosen(self, project: Project, keys: Sequence[tasks.TaskKey]) -> Sequence[tasks.TaskKey]:
         if self.most is None:
@@ -191,11 +188,8 @@ class Life:
         still_open = {state.key for state in project.ledger.states(states=CLAIMABLE)}
         return [key for key in keys if key.key in still_open][: self.most]
 
-    def _run(self, project: Project, scraper: str, keys: Sequence[tasks.TaskKey], run: str) -> None:
-        rules = policy.Rules.of(project.settings.reconciliation)
-        recorder = Recorder(project.ledger, run, project.clock, LEASE, rules, chance=lambda: 0.5)
-        wishes = [Wish(key.key, key.source, key.data_type, key.season, key.task_id) for key in keys]
-        got = recorder.claim(wishes).keys
+    def _run(self, project: Project, scraper: str, keys: Sequence[tasks.TaskKey], recorder: Recorder) -> None:
+        got = recorder.claim(wishes(keys)).keys
         catalogue = load_catalogue(self.home / "scraper_config.yaml")
         limits = Limits(self.home / "limits.sqlite")
         with MortalClient(catalogue.hosts, limits, agent=f"adce/{os.getpid()}", now=project.clock) as client:
@@ -209,7 +203,7 @@ class Life:
                 ],
                 client=client,
                 store=project.lake,
-                run_id=run,
+                run_id=recorder.run,
                 clock=project.clock,
                 at_once=self.at_once,
                 tasks={key.key: key.task_id for key in keys},

@@ -1,13 +1,15 @@
-"""Lives in, their ends out: a program that forks a process for each, which has imported everything and has no threads.
+"""Lives in, their ends out: a program that forks a process for each, and has imported everything.
 
 For each line of JSON that it reads (lives that go on side by side) it waits for the ends and tells of them, as signals
 (below 0) or statuses. It has lived a small life itself before: what is imported, compiled and kept in memory the first
-time, no process that is born here has to do again.
+time, no process that is born here has to do again. It has no threads of Python's, but libraries have some that sleep; a
+process that is born without them and waits for one all the same is ended by its alarm.
 """
 
 import gc
 import json
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -42,6 +44,7 @@ def born(line: str) -> int:
 def _lived(line: str) -> int:
     try:
         life = Life.read(line)
+        signal.alarm(life.longest_s)  # which ends it wherever it hangs
         (life.home / f"{life.name}.json").write_text(json.dumps(life.live()))
     except BaseException:  # noqa: BLE001 - the boundary of a process that must never come back from here
         traceback.print_exc()
@@ -51,7 +54,9 @@ def _lived(line: str) -> int:
 
 def main() -> None:
     """Let as many processes live together as a line has lives; tell how each ended."""
+    signal.alarm(Life.longest_s)
     live_a_small_life()
+    signal.alarm(0)
     for line in sys.stdin:
         pids = [born(json.dumps(told)) for told in json.loads(line)]
         ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]

@@ -17,7 +17,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
-from adce_assets.defs.claiming import give_back
+from adce_assets.defs.claiming import ENDING_SECONDS, give_back, seconds_to_begin
 from adce_assets.ledger.transitions import UNDER_WAY, State
 from adce_assets_tests.defs.conftest import SmallProject, make_project
 from adce_assets_tests.defs.test_draining import AS_IN_A_SHELL, CELL, Gated, hold
@@ -115,3 +115,8 @@ def test_a_run_whose_machine_is_gone_is_ended_by_the_monitor_and_its_keys_are_gi
     assert ended is not None
     assert ended.status is dg.DagsterRunStatus.FAILURE
     assert give_back(small.project, kept) == {run.run_id: 1}
+
+
+def test_a_run_may_be_given_a_part_of_a_second(small: SmallProject):
+    run = dg.DagsterRun("collect_espn", tags={dg.MAX_RUNTIME_SECONDS_TAG: f"{ENDING_SECONDS + 0.5}"})
+    assert seconds_to_begin(small.project, run) == 0.5

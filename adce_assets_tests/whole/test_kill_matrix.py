@@ -25,7 +25,7 @@ GOES_ROUND = ("release", "reconcile", "collect", "reconcile")
 OF_A_KEY = ("asked", "answered", "after staging", "before data", "after data", "within an append")
 """Passed more than once: the third time may be the last. A document is audited before it becomes data."""
 POINTS = {
-    **dict.fromkeys(("detected", "after gaps.json"), RECONCILES),
+    **dict.fromkeys(("detected", "after gaps.json", "after cache/ledger_head.json"), RECONCILES),
     **dict.fromkeys(("claimed", *OF_A_KEY, "after receipts"), COLLECTS),
     **dict.fromkeys(("told of the promotion", "tombstoned", "after completions"), COLLECTS),
     "closed": ("release", "collect", "reconcile"),
@@ -95,6 +95,11 @@ def go_through_all_points(small: Small, seed: int) -> None:
     small.live_on()
     check(small)
     check_that_each_step_was_taken_once(small)
+
+
+def test_a_life_that_hangs_is_ended_and_told_of(small: Small):
+    small.grow("good")
+    assert small.live(meets=2, longest_s=1) == -signal.SIGALRM  # it waits for another one, which never comes
 
 
 def test_a_run_that_nobody_kills_does_everything_once(small: Small):

@@ -24,7 +24,8 @@ from adce_assets.fetch.outcomes import Evidence
 from adce_assets.fetch.staging import Outcome, Promotion
 from adce_assets.ledger import policy
 from adce_assets.ledger.leases import Wish
-from adce_assets.loop import bookkeeping, closure, coverage, gaps, inventory, tasks, tombstones
+from adce_assets.loop import tasks
+from adce_assets.loop.reconciling import reconcile
 from adce_assets.loop.state import QUEUE
 from adce_assets.scrapers.interface import Failed, Wanted
 from adce_assets.scrapers.promoting import Absent, Promoted, Settled
@@ -133,12 +134,7 @@ class Loop(RuleBasedStateMachine):
     def reconcile(self) -> None:
         self.now += timedelta(seconds=1)
         before = {name: (key.state, key.next_at) for name, key in self.keys.items()}
-        inventory.take(self.project, mode="list", accept_loss=True)
-        tombstones.write(self.project)
-        coverage.analyse(self.project)
-        gaps.find(self.project)
-        tasks.plan(self.project, ["one", "two"])
-        closure.close(self.project, bookkeeping.record(self.project).left)
+        reconcile(self.project, ["one", "two"], mode="list", accept_loss=True)
         self.queue = tasks.task_keys(
             self.project.state, [task["id"] for task in self.project.state.read_json(QUEUE)["tasks"]]
         )

@@ -1,40 +1,20 @@
-"""An installation and a season of an entity in, the objects that it is loaded from out, and the place it is loaded to.
+"""An installation and a season of an entity in, the objects that it is loaded from out.
 
 What a season is made of are the keys that the contract and the schedule of record expect of it and that the lake has
-when it is asked; that they all are there is coverage's matter. Nothing here is Dagster's: the command line begins here,
-too.
+when it is asked; that they all are there is coverage's matter, and what becomes of them is `verify`'s.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from typing import Any
 
-import ibis
-
 from adce_assets.contract.expected import beginnings, cells, places
+from adce_assets.errors import ConfigurationError, printable
 from adce_assets.loop.project import Project
 from adce_assets.loop.records import CELL
 from adce_assets.loop.state import ESTIMATES, SCHEDULE
 from adce_assets.tables import engine
-from adce_assets.verify.run import Place
-from adce_assets.warehouse.database import open_warehouse
-from adce_assets.warehouse.entities import Entity, load_entities
-
-FOLDER = "reconcile"
-"""The folder of `config/` with a file for each entity."""
-
-
-@contextmanager
-def opened(project: Project) -> Iterator[Place]:
-    """Lend the place where this installation's seasons are reconciled.
-
-    Raises:
-        ConfigurationError: the file of an entity is faulty.
-    """
-    settings = project.settings
-    entities = load_entities(settings.home / "config" / FOLDER)
-    with open_warehouse(settings.warehouse_url) as warehouse:
-        yield Place(project.lake, warehouse, project.state.store, entities, settings.work_folder, project.clock)
+from adce_assets.warehouse.entities import Entity, check_data_sets
 
 
 def keys_of(project: Project, entity: Entity, season: str) -> dict[str, list[str]]:
@@ -44,9 +24,12 @@ def keys_of(project: Project, entity: Entity, season: str) -> dict[str, list[str
     what is in the warehouse of them stays, for a lake that lost all of a season is no reason to forget it.
 
     Raises:
+        ConfigurationError: the entity is read from what the contract has under another name, or has no such season.
         LakeError: there is no schedule yet, or the lake cannot be asked.
     """
+    check_data_sets([entity], project.contract.data_sets)
     rows = dict(enumerate(cells(project.contract, project.clock())))
+    _check_season(season, {row["season"] for row in rows.values()})
     found: dict[str, list[str]] = {}
     for reading in entity.readings:
         cell = (reading.source, reading.data_type, season)
@@ -54,6 +37,12 @@ def keys_of(project: Project, entity: Entity, season: str) -> dict[str, list[str
         if of_cell and (there := _there(project, of_cell)):
             found[reading.source] = there
     return found
+
+
+def _check_season(season: str, known: Collection[str]) -> None:
+    if season not in known:
+        near = get_close_matches(season, sorted(known), n=1) or sorted(known)[-1:]
+        raise ConfigurationError(f"the contract has no season `{printable(season[:90])}`", valid=", ".join(near))
 
 
 def _there(project: Project, rows: dict[int, dict[str, Any]]) -> list[str]:
@@ -77,6 +66,8 @@ def _outermost(prefixes: Iterable[str]) -> list[str]:
 
 def _places(project: Project, rows: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
     """Make every place where an object of the cells may lie."""
+    import ibis
+
     now, limits = project.clock(), project.settings.reconciliation.engine
     with (
         project.state.local(SCHEDULE) as scheduled,

@@ -1,7 +1,6 @@
 """The URL of a PostgreSQL in, what may be told of it and what must not be out; anything else is no such URL.
 
-Both of ADCE's own records that machines share, limits and ledger, are named by such a URL. What is kept there is not
-known here.
+What machines share - limits, ledger, warehouse - is named by such a URL. What is kept there is not known here.
 """
 
 import re
@@ -38,6 +37,12 @@ class PostgresUrl:
     url: str
     shown: str
     secrets: tuple[str, ...]
+
+    def without_secrets(self, text: str) -> str:
+        """Take the passwords out of what is said, by a database for one."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
 
 
 def read(url: str) -> PostgresUrl | None:

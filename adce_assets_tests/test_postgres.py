@@ -2,8 +2,8 @@
 
 import pytest
 
-from adce_assets.ledger import postgres
-from adce_assets.ledger.postgres import PostgresUrl
+from adce_assets import postgres
+from adce_assets.postgres import PostgresUrl
 
 
 @pytest.mark.parametrize(
