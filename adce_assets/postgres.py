@@ -13,6 +13,10 @@ VALID = "postgresql://user:password@host:port/database"
 HINT = "percent-encode what is no letter or digit of the user and the password: `@` is %40, `/` is %2F"
 SECRET_PARAMETERS = frozenset({"password", "sslpassword"})
 
+COPY_NULL = r"\N"
+COPY_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+"""How COPY reads what is not there, and what would end a field or a row."""
+
 _URL = re.compile(
     r"(?P<scheme>[a-z0-9+]+)://"
     r"((?P<user>[^\s:@/?#\[\]]*)(:(?P<password>[^\s@/?#\[\]]*))?@)?"

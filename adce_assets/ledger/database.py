@@ -104,9 +104,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS ledger_changed (LIKE ledger_keys INCLUDING 
 """
 _MERGE = postgresql.insert(keys).from_select(_NAMES, sa.select(_CHANGED))
 _MERGE = _MERGE.on_conflict_do_update(index_elements=["key"], set_={name: _MERGE.excluded[name] for name in _NAMES})
-_NULL = r"\N"
-_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-"""How PostgreSQL reads what is copied."""
 
 
 class Database:
@@ -120,7 +117,8 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self._made, self._secrets = False, ()
+        self._made = False
+        self._parts: postgres.PostgresUrl | None = None
         if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
             self._file: Path | None = Path(url.removeprefix("sqlite:///"))
             self.url, self._engine = url, _sqlite(self._file)
@@ -130,7 +128,7 @@ class Database:
         if read is None:
             what = "the URL of the ledger's database cannot be read"
             raise LedgerError(what, where="ADCE_DATABASE_URL", valid=VALID, hint=postgres.HINT)
-        self._file, self.url, self._secrets = None, read.shown, read.secrets
+        self._file, self.url, self._parts = None, read.shown, read
         self._engine = _postgresql(read.url)
         # One moment for all that a reader sees, however long it reads: as SQLite does it anyway.
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
@@ -217,9 +215,8 @@ class Database:
         try:
             yield
         except (sa.exc.SQLAlchemyError, psycopg2.Error, OSError, LockTimeout) as error:
-            text = plain = str(getattr(error, "orig", None) or error).strip()
-            for secret in self._secrets:
-                text = text.replace(secret, "***")
+            plain = str(getattr(error, "orig", None) or error).strip()
+            text = self._parts.without_secrets(plain) if self._parts else plain
             hint = "check that the database can be reached" if self._file is None else "check its folder and its disk"
             refused = LedgerError(f"the ledger cannot be used: {text}", where=self.url, hint=hint)
             raise refused from (error if text == plain else None)
@@ -306,8 +303,8 @@ def _copy(cursor: Any, name: str, rows: Iterable[tuple[Any, ...]]) -> None:
 
 def _line(row: tuple[Any, ...]) -> str:
     """Write a row as it is copied: nearly none has a text that must be escaped, which costs more than all the rest."""
-    line = "\t".join([_NULL if one is None else str(one) for one in row])
+    line = "\t".join([postgres.COPY_NULL if one is None else str(one) for one in row])
     is_plain = line.count("\\") == row.count(None) and line.count("\t") == len(row) - 1
     if is_plain and "\n" not in line and "\r" not in line:
         return line
-    return "\t".join([_NULL if one is None else str(one).translate(_ESCAPES) for one in row])
+    return "\t".join([postgres.COPY_NULL if one is None else str(one).translate(postgres.COPY_ESCAPES) for one in row])

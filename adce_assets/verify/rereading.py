@@ -14,6 +14,7 @@ from adce_assets.ledger.database import keepable
 from adce_assets.warehouse.entities import Column, Entity
 from adce_assets.warehouse.parser import Parser, ParserDiedError
 from adce_assets.warehouse.paths import MAX_BYTES
+from adce_assets.warehouse.tables import kind_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,15 +22,6 @@ if TYPE_CHECKING:
 BATCH = 20_000
 """Rows that are held at a time."""
 SERVICE = ("SOURCE", "OBJECT_KEY", "RECORD_NUMBER")
-DUCKDB = {
-    "text": "VARCHAR",
-    "integer": "BIGINT",
-    "float": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "timestamp": "TIMESTAMPTZ",
-}
-"""Types of columns as DuckDB has them; a decimal has its scale."""
 
 
 def read_again(lake: LakeStore, entity: Entity, keys: Mapping[str, Sequence[str]], file: Path) -> None:
@@ -57,12 +49,11 @@ def read_again(lake: LakeStore, entity: Entity, keys: Mapping[str, Sequence[str]
 
 def typed(columns: Mapping[str, Column]) -> str:
     """List the columns of the file with their own types, for a SELECT."""
-    casts = [f'CAST("{name}" AS {_type(column)}) AS "{name}"' for name, column in columns.items()]
+    from adce_assets.warehouse.database_duckdb import type_of
+
+    kinds = {name: type_of(kind_of(column))[0] for name, column in columns.items()}
+    casts = [f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in kinds.items()]
     return ", ".join([*SERVICE, *casts])
-
-
-def _type(column: Column) -> str:
-    return f"DECIMAL(38, {column.scale})" if column.type == "decimal" else DUCKDB[column.type]
 
 
 def _rows(lake: LakeStore, entity: Entity, keys: Mapping[str, Sequence[str]]) -> Iterator[Sequence[Any]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from adce_assets.errors import VerifyError
 from adce_assets.verify.checks import SHOWN, Cell, Check, Kind, Level, Row, Severity, check, plain
+from adce_assets.verify.encoding_sql import literal, quoted
 from adce_assets.warehouse import rules_config as config
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def judge(engine: "duckdb.DuckDBPyConnection", cell: Cell, asked: Asked, rule: c
 
 def _there(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Rule) -> int:
     """Count the rows that a rule should have had something to ask of: all, or none where it compares but one source."""
-    of_entity = _name("checked_" + asked.entity)
+    of_entity = quoted("checked_" + asked.entity)
     rows, sources = engine.execute(f"SELECT count(*), count(DISTINCT SOURCE) FROM {of_entity}").fetchall()[0]
     return 0 if isinstance(rule, config.Agree) and sources == 1 else int(rows)
 
@@ -125,7 +126,7 @@ def _bounded(asked: Asked, rule: config.Within, column: str) -> str:
     if rule.most_of is not None:
         join = f"LEFT JOIN ({_theirs(rule.most_of)}) AS other USING (SOURCE, {_names(rule.most_of.match)})"
         most = "other.told"
-    value, least = _number(f"mine.{_name(column)}"), _literal(rule.least) if rule.least is not None else "NULL"
+    value, least = _number(f"mine.{quoted(column)}"), _literal(rule.least) if rule.least is not None else "NULL"
     missing = f"OR {most} IS NULL" if rule.most_of is not None else ""
     apart = f"greatest({least} - {value}, {value} - {most})"
     above, below = (f"'{sign} ' || {_text(bound)}" for sign, bound in ((">=", least), ("<=", most)))
@@ -134,20 +135,20 @@ def _bounded(asked: Asked, rule: config.Within, column: str) -> str:
     bounds = f"concat_ws(' and ', {above}, {below})"
     return f"""
         SELECT {_key("mine", asked.key)} AS key, '{column}' AS "column", {bounds} AS expected,
-            CAST(mine.{_name(column)} AS VARCHAR) AS actual, {apart} AS apart,
+            CAST(mine.{quoted(column)} AS VARCHAR) AS actual, {apart} AS apart,
             ({value} IS NULL {missing} OR coalesce({apart} > {_literal(rule.tolerance)}, FALSE)) AS wrong,
             WRITTEN_AT AS written_at
-        FROM {_name("checked_" + asked.entity)} AS mine {join}
-        WHERE mine.{_name(column)} IS NOT NULL AND {_where("mine", rule.where)}
+        FROM {quoted("checked_" + asked.entity)} AS mine {join}
+        WHERE mine.{quoted(column)} IS NOT NULL AND {_where("mine", rule.where)}
     """
 
 
 def _sums_to(asked: Asked, rule: config.SumsTo) -> str:
-    return _against_another(asked, rule, f"sum({_number(_name(rule.of))})")
+    return _against_another(asked, rule, f"sum({_number(quoted(rule.of))})")
 
 
 def _last_equals(asked: Asked, rule: config.LastEquals) -> str:
-    return _against_another(asked, rule, f"last({_number(_name(rule.of))} ORDER BY {_names(rule.order)})")
+    return _against_another(asked, rule, f"last({_number(quoted(rule.of))} ORDER BY {_names(rule.order)})")
 
 
 def _against_another(asked: Asked, rule: config.SumsTo | config.LastEquals, total: str) -> str:
@@ -158,7 +159,7 @@ def _against_another(asked: Asked, rule: config.SumsTo | config.LastEquals, tota
     return f"""
         WITH mine AS (
             SELECT SOURCE, {by}, {total} AS total, max(WRITTEN_AT) AS written_at
-            FROM {_name("checked_" + asked.entity)} AS own WHERE {_where("own", rule.where)} GROUP BY SOURCE, {by}
+            FROM {quoted("checked_" + asked.entity)} AS own WHERE {_where("own", rule.where)} GROUP BY SOURCE, {by}
         ), theirs AS (SELECT * FROM ({_theirs(rule.equals)}) WHERE SOURCE IN ({sources}))
         SELECT {_key("joined", names)} AS key, '{rule.of}' AS "column", CAST(told AS VARCHAR) AS expected,
             CAST(total AS VARCHAR) AS actual, abs(total - told) AS apart,
@@ -179,19 +180,19 @@ def _count_of(asked: Asked, rule: config.CountOf) -> str:
         FROM (
             SELECT SOURCE, {by}, count(*) FILTER (WHERE {_where("own", rule.where)}) AS many,
                 max(WRITTEN_AT) AS written_at
-            FROM {_name("checked_" + asked.entity)} AS own GROUP BY SOURCE, {by}
+            FROM {quoted("checked_" + asked.entity)} AS own GROUP BY SOURCE, {by}
         ) AS mine
     """
 
 
 def _parts_sum(asked: Asked, rule: config.PartsSum) -> str:
-    parts = " + ".join(f"coalesce({_number(_name(column))}, 0)" for column in rule.columns)
-    whole, there = _number(_name(rule.equals)), " OR ".join(f"{_name(column)} IS NOT NULL" for column in rule.columns)
+    parts = " + ".join(f"coalesce({_number(quoted(column))}, 0)" for column in rule.columns)
+    whole, there = _number(quoted(rule.equals)), " OR ".join(f"{quoted(column)} IS NOT NULL" for column in rule.columns)
     return f"""
         SELECT {_key("mine", asked.key)} AS key, '{rule.equals}' AS "column", CAST({whole} AS VARCHAR) AS expected,
             CAST({parts} AS VARCHAR) AS actual, abs({parts} - {whole}) AS apart,
             coalesce(abs({parts} - {whole}) > {_literal(rule.tolerance)}, TRUE) AS wrong, WRITTEN_AT AS written_at
-        FROM {_name("checked_" + asked.entity)} AS mine WHERE ({there}) AND {_where("mine", rule.where)}
+        FROM {quoted("checked_" + asked.entity)} AS mine WHERE ({there}) AND {_where("mine", rule.where)}
     """
 
 
@@ -201,7 +202,7 @@ def _agree(asked: Asked, rule: config.Agree) -> str:
 
 def _agreed(asked: Asked, rule: config.Agree, column: str) -> str:
     """Ask whether the sources that say anything of a thing say the same; numbers may differ by the tolerance."""
-    value = f"CAST({_name(column)} AS VARCHAR)"
+    value = f"CAST({quoted(column)} AS VARCHAR)"
     number = f"TRY_CAST({value} AS {NUMBER})"
     return f"""
         SELECT {_key("things", rule.by, source=False)} AS key, '{column}' AS "column", told AS expected, said AS actual,
@@ -211,8 +212,8 @@ def _agreed(asked: Asked, rule: config.Agree, column: str) -> str:
                 string_agg(SOURCE || ' ' || {value}, ', ' ORDER BY {_rank(rule)}, {value}) AS said,
                 CASE WHEN count({number}) = count(*) THEN max({number}) - min({number}) END AS apart,
                 count(DISTINCT {value}) AS words, max(WRITTEN_AT) AS written_at
-            FROM {_name("checked_" + asked.entity)} AS own
-            WHERE {_name(column)} IS NOT NULL AND {_where("own", rule.where)}
+            FROM {quoted("checked_" + asked.entity)} AS own
+            WHERE {quoted(column)} IS NOT NULL AND {_where("own", rule.where)}
             GROUP BY {_names(rule.by)} HAVING count(DISTINCT SOURCE) > 1
         ) AS things
     """
@@ -226,21 +227,21 @@ def resolved(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Agr
         with commas), and whether all of them agree.
     """
     best = [
-        f"arg_min({name}, ({_rank(rule)}, {name})) FILTER ({name} IS NOT NULL)" for name in map(_name, rule.columns)
+        f"arg_min({name}, ({_rank(rule)}, {name})) FILTER ({name} IS NOT NULL)" for name in map(quoted, rule.columns)
     ]
     by, same = _names(rule.by), " AND ".join(_same(column, rule.tolerance) for column in rule.columns)
     return engine.execute(f"""
         SELECT {", ".join([by, *best])}, string_agg(once, ',' ORDER BY {_rank(rule)}), {same}
         FROM (
             SELECT *, CASE WHEN row_number() OVER of_source = 1 THEN SOURCE END AS once
-            FROM {_name("checked_" + asked.entity)} AS own WHERE {_where("own", rule.where)}
+            FROM {quoted("checked_" + asked.entity)} AS own WHERE {_where("own", rule.where)}
             WINDOW of_source AS (PARTITION BY {by}, SOURCE ORDER BY {_names(asked.key)})
         ) GROUP BY {by} ORDER BY {by}
     """).fetchall()
 
 
 def _same(column: str, tolerance: Decimal) -> str:
-    value = f"CAST({_name(column)} AS VARCHAR)"
+    value = f"CAST({quoted(column)} AS VARCHAR)"
     number = f"TRY_CAST({value} AS {NUMBER})"
     near = f"max({number}) - min({number}) <= {_literal(tolerance)}"
     words = f"count(DISTINCT {value}) <= 1"
@@ -260,13 +261,13 @@ _QUESTIONS: Mapping[str, Callable[[Asked, Any], str]] = {
 
 def _theirs(other: config.Reference) -> str:
     """Select what another entity says (``told``), with its columns under the names that the rule's own entity has."""
-    told = _number(_name(other.column))
+    told = _number(quoted(other.column))
     if other.values:
         cases = " ".join(f"WHEN {_literal(name)} THEN {_literal(value)}" for name, value in other.values.items())
-        told = f"CAST(CASE CAST({_name(other.column)} AS VARCHAR) {cases} END AS {NUMBER})"
-    columns = ", ".join(f"{_name(theirs)} AS {_name(mine)}" for mine, theirs in other.match.items())
+        told = f"CAST(CASE CAST({quoted(other.column)} AS VARCHAR) {cases} END AS {NUMBER})"
+    columns = ", ".join(f"{quoted(theirs)} AS {quoted(mine)}" for mine, theirs in other.match.items())
     dated = "WRITTEN_AT AS _written_at"
-    return f"SELECT SOURCE, {columns}, {told} AS told, {dated} FROM {_name('checked_' + other.entity)}"
+    return f"SELECT SOURCE, {columns}, {told} AS told, {dated} FROM {quoted('checked_' + other.entity)}"
 
 
 def _rank(rule: config.Agree) -> str:
@@ -277,7 +278,7 @@ def _rank(rule: config.Agree) -> str:
 
 def _key(table: str, names: Iterable[str], *, source: bool = True) -> str:
     told = sorted([*names, *(["SOURCE"] if source else [])])
-    packed = ", ".join(f"{_name(name)} := CAST({table}.{_name(name)} AS VARCHAR)" for name in told)
+    packed = ", ".join(f"{quoted(name)} := CAST({table}.{quoted(name)} AS VARCHAR)" for name in told)
     return f"CAST(to_json(struct_pack({packed})) AS VARCHAR)"
 
 
@@ -290,13 +291,8 @@ def _text(number: str) -> str:
     return f"rtrim(rtrim(CAST({number} AS VARCHAR), '0'), '.')"
 
 
-def _name(text: str) -> str:
-    """Quote a name; names were checked when the configuration was read, and quotes cannot get out all the same."""
-    return '"' + text.replace('"', '""') + '"'
-
-
 def _names(names: Iterable[str]) -> str:
-    return ", ".join(map(_name, names))
+    return ", ".join(map(quoted, names))
 
 
 def _literal(value: Decimal | int | str) -> str:
@@ -304,8 +300,8 @@ def _literal(value: Decimal | int | str) -> str:
         return "TRUE" if value else "FALSE"
     if isinstance(value, Decimal | int):
         return f"CAST({plain(value)} AS {NUMBER})"
-    return "'" + value.replace("'", "''") + "'"
+    return literal(value)
 
 
 def _where(table: str, wanted: Mapping[str, Decimal | int | str]) -> str:
-    return " AND ".join(f"{table}.{_name(column)} = {_literal(value)}" for column, value in wanted.items()) or "TRUE"
+    return " AND ".join(f"{table}.{quoted(column)} = {_literal(value)}" for column, value in wanted.items()) or "TRUE"

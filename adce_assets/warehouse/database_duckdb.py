@@ -118,9 +118,9 @@ class _Connection:
     def insert(self, table: str, columns: Columns, rows: Sequence[Sequence[Plain]]) -> int:
         if not rows:
             return 0
-        arrays = [pa.array([row[place] for row in rows], _type(kind)[1]) for place, (_, kind) in enumerate(columns)]
+        arrays = [pa.array([row[place] for row in rows], type_of(kind)[1]) for place, (_, kind) in enumerate(columns)]
         self._connection.register(_NEW, pa.table(arrays, names=[name.lower() for name, _ in columns]))
-        cast = ", ".join(f"CAST({quoted(name)} AS {_type(kind)[0]})" for name, kind in columns)
+        cast = ", ".join(f"CAST({quoted(name)} AS {type_of(kind)[0]})" for name, kind in columns)
         into = listed(name for name, _ in columns)
         added = self.execute(f"INSERT INTO {quoted(table)} ({into}) SELECT {cast} FROM {_NEW}")
         self._connection.unregister(_NEW)
@@ -139,14 +139,15 @@ class _Connection:
         """DuckDB joins by hash, and knows how many rows there are."""
 
     def create(self, table: str, columns: Columns) -> None:
-        told = ", ".join(f'"{name}" {_type(kind)[0]}' for name, kind in columns if quoted(name))
+        told = ", ".join(f'"{name}" {type_of(kind)[0]}' for name, kind in columns if quoted(name))
         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {quoted(table)} ({told})")
 
     def add_column(self, table: str, name: str, kind: str) -> None:
-        self._connection.execute(f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(name)} {_type(kind)[0]}")
+        self._connection.execute(f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(name)} {type_of(kind)[0]}")
 
 
-def _type(kind: str) -> tuple[str, pa.DataType]:
+def type_of(kind: str) -> tuple[str, pa.DataType]:
+    """Say what a column of a kind is here, and as what its values are handed over."""
     if kind.startswith("decimal("):
         return f"DECIMAL(38, {int(kind[8:-1])})", pa.string()
     return TYPES[kind]

@@ -36,8 +36,6 @@ ARROW = {
 NUMERIC = 1700
 CONNECT_S = 30
 
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
 
 class PostgreSql:
     """A database of PostgreSQL, with connections that are used again.
@@ -183,10 +181,10 @@ class _Lines:
 
 def _field(value: Plain) -> str:
     if value is None:
-        return "\\N"
+        return postgres.COPY_NULL
     if isinstance(value, bool):
         return "t" if value else "f"
-    return value.translate(_ESCAPES) if isinstance(value, str) else repr(value)
+    return value.translate(postgres.COPY_ESCAPES) if isinstance(value, str) else repr(value)
 
 
 def _ask(cursor: Any, sql: str, parameters: Parameters) -> None:

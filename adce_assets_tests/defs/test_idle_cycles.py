@@ -10,7 +10,8 @@ import pytest
 
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.demo.report_writer import write_report
-from adce_assets.ledger.receipts import Receipt, write_receipts
+from adce_assets.ledger.receipts import write_receipts
+from adce_assets_tests.receipts import receipt
 
 LAKE = "s3://idle/data"
 NOW = datetime(2024, 12, 5, 12, tzinfo=UTC)
@@ -91,20 +92,9 @@ def files(small: Any) -> dict[str, tuple[int, int]]:
     return {path.name: (status.st_ino, status.st_mtime_ns) for path, status in found}
 
 
-def receipt(small: Any, key: str, moment: datetime) -> None:
-    told = Receipt(
-        key=key,
-        bytes=500,
-        sha256="0" * 64,
-        records=None,
-        task="t",
-        run="r",
-        attempt=1,
-        fetched_at=moment,
-        promoted_at=moment,
-        url="",
-    )
-    write_receipts(small.lake, "r", source="espn", data_type="play_by_play", season="2024-25", receipts=[told])
+def write_down(small: Any, key: str, moment: datetime) -> None:
+    told = [receipt(key, moment, 500)]
+    write_receipts(small.lake, "r", source="espn", data_type="play_by_play", season="2024-25", receipts=told)
 
 
 @pytest.mark.parametrize("mode", ["aws", "list"])
@@ -112,7 +102,7 @@ def test_a_cycle_in_which_nothing_changed_asks_little_and_rewrites_nothing(
     cloud: Any, instance: dg.DagsterInstance, listed: list[str], mode: str
 ) -> None:
     loop = Loop(instance, mode)
-    receipt(cloud, "pbp/401501000.json", NOW - timedelta(hours=1))
+    write_down(cloud, "pbp/401501000.json", NOW - timedelta(hours=1))
     cloud.lake.put("pbp/401501000.json", b'{"events": []}' * 50)
     for _ in range(3):
         loop.cycle(cloud)

@@ -7,10 +7,11 @@ from typing import Any
 
 from adce_assets.demo.report_writer import write_report
 from adce_assets.lake.store import StoredObject
-from adce_assets.ledger.receipts import Receipt, write_receipts
+from adce_assets.ledger.receipts import write_receipts
 from adce_assets.loop import coverage, inventory
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE
+from adce_assets_tests.receipts import receipt
 
 NOW = datetime(2024, 1, 15, 12, tzinfo=UTC)
 REPORTED = NOW - timedelta(hours=30)
@@ -63,20 +64,10 @@ class Lake:
 
     def receipt(self, key: str, *, at: datetime) -> None:
         """Write down that the loop has written an object."""
-        told = Receipt(
-            key=key,
-            bytes=2,
-            sha256="0" * 64,
-            records=None,
-            task="t",
-            run="r",
-            attempt=1,
-            fetched_at=at,
-            promoted_at=at,
-            url="",
-        )
         name = f"{key.replace('/', '-').replace('.', '-')}-{at:%d%H%M%S%f}"
-        write_receipts(self.project.lake, name, source="books", data_type="new", season="all", receipts=[told])
+        write_receipts(
+            self.project.lake, name, source="books", data_type="new", season="all", receipts=[receipt(key, at, 2)]
+        )
 
     def report(self, *keys: str, at: datetime = REPORTED, prefix: str = "inventory-reports/") -> None:
         objects = [StoredObject(key, 2, "e", at - timedelta(days=1)) for key in keys]

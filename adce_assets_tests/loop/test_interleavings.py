@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 from adce_assets.demo.report_writer import write_report
 from adce_assets.errors import LakeError
 from adce_assets.lake.store import StoredObject
-from adce_assets.ledger.receipts import Receipt, write_receipts
+from adce_assets.ledger.receipts import write_receipts
 from adce_assets.loop import coverage, gaps, inventory, tasks
 from adce_assets.loop.coverage import STATES
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import COVERAGE, INVENTORY, TASK_KEYS
 from adce_assets_tests.examples import examples
+from adce_assets_tests.receipts import receipt
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -110,20 +111,9 @@ class World:
         self._happened(key, StoredObject(key, len(body), f"e{number}", self.clock.now), who)
         if who == "loop":
             source, data_type, season = "official", key.split("/", maxsplit=1)[0], SEASONS[GAMES[key]]
-            receipt = Receipt(
-                key=key,
-                bytes=len(body),
-                sha256="0" * 64,
-                records=None,
-                task="t",
-                run="r",
-                attempt=1,
-                fetched_at=self.clock.now,
-                promoted_at=self.clock.now,
-                url="",
-            )
+            told = [receipt(key, self.clock.now, len(body))]
             write_receipts(
-                self.project.lake, f"r{number}", source=source, data_type=data_type, season=season, receipts=[receipt]
+                self.project.lake, f"r{number}", source=source, data_type=data_type, season=season, receipts=told
             )
 
     def _body(self, key: str) -> bytes:

@@ -14,6 +14,7 @@ from adce_assets.loop import own_writes
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import RECEIPTS
 from adce_assets_tests.loop.hoops import CONTRACT, NOW, TICK
+from adce_assets_tests.receipts import receipt
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -45,21 +46,6 @@ class CountingLake:
 @pytest.fixture
 def project(workshop: "Workshop") -> Project:
     return workshop.project(CONTRACT, now=NOW)
-
-
-def receipt(key: str, at: datetime, size: int = 7) -> Receipt:
-    return Receipt(
-        key=key,
-        bytes=size,
-        sha256="0" * 64,
-        records=None,
-        task="t",
-        run="r",
-        attempt=1,
-        fetched_at=at,
-        promoted_at=at,
-        url="https://example.org",
-    )
 
 
 def write(project: Project, name: str, *receipts: Receipt) -> str:

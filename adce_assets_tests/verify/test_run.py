@@ -3,9 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -16,28 +15,11 @@ from adce_assets.verify.checks import Level
 from adce_assets.warehouse import loading
 from adce_assets.warehouse.database import open_warehouse
 from adce_assets.warehouse.parser import Parsed, ParserDiedError
-from adce_assets_tests.verify.seeding import NOW, SEASON, Killed, Workshop, changed, failed, in_this_process, key_of
+from adce_assets_tests.verify.seeding import NOW, SEASON, Killed, Workshop, changed, failed, key_of
 from adce_assets_tests.warehouse.conftest import InThisProcess
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _swift() -> Iterator[None]:
-    with in_this_process():
-        yield
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """A season of games that was published once; a run of the same name finds it staged."""
-    workshop = Workshop(tmp_path_factory.mktemp("staged"))
-    workshop.write()
-    assert workshop.run("games")["published"]
-    return workshop
-
-
-@pytest.fixture
-def workshop(staged: Workshop, tmp_path: Path) -> Workshop:
-    return staged.copy(tmp_path)
+pytestmark = pytest.mark.usefixtures("swift")
+LOADED = ("games",)
 
 
 @pytest.fixture

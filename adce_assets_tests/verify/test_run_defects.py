@@ -1,7 +1,7 @@
 """One thing spoiled at one step of a load: the season is not published, and what is wrong is named."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from adce_assets.errors import VerifyError
 from adce_assets.verify.evidence import engine
-from adce_assets_tests.verify.seeding import Json, Workshop, document, failed, in_this_process, key_of, named
+from adce_assets_tests.verify.seeding import Json, Workshop, document, failed, key_of, named
 from adce_assets_tests.warehouse.conftest import entity, entry, report
 
 GAME, OTHER = "401700001", "401700002"
@@ -26,25 +26,8 @@ HASHES = {"HASH/processed->staged/every row", "HASH/source->final/every row"}
 MERGED = {"HASH/staged->final/every row", "HASH/source->final/every row"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _swift() -> Iterator[None]:
-    with in_this_process():
-        yield
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """A season that was loaded once: a run of the same name goes on from there."""
-    workshop = Workshop(tmp_path_factory.mktemp("staged"))
-    workshop.write()
-    assert workshop.run("games")["published"]
-    assert workshop.run("player_box")["published"]
-    return workshop
-
-
-@pytest.fixture
-def workshop(staged: Workshop, tmp_path: Path) -> Workshop:
-    return staged.copy(tmp_path)
+pytestmark = pytest.mark.usefixtures("swift")
+LOADED = ("games", "player_box")
 
 
 STAGED_ROWS = "COUNT/processed->staged/staged = rows of staging, every worker"

@@ -3,16 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adce_assets.errors import ConfigurationError
-from adce_assets_tests.verify.seeding import NOW, Json, Workshop, changed, failed, in_this_process, key_of
+from adce_assets_tests.verify.seeding import NOW, Json, Workshop, changed, failed, key_of
 
 LOST = "COUNT/source->final/what was published is there"
 PUBLISHED = "SELECT count(*) FROM games"
@@ -30,23 +29,8 @@ CDN = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _swift() -> Iterator[None]:
-    with in_this_process():
-        yield
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    workshop = Workshop(tmp_path_factory.mktemp("published"))
-    workshop.write()
-    assert workshop.run("games")["published"]
-    return workshop
-
-
-@pytest.fixture
-def workshop(published: Workshop, tmp_path: Path) -> Workshop:
-    return published.copy(tmp_path)
+pytestmark = pytest.mark.usefixtures("swift")
+LOADED = ("games",)
 
 
 def not_over(_: int, told: Json) -> None:
