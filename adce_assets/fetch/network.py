@@ -13,8 +13,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, Queue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, cast
+from weakref import WeakSet
 
 import httpcore2
 import httpx2
@@ -85,10 +86,10 @@ def transport(*, allow_private: bool, resolver: Resolver = resolve, put: Put | N
 
 
 class _GuardedTransport(httpx2.HTTPTransport):
-    def __init__(self, backend: httpcore2.NetworkBackend, put: Put | None) -> None:
+    def __init__(self, backend: "_Backend", put: Put | None) -> None:
         context = httpx2.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
-        self._put = put
+        self._put, self._backend = put, backend
         self._pool = httpcore2.ConnectionPool(
             ssl_context=context, network_backend=backend, max_connections=MOST_CONNECTIONS, keepalive_expiry=30
         )
@@ -97,6 +98,11 @@ class _GuardedTransport(httpx2.HTTPTransport):
         response = super().handle_request(self._put(request) if self._put else request)
         response.stream = _Body(response.stream, partial(self._seal, response.extensions["network_stream"]))
         return response
+
+    def close(self) -> None:
+        # The pool knows nothing of a connection that is being made, and would let it be used.
+        self._backend.open_streams.close()
+        super().close()
 
     def _seal(self, stream: object) -> None:
         """Use a connection no more on which more came than was promised: it would answer the next request."""
@@ -120,11 +126,31 @@ class _Body(httpx2.SyncByteStream):
         self._inner.close()
 
 
+class _OpenStreams:
+    """The connections of a transport; those that are made after its end are shut like the others."""
+
+    def __init__(self) -> None:
+        self._lock, self._streams, self._is_closed = Lock(), WeakSet[_Stream](), False
+
+    def add(self, stream: "_Stream") -> None:
+        with self._lock:
+            self._streams.add(stream)
+            if self._is_closed:
+                stream.shut()
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            for stream in self._streams:
+                stream.shut()
+
+
 class _Backend(httpcore2.NetworkBackend):
     """Connects to checked addresses only."""
 
     def __init__(self, *, allow_private: bool, resolver: Resolver) -> None:
         self._allow_private, self._resolver, self._inner = allow_private, resolver, httpcore2.SyncBackend()
+        self.open_streams = _OpenStreams()
 
     def connect_tcp(
         self,
@@ -143,7 +169,7 @@ class _Backend(httpcore2.NetworkBackend):
                 refusal = error
             else:
                 _saw(0)
-                return _Stream(stream)
+                return _Stream(stream, self.open_streams)
         raise refusal
 
     def _addresses(self, host: str, port: int) -> Sequence[str]:
@@ -184,8 +210,9 @@ def _resolved(resolver: Resolver, host: str, port: int) -> Sequence[str]:
 class _Stream(httpcore2.NetworkStream):
     """A connection whose waits are cut at the deadline."""
 
-    def __init__(self, inner: httpcore2.NetworkStream) -> None:
-        self._inner, self.spent = inner, False
+    def __init__(self, inner: httpcore2.NetworkStream, all_open: _OpenStreams) -> None:
+        self._inner, self._all_open, self.spent = inner, all_open, False
+        all_open.add(self)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         data = self._inner.read(max_bytes, _cut(timeout, httpcore2.ReadTimeout))
@@ -196,17 +223,20 @@ class _Stream(httpcore2.NetworkStream):
         self._inner.write(buffer, _cut(timeout, httpcore2.WriteTimeout))
         _saw(0)
 
-    def close(self) -> None:
-        # A thread that reads meanwhile is woken; closing alone would let it wait until its time is over.
+    def shut(self) -> None:
+        """Wake the thread that reads meanwhile; closing alone would let it wait until its time is over."""
         with suppress(OSError):
             self._inner.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.shut()
         self._inner.close()
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
         wait = _cut(timeout, httpcore2.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, wait))
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, wait), self._all_open)
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable" and self.spent:

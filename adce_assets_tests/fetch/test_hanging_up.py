@@ -54,3 +54,27 @@ def test_a_client_that_is_closed_just_before_it_asks_says_so(
     with pytest.raises(RunEndsError):
         client.download("it", "/hang", into=tmp_path / "file")
     assert not server.log
+
+
+def test_a_connection_that_is_made_while_the_client_is_closed_is_not_waited_for(
+    server: Any, client_of: Callable[..., Client], limits: Notebook
+):
+    """It stands in no list yet of what is to be closed."""
+
+    def resolve_and_close(*_: object) -> list[str]:
+        client.close()
+        return ["127.0.0.1"]
+
+    server.on("/held", hang)
+    client = client_of(server.url, read_timeout_s=PATIENCE_S, deadline_s=PATIENCE_S, resolver=resolve_and_close)
+    ends: list[type] = []
+
+    def ask() -> None:
+        with pytest.raises(FetchError) as ended:
+            client.get("it", "/held")
+        ends.append(ended.type)
+
+    thread = Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S / 2)
+    assert (ends, limits.told) == ([RunEndsError], [])
