@@ -9,7 +9,7 @@
 | ``ADCE_AS_OF`` | an ISO time that stands for now, for reproducible runs |
 | ``ADCE_HOST_<NAME>`` | another base URL for a host of the scraper configuration, such as a local stand-in |
 | ``ADCE_LIMITS`` | a PostgreSQL URL, for budgets of hosts that all machines share (default: a file of this one) |
-| ``ADCE_DATABASE_URL`` | the PostgreSQL of the ledger, which all machines share (default: a SQLite file of this one) |
+| ``ADCE_DATABASE_URL`` | the PostgreSQL of ledger and metrics, which all machines share (default: SQLite files of this one) |
 | ``ADCE_WAREHOUSE_URL`` | the warehouse: ``duckdb:///path`` or PostgreSQL (default: the ledger's, else a file) |
 | ``ADCE_DAGSTER_URL`` | the PostgreSQL that Dagster keeps its own records in (default: SQLite under ``DAGSTER_HOME``) |
 """
@@ -84,6 +84,16 @@ class Settings:
     def database_url(self) -> str:
         """The database of the ledger, as SQLAlchemy writes it: PostgreSQL, or a SQLite file of this machine."""
         return self.configured_database or f"sqlite:///{self.work_folder / 'ledger.sqlite'}"
+
+    @property
+    def metrics_url(self) -> str:
+        """The database of the metrics' history: the ledger's PostgreSQL if it has one, or a SQLite file."""
+        return self.configured_database or f"sqlite:///{self.work_folder / 'metrics.sqlite'}"
+
+    @property
+    def metrics_config_path(self) -> Path:
+        """The definitions of the metrics."""
+        return self.home / "inventory" / "config.yaml"
 
     @property
     def warehouse_url(self) -> str:
