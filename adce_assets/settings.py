@@ -9,7 +9,7 @@
 | ``ADCE_AS_OF`` | an ISO time that stands for now, for reproducible runs |
 | ``ADCE_HOST_<NAME>`` | another base URL for a host of the scraper configuration, such as a local stand-in |
 | ``ADCE_LIMITS`` | a PostgreSQL URL, for budgets of hosts that all machines share (default: a file of this one) |
-| ``ADCE_DATABASE_URL`` | the PostgreSQL of ledger and metrics, which all machines share (default: SQLite files of this one) |
+| ``ADCE_DATABASE_URL`` | the PostgreSQL of ledger and metrics, for all machines (default: SQLite files of this one) |
 | ``ADCE_WAREHOUSE_URL`` | the warehouse: ``duckdb:///path`` or PostgreSQL (default: the ledger's, else a file) |
 | ``ADCE_DAGSTER_URL`` | the PostgreSQL that Dagster keeps its own records in (default: SQLite under ``DAGSTER_HOME``) |
 """
