@@ -1,4 +1,4 @@
-"""A report in, one page for a browser out, which needs nothing else: no script, no font, no picture from anywhere.
+"""A report in, one page for a browser out.
 
 Whatever stands in the report came from documents of strangers: all of it is text on the page, never markup.
 """
@@ -8,19 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from adce_assets import pages
+from adce_assets.pages import drawn_table, state, table
+
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #cf222e; --wait: #9a6700; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 74rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
-th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-code { font-size: .85em; overflow-wrap: anywhere; }
-.state { border-radius: 1rem; color: #fff; padding: .1rem .6rem; white-space: nowrap; }
 .reconciled, .passed { background: var(--good); } .failed { background: var(--bad); }
 .settling, .warning { background: var(--wait); }
-dl { display: grid; gap: .1rem 1rem; grid-template-columns: max-content auto; } dt { opacity: .7; } dd { margin: 0; }
-summary { cursor: pointer; } .quiet { opacity: .7; }
 """
 WORST = {"failed": 0, "settling": 1, "passed": 2}
 """States, in the order in which somebody wants to read of them."""
@@ -36,7 +29,7 @@ def page(told: Document) -> str:
     checks = sorted(told["checks"], key=lambda one: (WORST[one["state"]], one["severity"], one["id"]))
     wrong = [one for one in checks if one["state"] != "passed"]
     parts = [
-        f"<h1>{escape(name)} {_state(told['outcome'])}</h1>",
+        f"<h1>{escape(name)} {state(told['outcome'])}</h1>",
         f"<p>{escape(told['says'])}</p>",
         _facts(told),
         "<h2>By type</h2>",
@@ -48,31 +41,21 @@ def page(told: Document) -> str:
         _workers(told["run"]["workers"]),
         f'<p class="quiet">Digest, without the run and its times: <code>{escape(told["digest"])}</code></p>',
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(name)}: {escape(told['outcome'])}</title><style>{_STYLE}</style></head><body>\n"
-        + "\n".join(parts)
-        + "\n</body></html>\n"
-    )
-
-
-def _state(name: str) -> str:
-    return f'<span class="state {escape(name)}">{escape(name)}</span>'
+    return pages.page(f"{name}: {told['outcome']}", parts, style=_STYLE)
 
 
 def _facts(told: Document) -> str:
     totals, run = told["totals"], told["run"]
-    facts = {
-        "Checks": f"{totals['passed']} of {totals['checks']} hold ({totals['success_rate_pct']:.2f} %)",
-        "Published": "yes" if told["published"] else "no: the final table has the season as it was",
-        "Merged": ", ".join(f"{many:,} {how}" for how, many in run["merged"].items()) or "nothing",
-        "Run": run["id"],
-        "Started": run["started_at"],
-        "Finished": run["finished_at"],
-    }
-    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(text)}</dd>' for name, text in facts.items())}</dl>"
+    return pages.facts(
+        {
+            "Checks": f"{totals['passed']} of {totals['checks']} hold ({totals['success_rate_pct']:.2f} %)",
+            "Published": "yes" if told["published"] else "no: the final table has the season as it was",
+            "Merged": ", ".join(f"{many:,} {how}" for how, many in run["merged"].items()) or "nothing",
+            "Run": run["id"],
+            "Started": run["started_at"],
+            "Finished": run["finished_at"],
+        }
+    )
 
 
 def _by_type(kinds: Mapping[str, Document]) -> str:
@@ -80,20 +63,19 @@ def _by_type(kinds: Mapping[str, Document]) -> str:
         [name, numbers["checks"], numbers["passed"], numbers["settling"], numbers["failed"]]
         for name, numbers in kinds.items()
     ]
-    return _table(("Type", "Checks", "Hold", "Settling", "Failed"), rows)
+    return table(("Type", "Checks", "Hold", "Settling", "Failed"), rows)
 
 
 def _checks(checks: Iterable[Document]) -> str:
-    rows = "".join(
-        f"<tr><td>{_state(_shade(one))}</td><td>{escape(one['type'])}</td><td>{escape(one['level'])}</td>"
+    rows = (
+        f"<td>{state(_shade(one))}</td><td>{escape(one['type'])}</td><td>{escape(one['level'])}</td>"
         f"<td>{escape(' '.join(filter(None, (one['name'], one['source']))))}</td>"
         + "".join(f'<td class="number"><code>{escape(one[part])}</code></td>' for part in SIDES)
-        + f"<td>{escape(one['message'])}</td></tr>"
+        + f"<td>{escape(one['message'])}</td>"
         for one in checks
     )
     headings = ("", "Type", "Level", "Check", *(part.capitalize() for part in SIDES), "In words")
-    names = "".join(f"<th>{name}</th>" for name in headings)
-    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return drawn_table(headings, rows)
 
 
 def _shade(one: Document) -> str:
@@ -107,9 +89,9 @@ def _detail(one: Document) -> str:
         for row in one["rows"]
     ]
     cut = f'<p class="quiet">{len(rows)} of {one["offenders"]} are shown</p>' if one["offenders"] > len(rows) else ""
-    table = _table(("What", "How", "Column", "Expected", "Actual"), rows) if rows else ""
-    heading = f"{_state(_shade(one))} {escape(one['id'])}: {escape(one['message'])}"
-    return f"<details open><summary>{heading}</summary>{table}{cut}</details>"
+    named = table(("What", "How", "Column", "Expected", "Actual"), rows) if rows else ""
+    heading = f"{state(_shade(one))} {escape(one['id'])}: {escape(one['message'])}"
+    return f"<details open><summary>{heading}</summary>{named}{cut}</details>"
 
 
 def _key(text: str) -> str:
@@ -125,16 +107,4 @@ def _workers(workers: Sequence[Document]) -> str:
     if not workers:
         return "<p>none</p>"
     names = list(workers[0])
-    return _table([name.capitalize() for name in names], [[worker[name] for name in names] for worker in workers])
-
-
-def _table(names: Iterable[str], rows: Iterable[Sequence[object]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, int):
-        return f'<td class="number">{value:,}</td>'
-    return f"<td>{escape(str(value))}</td>"
+    return table([name.capitalize() for name in names], [[worker[name] for name in names] for worker in workers])
