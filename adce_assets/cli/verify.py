@@ -13,8 +13,10 @@ from adce_assets.cli.output import Column, talk, write_json, write_table
 from adce_assets.cli.verifying_tables import diff
 
 if TYPE_CHECKING:
+    from adce_assets.lake.store import LakeStore
     from adce_assets.loop.project import Project
     from adce_assets.verify.run import Place
+    from adce_assets.warehouse.database import Warehouse
 
 DIFFERS = 2
 """The exit code for a season that does not reconcile, or is not settled yet."""
@@ -96,20 +98,24 @@ def report(
 ) -> None:
     """Show the last report, or that of a season or a run: every check with what was expected and what is there.
 
+    It is held against the audit, and made of it where it was lost. Nothing is written.
+
     \b
-    Exit codes: 0 everything is accounted for; 1 there is no report; 2 something is not, or is settling.
+    Exit codes: 0 everything is accounted for; 1 there is no report, or the audit's end was cut off; 2 something is not
+    accounted for, or is settling.
     """  # noqa: D301 - click wants the character itself before text that it shall not fill
-    from adce_assets.loop.project import open_project
-    from adce_assets.settings import load_settings
     from adce_assets.verify.page import page
-    from adce_assets.verify.report import find
+    from adce_assets.verify.recall import recalled
 
     if html and as_json:
         raise click.UsageError("say either `--html` or `--json`")
-    told = find(open_project(load_settings()).state.store, entity=entity, season=season, run=run_id)
+    with _read_only() as (files, warehouse):
+        found = recalled(files, warehouse, entity=entity, season=season, run=run_id)
     if html:
-        click.echo(page(told), nl=False)
-    _write(ctx, told, as_json=as_json, silent=html)
+        click.echo(page(found.told), nl=False)
+    if found.said:
+        talk(f"run {found.told['run']['id']}: {found.said}")
+    _write(ctx, found.told, as_json=as_json, silent=html, cut=found.cut)
 
 
 @command.command("show", epilog="Example: `adce verify show --run ID --json` is all that the audit has on a run.")
@@ -117,20 +123,23 @@ def report(
 @options.as_json
 @click.pass_context
 def show(ctx: click.Context, run_id: str, *, as_json: bool) -> None:
-    """Show what the audit has on a run, and hash the whole audit anew.
+    """Show what the audit has on a run, hash the whole audit anew, and hold it against the last reports.
+
+    Nothing is written.
 
     \b
     Exit codes: 0 the audit fits together; 1 it does not, or has nothing on the run.
     """  # noqa: D301 - click wants the character itself before text that it shall not fill
     from adce_assets.errors import VerifyError
-    from adce_assets.verify import audit
+    from adce_assets.verify import audit, report
 
-    with _opened() as (_, place), place.warehouse.transaction(alone=True) as connection:
-        audit.make(connection)
-        entries = [entry.document() for entry in audit.entries(connection, run_id)]
-        head = audit.head(connection)
-        faults = audit.verify(audit.entries(connection), head)
-    if not entries:
+    with _read_only() as (files, warehouse):
+        kept = [report.head_of(told) for told in report.latest(files)]
+        with warehouse.transaction() as connection:
+            head = audit.head(connection)
+            entries = [entry.document() for entry in audit.entries(connection, run_id)]
+            faults = audit.verify(audit.entries(connection), head, *kept)
+    if not entries and not faults:
         hint = "`adce verify run` tells the id of its run"
         raise VerifyError(f"the audit has nothing on the run `{run_id}`", where="--run", hint=hint)
     told = [{"seq": fault.seq, "run": fault.key, "what": fault.what} for fault in faults]
@@ -156,12 +165,28 @@ def _opened() -> "Iterator[tuple[Project, Place]]":
         yield project, place
 
 
-def _write(ctx: click.Context, told: Mapping[str, Any], *, as_json: bool, silent: bool = False) -> None:
-    """Show a report, unless that is done, and exit as it ended."""
+@contextmanager
+def _read_only() -> "Iterator[tuple[LakeStore, Warehouse]]":
+    """Lend where reports are kept, and a warehouse in which nothing can be made or written."""
+    from adce_assets.loop.project import open_project
+    from adce_assets.settings import load_settings
+    from adce_assets.warehouse.database import open_warehouse
+
+    project = open_project(load_settings())
+    with open_warehouse(project.settings.warehouse_url, read_only=True) as warehouse:
+        yield project.state.store, warehouse
+
+
+def _write(
+    ctx: click.Context, told: Mapping[str, Any], *, as_json: bool, silent: bool = False, cut: bool = False
+) -> None:
+    """Show a report, unless that is done, and exit as it ended, or as a report of which the audit has lost its end."""
     if as_json:
         write_json(told)
     elif not silent:
         show_report(told)
+    if cut:
+        ctx.exit(1)
     if told["outcome"] != "reconciled":
         ctx.exit(DIFFERS)
 

@@ -2,7 +2,8 @@
 
 The table lies in the warehouse, beside the rows that it tells of, and what it says of a season is committed together
 with them. It is hashed as the ledger is: a row that was changed, taken out, put in or moved shows, without anything
-else at hand. Whoever can write to the database can write all of it anew: against that a head helps, kept elsewhere.
+else at hand. Whoever can write to the database can cut its end off, or write all of it anew: against that a head helps,
+kept elsewhere, as each report keeps the one of its run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from adce_assets.ledger.chain import GENESIS, Fault, Head, canonical, digest, mo
 from adce_assets.ledger.database import keepable
 from adce_assets.verify.checks import Check
 from adce_assets.warehouse.database import Connection
+from adce_assets.warehouse.tables import exists
 
 TABLE, HEAD = "verify_audit", "verify_head"
 _COLUMNS = (
@@ -29,13 +31,14 @@ PAGE = 5_000
 
 
 class Event(StrEnum):
-    """What a row tells: a run that began, ended or never did, and what it was told of a worker or by a check."""
+    """What a row tells: of a run, its workers and checks, of one that never ended, and of rows that were cut off."""
 
     STARTED = "started"
     WORKER = "worker"
     CHECK = "check"
     ENDED = "ended"
     ABANDONED = "abandoned"
+    CUT = "cut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,9 @@ class Entry(NamedTuple):
 
 
 def make(connection: Connection) -> None:
-    """Make the tables unless they are there."""
+    """Make the tables unless they are there; where the database can, rows of the audit are then refused any change."""
     connection.create(TABLE, _COLUMNS)
+    connection.only_grows(TABLE)
     connection.create(HEAD, _HEAD)
     if not connection.rows("SELECT seq FROM verify_head WHERE id = 1"):
         connection.execute("INSERT INTO verify_head (id, seq, hash) VALUES (1, 0, ?)", (GENESIS,))
@@ -130,6 +134,7 @@ def document_of(one: Check) -> dict[str, Any]:
         "severity": one.severity.value,
         "message": one.message,
         "offenders": one.offenders,
+        "unasked": dict(one.unasked),
         "rows": [
             {
                 "key": row.key,
@@ -147,8 +152,10 @@ def document_of(one: Check) -> dict[str, Any]:
 
 
 def entries(connection: Connection, run: str | None = None) -> Iterator[Entry]:
-    """Walk the rows in order, all or those of a run, a page at a time."""
+    """Walk the rows in order, all or those of a run, a page at a time; where there is no audit there are none."""
     seq, of_run = 0, "AND run = ? " if run is not None else ""
+    if not exists(connection, TABLE):
+        return
     while True:
         sql = f"SELECT {_NAMES} FROM verify_audit WHERE seq > ? {of_run}ORDER BY seq LIMIT {PAGE}"
         page = [Entry(*row) for row in connection.rows(sql, (seq, *([run] if run is not None else [])))]
@@ -159,31 +166,41 @@ def entries(connection: Connection, run: str | None = None) -> Iterator[Entry]:
 
 
 def head(connection: Connection) -> Head:
-    """Say which row is the last, with its hash."""
-    found = connection.rows("SELECT seq, hash FROM verify_head WHERE id = 1")
+    """Say which row is the last, with its hash; where there is no audit that is none."""
+    found = connection.rows("SELECT seq, hash FROM verify_head WHERE id = 1") if exists(connection, HEAD) else ()
     seq, last = found[0] if found else (0, GENESIS)
     return Head(seq, last, None)
 
 
-def verify(written: Iterable[Entry], last: Head | None = None) -> tuple[Fault, ...]:
+def verify(written: Iterable[Entry], *heads: Head) -> tuple[Fault, ...]:
     """Hash all rows anew, and find each that is not what was written, or not in its place.
 
     Args:
         written: All rows, in order.
-        last: The head that they should end with; one of an earlier time is held against the row of that number.
+        heads: The head that they should end with, and ones of earlier times: each names a row that has to be there.
     """
-    before, seq, faults, seen = GENESIS, 0, [], None
+    before, seq, faults = GENESIS, 0, []
+    named = {(one.seq, one.hash) for one in heads if one.seq}
     for entry in written:
         if entry.seq != seq + 1:
             faults.append(Fault(entry.seq, entry.run, f"row {seq + 1} is gone" if entry.seq > seq else "out of order"))
         elif digest(entry.seq, before, "", entry[1:-2], entry.detail) != entry.hash:
             faults.append(Fault(entry.seq, entry.run, "it is not what was written, or not in its place"))
         before, seq = entry.hash, entry.seq
-        if last is not None and entry.seq == last.seq:
-            seen = entry.hash
-    if last is not None and last.seq and seen != last.hash:
-        faults.append(Fault(last.seq, "", "it is not the row that the head names, or is gone"))
+        named.discard((entry.seq, entry.hash))
+    faults += [gone(seq) for seq, _ in sorted(named)]
     return tuple(faults)
+
+
+def gone(seq: int) -> Fault:
+    """Say that a row which a head names is another one, or none."""
+    return Fault(seq, "", "it is not the row that the head names, or is gone")
+
+
+def has(connection: Connection, row: Head) -> bool:
+    """Say whether the audit, if there is one, has the row that a head of an earlier time names."""
+    sql = "SELECT 1 FROM verify_audit WHERE seq = ? AND hash = ?"
+    return exists(connection, TABLE) and bool(connection.rows(sql, (row.seq, row.hash)))
 
 
 def unfinished(connection: Connection, entity: str, season: str) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from adce_assets.verify.checks import Cell, Check, Kind, Level, Row, Severity, check, key_text, oldest
+from adce_assets.verify.checks import Answer, Cell, Check, Kind, Level, Question, Row, Severity, check, key_text, oldest
 from adce_assets.warehouse.counting import UNREADABLE
 from adce_assets.warehouse.rules_config import SetAside
 from adce_assets.warehouse.tables import COUNTS as NUMBERS
@@ -192,20 +192,8 @@ def _compared(
     said = f"{expected} and {actual} are the same, object by object"
     if rows:
         said = f"{expected} expected, {actual} found; {len(rows)} object(s) differ"
-    return check(
-        cell,
-        Kind.COUNT,
-        level,
-        name,
-        source=source,
-        worker=worker,
-        expected=str(expected),
-        actual=str(actual),
-        discrepancy=str(actual - expected),
-        rows=rows,
-        since=oldest(rows),
-        message=said,
-    )
+    answer = Answer(str(expected), str(actual), str(actual - expected), said, rows, since=oldest(rows))
+    return check(cell, Question(Kind.COUNT, level, name, source, worker), answer)
 
 
 def _order(side: _Sides) -> tuple[str, int, int]:
@@ -225,17 +213,10 @@ def _run_totals(cell: Cell, counted: Counted) -> Iterator[Check]:
     rows = [
         Row(key_text({"number": name}), "differs", name, str(counted.run.get(name)), str(sums[name])) for name in wrong
     ]
-    yield check(
-        cell,
-        Kind.COUNT,
-        Level.PROCESSED_STAGED,
-        "sums over workers = the run's",
-        expected=_listed(counted.run),
-        actual=_listed(sums),
-        discrepancy=str(sum(abs(counted.run.get(name, 0) - sums[name]) for name in NUMBERS)),
-        rows=rows,
-        message=f"the workers' sums differ in {', '.join(wrong)}" if wrong else "the workers' sums are the run's",
-    )
+    apart = sum(abs(counted.run.get(name, 0) - sums[name]) for name in NUMBERS)
+    said = f"the workers' sums differ in {', '.join(wrong)}" if wrong else "the workers' sums are the run's"
+    question = Question(Kind.COUNT, Level.PROCESSED_STAGED, "sums over workers = the run's")
+    yield check(cell, question, Answer(_listed(counted.run), _listed(sums), str(apart), said, rows))
 
 
 def _set_aside(cell: Cell, counted: Counted, allowed: Mapping[str, SetAside]) -> Iterator[Check]:
@@ -254,19 +235,15 @@ def _none_of(cell: Cell, counted: Counted, level: Level, kind: str, allowed: Set
         Row(key_text({"OBJECT_KEY": key}), "differs", "", "0", str(many), counted.written_at.get(key))
         for key, many in aside
     ]
-    return check(
-        cell,
-        Kind.COUNT,
-        level,
-        f"no record {kind}",
+    answer = Answer(
         expected=f"at most {allowed.most}" if allowed.most else "0",
         actual=str(total),
         discrepancy=str(max(total - allowed.most, 0)),
+        message=f"{total} record(s) of {len(aside)} object(s) are {kind}" if total else f"none is {kind}",
         rows=rows if total > allowed.most else [],
         since=oldest(rows),
-        severity=Severity(allowed.severity),
-        message=f"{total} record(s) of {len(aside)} object(s) are {kind}" if total else f"none is {kind}",
     )
+    return check(cell, Question(Kind.COUNT, level, f"no record {kind}", severity=Severity(allowed.severity)), answer)
 
 
 def _listed(numbers: Mapping[str, int]) -> str:
@@ -294,17 +271,13 @@ def _staged_final(cell: Cell, counted: Counted) -> Iterator[Check]:
 
 def _totals(cell: Cell, level: Level, source: str, expected: int, actual: int, rows: Sequence[Row]) -> Check:
     """Compare with the final table, of whose rows only the whole is known: ``rows`` are of what went before it."""
-    return check(
-        cell,
-        Kind.COUNT,
-        level,
-        "rows",
-        source=source,
+    answer = Answer(
         expected=str(expected),
         actual=str(actual),
         discrepancy=str(actual - expected),
+        message=f"{expected} expected, {actual} in the final table",
         rows=rows,
         since=oldest(rows),
         holds=expected == actual,
-        message=f"{expected} expected, {actual} in the final table",
     )
+    return check(cell, Question(Kind.COUNT, level, "rows", source), answer)

@@ -6,7 +6,7 @@ The words are here: types, levels, states, and the row that is named where somet
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -80,6 +80,54 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        kind: What is compared.
+        level: Between which two places.
+        name: What the check is called within its kind and level.
+        source: Of which source; empty for all.
+        worker: Of which worker; empty for all.
+        severity: What a failure means.
+    """
+
+    kind: Kind
+    level: Level
+    name: str
+    source: str = ""
+    worker: str = ""
+    severity: Severity = Severity.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found.
+
+    Attributes:
+        expected: What should be there.
+        actual: What is there.
+        discrepancy: How far the two are apart.
+        message: The answer in words.
+        rows: All that differs, or the first of it.
+        offenders: How many rows there are, if these are not all.
+        since: When the oldest of what differs was written, if that is known of all of it.
+        holds: Whether the totals agree, where they are compared beside the rows.
+        unasked: How many things could not be asked about, by the reason.
+    """
+
+    expected: str
+    actual: str
+    discrepancy: str
+    message: str
+    rows: Sequence[Row] = ()
+    offenders: int | None = None
+    since: datetime | None = None
+    holds: bool = True
+    unasked: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """A question and its answer; numbers are texts, so that none is rounded.
 
@@ -101,6 +149,7 @@ class Check:
         offenders: How many there are.
         since: When the oldest of what differs was written; None where that is not known of all of it.
         checked_at: When it was looked at.
+        unasked: How many things it could not be asked about, by the reason.
     """
 
     kind: Kind
@@ -120,6 +169,7 @@ class Check:
     offenders: int
     since: datetime | None
     checked_at: datetime
+    unasked: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -138,62 +188,28 @@ class Check:
         return not self.passed and self.severity is Severity.ERROR
 
 
-def check(
-    cell: Cell,
-    kind: Kind,
-    level: Level,
-    name: str,
-    *,
-    expected: str,
-    actual: str,
-    discrepancy: str,
-    rows: Sequence[Row],
-    message: str,
-    source: str = "",
-    worker: str = "",
-    severity: Severity = Severity.ERROR,
-    offenders: int | None = None,
-    since: datetime | None = None,
-    holds: bool = True,
-) -> Check:
-    """Make a check of what was found: it passes if it ``holds`` and there is no row that differs.
-
-    Args:
-        cell: What is reconciled.
-        kind: What was compared.
-        level: Between which two places.
-        name: What the check is called.
-        expected: What should be there.
-        actual: What is there.
-        discrepancy: How far the two are apart.
-        rows: All that differs, or the first of it.
-        message: The answer in words.
-        source: Of which source.
-        worker: Of which worker.
-        severity: What a failure means.
-        offenders: How many rows there are, if these are not all.
-        since: When the oldest of what differs was written, if that is known of all of it.
-        holds: Whether the totals agree, where they are compared beside the rows.
-    """
-    many = len(rows) if offenders is None else offenders
+def check(cell: Cell, question: Question, answer: Answer) -> Check:
+    """Make a check of what was found: it passes if it ``holds`` and there is no row that differs."""
+    many = len(answer.rows) if answer.offenders is None else answer.offenders
     return Check(
-        kind=kind,
-        level=level,
-        name=name,
+        kind=question.kind,
+        level=question.level,
+        name=question.name,
         entity=cell.entity,
         season=cell.season,
-        source=source,
-        worker=worker,
-        expected=expected,
-        actual=actual,
-        discrepancy=discrepancy,
-        state=State.PASSED if holds and not many else State.FAILED,
-        severity=severity,
-        message=message,
-        rows=tuple(rows[:SHOWN]),
+        source=question.source,
+        worker=question.worker,
+        expected=answer.expected,
+        actual=answer.actual,
+        discrepancy=answer.discrepancy,
+        state=State.PASSED if answer.holds and not many else State.FAILED,
+        severity=question.severity,
+        message=answer.message,
+        rows=tuple(answer.rows[:SHOWN]),
         offenders=many,
-        since=since,
+        since=answer.since,
         checked_at=cell.at,
+        unasked=answer.unasked,
     )
 
 

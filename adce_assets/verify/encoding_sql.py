@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from adce_assets.errors import ConfigurationError
+from adce_assets.sql_text import literal, quoted
 from adce_assets.verify import encoding
 from adce_assets.verify.encoding import ColumnType, Kind
 
@@ -35,16 +36,6 @@ DAY = 86_400_000_000
 def family(physical: str) -> str:
     """Say what a type of DuckDB is here; empty for one that has to be made text first."""
     return "decimal" if DECIMAL.fullmatch(physical) else FAMILIES.get(physical, "")
-
-
-def quoted(name: str) -> str:
-    """Write a name so that SQL takes it as a name, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Write a text so that SQL takes it as a text."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def field_sql(name: str, physical: str, column: ColumnType) -> str:

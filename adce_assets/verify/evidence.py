@@ -9,7 +9,7 @@ what a transaction has not yet committed, and hold nothing that anybody waits fo
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,28 +86,25 @@ def count(connection: Connection, of: Season, source: Mapping[str, Mapping[str, 
         (of.run, of.season),
     )
     refused = connection.rows(
-        f"SELECT worker_id, object_key, kind, count(*) FROM load_refused WHERE {where} GROUP BY 1, 2, 3", cell
+        "SELECT worker_id, object_key, kind, record_number = 0, count(*) FROM load_refused "
+        f"WHERE {where} GROUP BY 1, 2, 3, 4",
+        cell,
     )
-    aside = connection.rows(
-        f"SELECT object_key, {_ASIDE}, count(*) FROM load_refused WHERE {where} GROUP BY 1, 2", cell
-    )
+    aside, kinds = Counter[tuple[str, str]](), Counter[tuple[str, str, str]]()
+    for worker, key, kind, unread, many in refused:
+        aside[key, UNREAD if unread else kind] += many
+        kinds[worker, key, "rejected" if kind == REPEATED else kind] += many
     run = connection.rows(f"SELECT {numbers} FROM load_runs WHERE {where}", cell)
     final = connection.rows(f'SELECT source, count(*) FROM "{name}" WHERE season = ? GROUP BY 1', (of.season,))
     return Counted(
         source=source,
         tallies=sorted((Tally(*row) for row in tallies), key=lambda one: (one.object_key, one.worker)),
         staged={(worker, key): many for worker, key, many in staged},
-        refused={(worker, key, kind): many for worker, key, kind, many in refused},
+        refused=kinds,
         run=dict(zip(NUMBERS, run[0], strict=True)) if run else {},
         final={name: many for name, many in final if name in source},
-        aside={(key, kind): many for key, kind, many in aside},
+        aside=aside,
     )
-
-
-_ASIDE = f"""
-CASE WHEN record_number = 0 THEN '{UNREAD}'
-     WHEN kind = 'rejected' AND substr(reason, 1, 9) = 'the same ' THEN '{REPEATED}' ELSE kind END
-"""
 
 
 def started(connection: Connection, of: Season) -> Mapping[str, int]:
@@ -203,17 +200,26 @@ def date_rows(opened: "duckdb.DuckDBPyConnection", of: Season, written_at: Mappi
         opened.execute(f'CREATE OR REPLACE VIEW "checked_{other}" AS {dated}')
 
 
-def dated_keys(opened: "duckdb.DuckDBPyConnection", of: Season) -> Mapping[tuple[str, ...], datetime]:
-    """Tell of every key that stands anywhere when its newest object was written, as far as that is known."""
-    name = of.entity.name
-    key = ", ".join(f'CAST("{column}" AS VARCHAR) AS k{place}' for place, column in enumerate(of.key))
-    places = [place for place in ("source", "staged") if _has(opened, f"{place}_{name}")]
+def dated_keys(
+    opened: "duckdb.DuckDBPyConnection", of: Season, keys: Collection[tuple[str, ...]]
+) -> dict[tuple[str, ...], datetime]:
+    """Tell of some keys when the newest object of each was written, as far as that is known."""
+    import pyarrow as pa
+
+    if not keys:
+        return {}
+    names = [f"k{place}" for place in range(len(of.key))]
+    columns = [pa.array(column, pa.string()) for column in zip(*keys, strict=True)]
+    opened.register("keys_asked", pa.table(columns, names=names))
+    key = ", ".join(f'CAST("{column}" AS VARCHAR) AS {name}' for name, column in zip(names, of.key, strict=True))
+    places = [place for place in ("source", "staged") if _has(opened, f"{place}_{of.entity.name}")]
     every = " UNION ALL ".join(
-        f'SELECT {key}, WRITTEN_AT FROM "{place}_{name}" JOIN objects USING (OBJECT_KEY)' for place in places
+        f'SELECT {key}, WRITTEN_AT FROM "{place}_{of.entity.name}" JOIN objects USING (OBJECT_KEY)' for place in places
     )
-    names = ", ".join(f"k{place}" for place in range(len(of.key)))
-    found = opened.execute(f"SELECT {names}, max(WRITTEN_AT) FROM ({every}) GROUP BY {names}").fetchall()
-    return {tuple(row[:-1]): row[-1] for row in found if row[-1] is not None}
+    grouped = f"SELECT * FROM ({every}) JOIN keys_asked USING ({', '.join(names)})"
+    found = opened.execute(f"SELECT {', '.join(names)}, max(WRITTEN_AT) FROM ({grouped}) GROUP BY ALL").fetchall()
+    opened.unregister("keys_asked")
+    return {tuple(key): at for *key, at in found}
 
 
 def _has(opened: "duckdb.DuckDBPyConnection", view: str) -> bool:

@@ -22,8 +22,9 @@ import zstandard
 
 from adce_assets import postgres
 from adce_assets.errors import ConfigurationError, VerifyError, printable
+from adce_assets.sql_text import literal, quoted
 from adce_assets.verify.encoding import ColumnType
-from adce_assets.verify.encoding_sql import family, kind_of, literal, quoted
+from adce_assets.verify.encoding_sql import family, kind_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -37,20 +38,6 @@ CONNECT_SECONDS = 10
 NOTHING: Mapping[str, ColumnType] = {}
 PLACES = "FILE.parquet, FILE.csv, FILE.tsv (or .csv.gz, .csv.zst), FILE.duckdb#TABLE, postgresql://HOST/DATABASE#TABLE"
 NESTED = ("STRUCT", "MAP", "UNION")
-BY_OID: Mapping[int, str] = {
-    16: "BOOLEAN",
-    20: "BIGINT",
-    21: "BIGINT",
-    23: "BIGINT",
-    700: "DOUBLE",
-    701: "DOUBLE",
-    1082: "DATE",
-    1114: "TIMESTAMP",
-    1184: "TIMESTAMP WITH TIME ZONE",
-    1700: "DECIMAL(38,0)",
-}
-"""What PostgreSQL's types are, by their numbers in pg_type.dat; every other one is text."""
-REAL = 700
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,14 +268,14 @@ def _copy(cursor: Any, table: Sequence[str], file: Path) -> dict[str, str]:
     source = sql.Identifier(*table)
     cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(source))
     described = [(column.name, column.type_code) for column in cursor.description]
-    taken = (sql.Identifier(name) + sql.SQL("::float8" if oid == REAL else "") for name, oid in described)
+    taken = (sql.Identifier(name) + sql.SQL("::float8" if oid == postgres.REAL else "") for name, oid in described)
     columns = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(of, sql.Identifier(name)) for of, (name, _) in zip(taken, described, strict=True)
     )
     copy = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT csv, HEADER)").format(columns, source)
     with file.open("wb") as lines:
         cursor.copy_expert(copy, lines)
-    return {name: BY_OID[oid] for name, oid in described if oid in BY_OID}
+    return {name: postgres.TYPES[oid] for name, oid in described if oid in postgres.TYPES}
 
 
 def _first_line(error: Exception) -> str:

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+from json import loads
 from typing import Any
 
 from adce_assets.errors import ObjectNotFoundError, VerifyError
 from adce_assets.lake.store import LakeStore
-from adce_assets.ledger.chain import canonical, moment_text
-from adce_assets.verify.audit import document_of
+from adce_assets.ledger.chain import Head, canonical, moment_text
+from adce_assets.verify.audit import Entry, Event, document_of
 from adce_assets.verify.checks import Check, Kind, Severity, State
 
 FOLDER = "verify/"
@@ -36,7 +37,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run: its name, when it was, what its workers and its merge did, and when it is no longer too early to say."""
+    """A run: its name, when it was, what its workers and its merge did, and when it is no longer too early to say.
+
+    ``audit`` is the head of the audit when the run ended: the row that tells of its end.
+    """
 
     id: str
     started_at: datetime
@@ -44,6 +48,7 @@ class Run:
     workers: Sequence[Mapping[str, Any]] = ()
     merged: Mapping[str, int] = field(default_factory=dict)
     settles_at: datetime | None = None
+    audit: Head | None = None
 
 
 def outcome_of(checks: Sequence[Check]) -> Outcome:
@@ -68,28 +73,63 @@ def document(
         blocking: Whether an error keeps them out of it.
         says: What came of it, in words.
     """
-    asked = sorted((one for one in checks if not one.worker), key=lambda one: one.id)
+    ended = {"outcome": outcome_of(checks).value, "says": says, "published": published, "blocking": blocking}
+    return _laid_out(entity, season, [document_of(one) for one in checks], run, ended)
+
+
+def of_audit(rows: Sequence[Entry]) -> dict[str, Any]:
+    """Lay out a report once more, the same byte for byte, of all that the audit has of a run, beginning and end.
+
+    Raises:
+        VerifyError: the rows are not those of which the report was made.
+    """
+    began, ended = rows[0], rows[-1]
+    try:
+        checks, workers = (
+            [loads(row.detail) for row in rows if row.event == event] for event in (Event.CHECK, Event.WORKER)
+        )
+        detail = loads(ended.detail)
+        parts = {"outcome": ended.state, **{name: detail[name] for name in ("says", "published", "blocking")}}
+        told = _laid_out(began.entity, began.season, checks, _run_of(began, ended, workers, detail), parts)
+        whole = told["digest"] == detail["digest"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise VerifyError(f"the audit has no report of this run: {error}", where=f"run {began.run}") from error
+    if not whole:
+        raise VerifyError("the audit's rows are not those that its report was made of", where=f"run {began.run}")
+    return told
+
+
+def _run_of(began: Entry, ended: Entry, workers: Sequence[Mapping[str, Any]], detail: Mapping[str, Any]) -> Run:
+    started, finished = (datetime.fromisoformat(row.moment) for row in (began, ended))
+    due = detail["settles_at"] and datetime.fromisoformat(detail["settles_at"])
+    return Run(began.run, started, finished, workers, detail["merged"], due, Head(ended.seq, ended.hash, None))
+
+
+def _laid_out(
+    entity: str, season: str, checks: Sequence[Mapping[str, Any]], run: Run, ended: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Lay out a report of answers that are laid out already."""
+    in_order = sorted(checks, key=lambda one: one["id"])
+    asked = [one for one in in_order if not one["worker"]]
     told = {
         "schema": 1,
         "entity": entity,
         "season": season,
-        "outcome": outcome_of(checks).value,
-        "says": says,
-        "published": published,
-        "blocking": blocking,
+        **ended,
         "totals": _totals(asked),
-        "by_type": {kind.value: _totals([one for one in asked if one.kind is kind]) for kind in Kind},
-        "checks": [document_of(one) for one in asked],
+        "by_type": {kind.value: _totals([one for one in asked if one["type"] == kind]) for kind in Kind},
+        "checks": asked,
     }
-    return told | {"digest": digest_of(told), "run": _of_run(run, checks)}
+    of_workers = [one for one in in_order if one["worker"]]
+    return told | {"digest": digest_of(told), "run": _of_run(run, of_workers)}
 
 
-def _totals(checks: Sequence[Check]) -> dict[str, Any]:
-    states = Counter(one.state for one in checks)
+def _totals(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    states = Counter(one["state"] for one in checks)
     return {
         "checks": len(checks),
         **{state.value: states[state] for state in State},
-        "failed_errors": sum(one.state is State.FAILED and one.severity is Severity.ERROR for one in checks),
+        "failed_errors": sum(one["state"] == State.FAILED and one["severity"] == Severity.ERROR for one in checks),
         "success_rate_pct": _percent(states[State.PASSED], len(checks)),
     }
 
@@ -99,15 +139,16 @@ def _percent(part: int, whole: int) -> float:
     return math.floor(10_000 * part / whole) / 100 if whole else 0.0
 
 
-def _of_run(run: Run, checks: Sequence[Check]) -> dict[str, Any]:
+def _of_run(run: Run, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "id": run.id,
         "started_at": moment_text(run.started_at),
         "finished_at": moment_text(run.finished_at),
         "settles_at": run.settles_at and moment_text(run.settles_at),
+        "audit": run.audit and str(run.audit),
         "merged": dict(run.merged),
         "workers": list(run.workers),
-        "checks": [document_of(one) for one in sorted(checks, key=lambda one: one.id) if one.worker],
+        "checks": list(checks),
     }
 
 
@@ -129,8 +170,8 @@ def _without_times(part: Any) -> Any:
 
 
 def text_of(told: Mapping[str, Any]) -> str:
-    """Write a report as it is kept."""
-    return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """Write a report as it is kept: of equal ones the same text."""
+    return json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write(files: LakeStore, told: Mapping[str, Any]) -> str:
@@ -140,6 +181,21 @@ def write(files: LakeStore, told: Mapping[str, Any]) -> str:
     files.put(key, body)  # first: the season's last report is never one that the run has not
     files.put(latest_key(told["entity"], told["season"]), body)
     return key
+
+
+def head_of(told: Mapping[str, Any]) -> Head:
+    """Say how the audit ended when a report was made; KeyError or ValueError where it does not tell."""
+    return Head.parse(str(told["run"]["audit"]))
+
+
+def latest(files: LakeStore) -> list[dict[str, Any]]:
+    """Read the last report of every season.
+
+    Raises:
+        VerifyError: one of them is not what was written.
+    """
+    keys = [held.key for held in files.list(FOLDER)]
+    return [read(files, key) for key in keys if key.removeprefix(FOLDER).count("/") == 1]
 
 
 def latest_key(entity: str, season: str) -> str:
@@ -181,6 +237,8 @@ def read(files: LakeStore, key: str) -> dict[str, Any]:
     try:
         told = json.loads(body)
         whole = isinstance(told, dict) and isinstance(told.get("run"), dict) and told["digest"] == digest_of(told)
+        if whole:
+            head_of(told)
     except (ValueError, KeyError, RecursionError) as error:
         raise VerifyError(f"this is no report: {error}", where=key, hint="run it again") from error
     if not whole:

@@ -12,14 +12,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from adce_assets.errors import VerifyError
-from adce_assets.verify.checks import SHOWN, Cell, Check, Kind, Level, Row, Severity, check, plain
-from adce_assets.verify.encoding_sql import literal, quoted
+from adce_assets.sql_text import literal, quoted
+from adce_assets.verify.checks import SHOWN, Answer, Cell, Check, Kind, Level, Question, Row, Severity, check, plain
 from adce_assets.warehouse import rules_config as config
 
 if TYPE_CHECKING:
     import duckdb
 
 NUMBER = "DECIMAL(38, 12)"
+ALONE, DOUBLED = "told by one source alone", "told more than once by a source, and not compared"
+"""What `agree` cannot ask about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +42,21 @@ def judge(engine: "duckdb.DuckDBPyConnection", cell: Cell, asked: Asked, rule: c
     (many, wrong, since, dated), worst = _answers(engine, asked, rule)
     rows = [_row(*found) for found in worst]
     idle = 0 if many else _there(engine, asked, rule)
-    return check(
-        cell,
-        Kind.BUSINESS_RULE,
-        Level.SOURCE_FINAL,
-        rule.name,
+    unasked = _unmatched(engine, asked, rule) if isinstance(rule, config.Agree) else {}
+    told = "".join(f"; {number} {words}" for words, number in unasked.items() if number)
+    answer = Answer(
         expected=f"{many} of {many}",
         actual=f"{many - wrong} of {many}",
         discrepancy=str(wrong),
+        message=f"{rule.rule}: {_said(many, wrong, idle)}{told}",
         rows=rows,
         offenders=wrong,
         since=since if dated == wrong else None,
-        severity=Severity.WARNING if idle else Severity(rule.severity),
         holds=not idle,
-        message=f"{rule.rule}: {_said(many, wrong, idle)}",
+        unasked=unasked,
     )
+    severity = Severity.WARNING if idle else Severity(rule.severity)
+    return check(cell, Question(Kind.BUSINESS_RULE, Level.SOURCE_FINAL, rule.name, severity=severity), answer)
 
 
 def _there(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Rule) -> int:
@@ -156,17 +158,20 @@ def _against_another(asked: Asked, rule: config.SumsTo | config.LastEquals, tota
     by, tolerance, both = _names(rule.by), _literal(rule.tolerance), _names(rule.equals.match)
     names = {name: name for name in rule.by}
     sources = ", ".join(map(_literal, asked.sources)) or "NULL"
+    strict = ", ".join(map(_literal, rule.every)) or "NULL" if isinstance(rule.every, tuple) else ""
+    alone = f"SOURCE IN ({strict})" if strict else str(rule.every).upper()
     return f"""
         WITH mine AS (
-            SELECT SOURCE, {by}, {total} AS total, max(WRITTEN_AT) AS written_at
+            SELECT SOURCE, {by}, {total} AS total, 1 AS _mine, max(WRITTEN_AT) AS written_at
             FROM {quoted("checked_" + asked.entity)} AS own WHERE {_where("own", rule.where)} GROUP BY SOURCE, {by}
-        ), theirs AS (SELECT * FROM ({_theirs(rule.equals)}) WHERE SOURCE IN ({sources}))
+        ), theirs AS (SELECT *, 1 AS _theirs FROM ({_theirs(rule.equals)}) WHERE SOURCE IN ({sources}))
         SELECT {_key("joined", names)} AS key, '{rule.of}' AS "column", CAST(told AS VARCHAR) AS expected,
             CAST(total AS VARCHAR) AS actual, abs(total - told) AS apart,
             coalesce(abs(total - told) > {tolerance}, total IS NOT NULL OR told IS NOT NULL) AS wrong,
             coalesce(written_at, _written_at) AS written_at
         FROM (
-            SELECT * FROM mine {"FULL" if rule.every else "INNER"} JOIN theirs USING (SOURCE, {both})
+            SELECT * FROM mine FULL JOIN theirs USING (SOURCE, {both})
+            WHERE _mine + _theirs = 2 OR {alone}
         ) AS joined
     """
 
@@ -212,11 +217,27 @@ def _agreed(asked: Asked, rule: config.Agree, column: str) -> str:
                 string_agg(SOURCE || ' ' || {value}, ', ' ORDER BY {_rank(rule)}, {value}) AS said,
                 CASE WHEN count({number}) = count(*) THEN max({number}) - min({number}) END AS apart,
                 count(DISTINCT {value}) AS words, max(WRITTEN_AT) AS written_at
-            FROM {quoted("checked_" + asked.entity)} AS own
-            WHERE {quoted(column)} IS NOT NULL AND {_where("own", rule.where)}
-            GROUP BY {_names(rule.by)} HAVING count(DISTINCT SOURCE) > 1
+            FROM ({_counted(asked, rule)}) WHERE {quoted(column)} IS NOT NULL
+            GROUP BY {_names(rule.by)} HAVING count(DISTINCT SOURCE) > 1 AND max(_times) = 1
         ) AS things
     """
+
+
+def _counted(asked: Asked, rule: config.Agree) -> str:
+    """Say of each row how often (``_times``) its source tells of the thing."""
+    times = f"count(*) OVER (PARTITION BY {_names(rule.by)}, SOURCE) AS _times"
+    return f"SELECT *, {times} FROM {quoted('checked_' + asked.entity)} AS own WHERE {_where('own', rule.where)}"
+
+
+def _unmatched(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Agree) -> dict[str, int]:
+    """Count the things that only one source knows, and those that cannot be matched because one tells them twice."""
+    alone, doubled = engine.execute(f"""
+        SELECT count(*) FILTER (sources = 1), count(*) FILTER (times > 1) FROM (
+            SELECT count(DISTINCT SOURCE) AS sources, max(_times) AS times
+            FROM ({_counted(asked, rule)}) GROUP BY {_names(rule.by)}
+        )
+    """).fetchall()[0]
+    return {ALONE: alone, DOUBLED: doubled}
 
 
 def resolved(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Agree) -> list[tuple[Any, ...]]:

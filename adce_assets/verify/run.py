@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from adce_assets.errors import AdceError, ConfigurationError, NotPublishedError, printable
 from adce_assets.lake.store import LakeStore
+from adce_assets.ledger.chain import Head
 from adce_assets.progress import Progress, silent
 from adce_assets.settings import Settings
-from adce_assets.verify import audit, report, rules
+from adce_assets.verify import audit, recall, report, rules
 from adce_assets.verify.audit import Event, Told
 from adce_assets.verify.balance import NOTHING, Counted, balance
 from adce_assets.verify.checks import Cell, Check, State
@@ -119,6 +120,7 @@ class _Attempt:
     checks: list[Check] = field(default_factory=list)
     workers: list[dict[str, Any]] = field(default_factory=list)
     merged: Mapping[str, int] = field(default_factory=dict)
+    times: Mapping[str, datetime] | None = None
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -131,6 +133,29 @@ class _Attempt:
     @property
     def objects(self) -> list[str]:
         return [key for keys in self.keys.values() for key in keys]
+
+    @property
+    def publishable(self) -> bool:
+        """Whether the answers let the season be published."""
+        return not self.of.entity.checks.blocking or outcome_of(self.checks) is Outcome.RECONCILED
+
+    @property
+    def undated(self) -> bool:
+        """Whether something fails, and may be too young, and nobody has asked yet when the documents were written."""
+        return self.times is None and bool(self.settling_time) and not all(one.passed for one in self.checks)
+
+    def dated(self, opened: "duckdb.DuckDBPyConnection") -> Self:
+        """Ask when the documents were written, which takes its time: while nobody waits; and then all else again."""
+        now = self.place.clock()
+        self.times = object_times(opened, self.place.lake, self.of, self.objects, now)
+        if any(now - written_at < self.settling_time for written_at in self.times.values()):
+            self.ask(opened)
+        return self
+
+    def ask(self, opened: "duckdb.DuckDBPyConnection") -> None:
+        """Ask everything."""
+        answers = asked(opened, self, replace(self.counted, written_at=self.times or {}))
+        self.checks = settle(answers, self.place.clock(), self.settling_time)
 
     def look(self, connection: Connection, source: Mapping[str, Mapping[str, int]]) -> None:
         """Gather what was counted."""
@@ -187,7 +212,7 @@ def reconcile(
         with place.warehouse.hold(f"verify {entity} {season}"):
             attempt = _begun(place, of, keys)
             told = _looked(attempt, processes, writers, progress)
-        report.write(place.files, told)
+            report.write(place.files, told)
         due = settles_at(attempt.checks, attempt.settling_time)
         if told["outcome"] != Outcome.SETTLING or due is None or (wait is None and look > 1):
             break
@@ -200,13 +225,14 @@ def reconcile(
 def _begun(place: Place, of: Season, keys: Callable[[], Keys]) -> _Attempt:
     """List a season's objects, once nobody else is at it, and write down that a run begins.
 
-    Earlier ones of which no end is told are written down as given up.
+    Earlier ones of which no end is told are written down as given up, and the report of the last is kept if it was not.
     """
     for name in of.referred:
         tables.prepare(place.warehouse, of.entities[name])
     listed = {source: there for source, there in keys().items() if there}
     attempt = _Attempt(place, of, listed, place.clock())
     _, entity, season = attempt.names
+    kept = recall.last_kept(place.files, entity, season)
     with place.warehouse.transaction(alone=True) as connection:
         audit.make(connection)
         for other in audit.unfinished(connection, entity, season):
@@ -215,7 +241,10 @@ def _begun(place: Place, of: Season, keys: Callable[[], Keys]) -> _Attempt:
                 audit.append(connection, other, entity, season, attempt.started_at, [told])
         objects = {source: len(there) for source, there in listed.items()}
         began = Told(Event.STARTED, "", "started", {"objects": objects})
-        audit.append(connection, *attempt.names, attempt.started_at, [began])
+        lost, cut = recall.held(connection, entity, season, kept)
+        audit.append(connection, *attempt.names, attempt.started_at, [*cut, began])
+    if lost:
+        report.write(place.files, lost)
     return attempt
 
 
@@ -252,21 +281,22 @@ def _judged(
     def verify(connection: Connection) -> None:
         take_tables(opened, connection, of, attempt.keys, folder)
         attempt.look(connection, source)
-        attempt.checks = list(asked(opened, attempt, attempt.counted))
-        if of.entity.checks.blocking and outcome_of(attempt.checks) is not Outcome.RECONCILED:
+        attempt.ask(opened)
+        if attempt.undated or not attempt.publishable:
             raise NotPublishedError(says(attempt.checks), where=f"{of.entity.name} {of.season}", hint="see its report")
-        attempt.checks = in_time(opened, attempt)
         attempt.merged = merged(opened, of, attempt.keys)
         keep_resolved(opened, connection, of)
         told.update(_told(attempt, connection, published=True))
 
-    try:
-        publish(place.warehouse, of.entity, of.season, of.run, clock=place.clock, verify=verify)
-    except NotPublishedError:
-        if not attempt.checks:
-            raise
-        attempt.checks = in_time(opened, attempt)
-        return _ended(attempt, says(attempt.checks))
+    while not told:
+        attempt.checks = []
+        try:
+            publish(place.warehouse, of.entity, of.season, of.run, clock=place.clock, verify=verify)
+        except NotPublishedError:
+            if not attempt.checks:
+                raise
+            if not (attempt.undated and attempt.dated(opened).publishable):
+                return _ended(attempt, says(attempt.checks))
     return told
 
 
@@ -286,10 +316,12 @@ def _told(attempt: _Attempt, connection: Connection, *, published: bool, words: 
     told = report.document(
         entity, season, checks, of_run, published=published, blocking=blocking, says=words or says(checks)
     )
-    ended = {name: told[name] for name in ("says", "published", "totals", "digest")} | {"merged": attempt.merged}
+    ended = {name: told[name] for name in ("says", "published", "blocking", "totals", "digest")}
+    ended |= {name: told["run"][name] for name in ("merged", "settles_at")}
     workers = [Told(Event.WORKER, numbers["worker"], "told", numbers) for numbers in attempt.workers]
     rows = [*workers, *map(audit.of_check, checks), Told(Event.ENDED, "", told["outcome"], ended)]
-    audit.append(connection, run, entity, season, now, rows)
+    last = audit.append(connection, run, entity, season, now, rows)[-1]
+    told["run"]["audit"] = str(Head(last.seq, last.hash, None))
     return told
 
 
@@ -302,17 +334,6 @@ def says(checks: Sequence[Check]) -> str:
         return "everything is accounted for"
     first = min(wrong, key=lambda one: (not one.stops, one.state is not State.FAILED, one.id))
     return f"{len(wrong)} check(s) do not hold; the first: {first.id}: {first.message}"
-
-
-def in_time(opened: "duckdb.DuckDBPyConnection", attempt: _Attempt) -> list[Check]:
-    """Ask again, where something fails that may be too young, knowing when documents were written."""
-    now, within = attempt.place.clock(), attempt.settling_time
-    if all(one.passed for one in attempt.checks) or not within:
-        return attempt.checks
-    times = object_times(opened, attempt.place.lake, attempt.of, attempt.objects, now)
-    if all(now - written_at >= within for written_at in times.values()):
-        return attempt.checks
-    return settle(asked(opened, attempt, replace(attempt.counted, written_at=times)), now, within)
 
 
 def asked(opened: "duckdb.DuckDBPyConnection", attempt: _Attempt, counted: Counted) -> Iterator[Check]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.verify.checks import SHOWN, Cell, Check, Kind, Level, Row, check, key_text, plain
+from adce_assets.verify.checks import SHOWN, Answer, Cell, Check, Kind, Level, Question, Row, check, key_text, plain
 from adce_assets.verify.difference import RowDifference, compare
 from adce_assets.verify.encoding import ColumnType
 from adce_assets.verify.evidence import Season, dated_keys
@@ -46,28 +46,24 @@ def _rows_compared(
     types |= {column: ColumnType(declared.type) for column, declared in of.entity.columns.items()}
     left, right = (of_view(engine, f"{place}_{name}", name=place) for place in places)
     found = compare(engine, left, right, key=key, types=types, most_rows=NAMED)
-    dates = dated_keys(engine, of) if found.rows else {}
-    keys = {row.key for row in found.rows}
-    known = [dates[_texts(row)] for row in found.rows if _texts(row) in dates]
-    complete = len(keys) == found.differing and len(known) == len(found.rows)
+    keys = {_texts(row) for row in found.rows}
+    dates = dated_keys(engine, of, keys)
+    complete = len(keys) == found.differing and len(dates) == len(keys)
     counted = (found.exclusive_left, found.exclusive_right, found.changed, found.duplicated)
     told = ", ".join(
         f"{many} {word}" for many, word in zip(counted, ("lost", "surplus", "changed", "duplicated"), strict=True)
     )
-    return check(
-        cell,
-        Kind.HASH,
-        level,
-        "every row",
+    answer = Answer(
         expected=found.left_hash,
         actual=found.right_hash,
         discrepancy=str(found.differing),
         rows=[_row(of, row, dates.get(_texts(row))) for row in found.rows[:SHOWN]],
         offenders=found.differing,
-        since=min(known) if known and complete else None,
+        since=min(dates.values()) if dates and complete else None,
         holds=found.equal,
         message=f"{found.left_rows} and {found.right_rows} rows are the same" if found.equal else told,
     )
+    return check(cell, Question(Kind.HASH, level, "every row"), answer)
 
 
 def _texts(row: RowDifference) -> tuple[str, ...]:
@@ -84,28 +80,18 @@ def compare_amounts(engine: "duckdb.DuckDBPyConnection", cell: Cell, of: Season,
     for level, left, right in PAIRS:
         if reread or left != "source":
             for column, tolerance in of.entity.checks.amounts.items():
-                yield _amounts_compared(engine, cell, of, level, (left, right), column, tolerance)
+                answer = _amounts_compared(engine, of, (left, right), column, tolerance)
+                yield check(cell, Question(Kind.AMOUNT_TOTAL, level, column), answer)
 
 
 def _amounts_compared(
-    engine: "duckdb.DuckDBPyConnection",
-    cell: Cell,
-    of: Season,
-    level: Level,
-    places: tuple[str, str],
-    column: str,
-    tolerance: Decimal,
-) -> Check:
+    engine: "duckdb.DuckDBPyConnection", of: Season, places: tuple[str, str], column: str, tolerance: Decimal
+) -> Answer:
     totals = engine.execute(_totals(of.entity.name, column, places)).fetchall()
     wrong, expected, actual, apart = _summed(totals, tolerance)
     rows = [_amount_row(*found) for found in engine.execute(_worst(of, column, places)).fetchall()] if wrong else []
-    dates = dated_keys(engine, of) if wrong else {}
-    known = [dates[row[1]] for row in rows if row[1] in dates]
-    return check(
-        cell,
-        Kind.AMOUNT_TOTAL,
-        level,
-        column,
+    dates = dated_keys(engine, of, {key for _, key, _, _ in rows})
+    return Answer(
         expected=plain(expected),
         actual=plain(actual),
         discrepancy=plain(apart),
@@ -113,7 +99,7 @@ def _amounts_compared(
             Row(key_text(dict(zip(of.key, key, strict=True))), kind, column, left, right, dates.get(key))
             for kind, key, left, right in rows
         ],
-        since=min(known) if known and len(known) == len(rows) < SHOWN else None,
+        since=min(dates.values()) if dates and len(dates) == len(rows) < SHOWN else None,
         holds=not wrong,
         message=wrong or f"within {plain(tolerance)}",
     )

@@ -7,7 +7,7 @@ records, both sides have none of it. What was published is what such a change ca
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from adce_assets.verify.checks import SHOWN, Cell, Check, Kind, Level, Row, check, key_text, plain
+from adce_assets.verify.checks import SHOWN, Answer, Cell, Check, Kind, Level, Question, Row, check, key_text, plain
 from adce_assets.verify.evidence import Season, same_key
 
 if TYPE_CHECKING:
@@ -42,19 +42,16 @@ def compare_published(
     worst = engine.execute(f"SELECT {names}, WRITTEN_AT FROM vanished ORDER BY ALL LIMIT {SHOWN}").fetchall()
     rows = [Row(key_text(dict(zip(of.key, key, strict=True))), "lost", written_at=at) for *key, at in worst]
     gone = f"{many} of {before} published rows are gone, though their documents are there ({plain(allowed)} % may be)"
-    return check(
-        cell,
-        Kind.COUNT,
-        Level.SOURCE_FINAL,
-        "what was published is there",
+    answer = Answer(
         expected="0",
         actual=str(many),
         discrepancy=str(many),
+        message=gone if many else "no published row is gone whose document is there",
         rows=[] if holds else rows,
         offenders=0 if holds else many,
         since=since if dated == many else None,
-        message=gone if many else "no published row is gone whose document is there",
     )
+    return check(cell, Question(Kind.COUNT, Level.SOURCE_FINAL, "what was published is there"), answer)
 
 
 def _vanished(of: Season, sources: Iterable[str]) -> str:

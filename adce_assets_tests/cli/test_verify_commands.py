@@ -1,6 +1,7 @@
 """`adce verify`: a season is loaded, checked, reported on and shown, and the exit code says whether it reconciles."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -94,6 +95,49 @@ def test_what_documents_say_cannot_steer_the_terminal(capsys: pytest.CaptureFixt
     assert "Anna -> nothing" in shown
     assert "\x1b" not in shown
     assert "\x07" not in shown
+
+
+def test_what_is_only_looked_at_is_not_made(tmp_path: Path):
+    made = make_installation(tmp_path / "home")
+    assert made.adce("reconcile").exit_code == 0
+    before = sorted(made.home.rglob("*"))
+    for asked, said in ((("show", "--run", "first"), "no warehouse yet"), (("report", "games"), "no such report")):
+        result = made.adce("verify", *asked)
+        assert (result.exit_code, said in result.stderr) == (1, True)
+    assert sorted(made.home.rglob("*")) == before
+
+
+def test_a_report_that_was_lost_is_made_of_the_audit_and_not_kept(loaded: Installation):
+    files = sorted((loaded.home / "inventory" / "verify").rglob("*.json"))
+    bodies = [file.read_bytes() for file in files]
+    asked = ("verify", "report", "--run", "first", "--json")
+    kept = loaded.adce(*asked)
+    try:
+        for file in files:
+            file.unlink()
+        result = loaded.adce(*asked)
+        assert not any(file.exists() for file in files)
+    finally:
+        for file, body in zip(files, bodies, strict=True):
+            file.write_bytes(body)
+    assert json.loads(result.stdout) == json.loads(kept.stdout)
+    assert (kept.stderr, "made of the rows that the audit has" in result.stderr) == ("", True)
+
+
+def test_an_audit_whose_end_was_cut_off_is_found_against_the_last_report(loaded: Installation):
+    file = loaded.home / ".adce" / "warehouse.duckdb"
+    whole = file.read_bytes()
+    try:
+        with duckdb.connect(str(file)) as connection:
+            connection.execute("DELETE FROM verify_audit WHERE seq > 5")
+            connection.execute("UPDATE verify_head SET seq = 5, hash = (SELECT hash FROM verify_audit WHERE seq = 5)")
+        shown = loaded.adce("verify", "show", "--run", "first", "--json")
+        reported = loaded.adce("verify", "report", "games", *SEASON)
+    finally:
+        file.write_bytes(whole)
+    (fault,) = json.loads(shown.stdout)["faults"]
+    assert (shown.exit_code, "or is gone" in fault["what"]) == (1, True)
+    assert (reported.exit_code, "its end was cut off" in reported.stderr) == (1, True)
 
 
 def test_an_audit_that_was_changed_is_found(loaded: Installation):

@@ -193,6 +193,11 @@ class Workshop:
         with open_warehouse(self.url) as warehouse, warehouse.transaction() as connection:
             return connection.rows(sql)
 
+    def change(self, sql: str) -> None:
+        """Change the warehouse."""
+        with open_warehouse(self.url) as warehouse, warehouse.transaction() as connection:
+            connection.execute(sql)
+
 
 @contextmanager
 def in_this_process() -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adce_assets.verify import report
-from adce_assets.verify.checks import Cell, Check, Kind, Level, Row, Severity, State, check, key_text
+from adce_assets.verify.checks import Answer, Cell, Check, Kind, Level, Question, Row, Severity, State, check, key_text
 from adce_assets.verify.page import page
 from adce_assets.verify.report import Outcome, Run, outcome_of
 from adce_assets.verify.settling import settle, settles_at
@@ -21,13 +21,15 @@ HOSTILE = "<script>alert('&')</script>"
 
 def answer(name: str = "rows", *rows: Row, **told: Any) -> Check:
     cell = Cell("games", "2024-25", NOW)
+    asked = {part: told.pop(part) for part in ("worker", "severity") if part in told}
     words: dict[str, Any] = {
         "expected": "3",
         "actual": str(3 - len(rows)),
         "discrepancy": str(-len(rows)),
         "message": "in words",
     }
-    return check(cell, Kind.COUNT, Level.SOURCE_READ, name, rows=rows, **(words | told))
+    question = Question(Kind.COUNT, Level.SOURCE_READ, name, **asked)
+    return check(cell, question, Answer(rows=rows, **(words | told)))
 
 
 def row(key: str = "a", **told: Any) -> Row:

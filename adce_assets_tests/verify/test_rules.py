@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from adce_assets.errors import VerifyError
 from adce_assets.verify.checks import Cell, Check, Severity
-from adce_assets.verify.rules import Asked, judge, resolved
+from adce_assets.verify.rules import ALONE, DOUBLED, Asked, judge, resolved
 from adce_assets.warehouse.rules_config import Agree, Checks, Rule, misfits
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
@@ -146,6 +146,20 @@ def test_groups_with_too_many_or_too_few_are_counted(tables: duckdb.DuckDBPyConn
     assert [row.actual for row in check.rows] == ["2", "0"]
 
 
+@pytest.mark.parametrize(("every", "wrong"), [(True, 2), (["espn"], 1), (["nba"], 1), ([], 0), (False, 0)])
+def test_only_of_sources_that_tell_both_does_each_need_the_other(
+    tables: duckdb.DuckDBPyConnection, every: Any, wrong: int
+):
+    tables.execute("""
+        INSERT INTO final_games (SOURCE, game, home) VALUES ('nba', '0022', 9);
+        INSERT INTO final_box (SOURCE, game, side, points) VALUES ('espn', 'g3', 'home', 9), ('nba', '0021', 'home', 35)
+    """)
+    told = rule(rule="sums_to", of="points", by=["game"], where={"side": "home"}, equals=HOME, every=every)
+    check = asked(tables, Asked("box", ("game", "player"), ["espn", "nba"]), told)
+    assert check.offenders == wrong
+    assert {game["game"] for game in named(check)} <= {"g3", "0022"}
+
+
 def test_a_value_that_is_no_number_is_wrong(tables: duckdb.DuckDBPyConnection):
     tables.execute("ALTER TABLE final_box ALTER minutes TYPE DOUBLE USING CAST(minutes AS DOUBLE)")
     tables.execute("UPDATE final_box SET minutes = 'nan' WHERE game = 'g1' AND player = 'p1'")
@@ -194,6 +208,17 @@ def test_a_name_with_quotes_stays_a_value(tables: duckdb.DuckDBPyConnection):
     assert tables.execute("SELECT count(*) FROM final_box").fetchall() == [(5,)]
 
 
+def test_what_sources_cannot_be_compared_on_is_counted(tables: duckdb.DuckDBPyConnection):
+    alone = asked(tables, *RULES["agree"])
+    assert (alone.actual, alone.unasked) == ("2 of 2", {ALONE: 1, DOUBLED: 0})
+    assert alone.message == "agree: holds for all 2; 1 told by one source alone"
+    tables.execute(
+        "INSERT INTO final_games SELECT * REPLACE ('0022' AS game, 99 AS home) FROM final_games WHERE q1 IS NULL"
+    )
+    twice = asked(tables, *RULES["agree"])
+    assert (twice.actual, twice.unasked, twice.passed) == ("0 of 0", {ALONE: 1, DOUBLED: 1}, False)
+
+
 def test_what_is_resolved_is_the_word_of_the_most_trusted_source(tables: duckdb.DuckDBPyConnection):
     tables.execute("UPDATE final_games SET home = 36, away = 30 WHERE SOURCE = 'espn' AND game = 'g1'")
     tables.execute("UPDATE final_games SET away = NULL WHERE SOURCE = 'nba'")
@@ -217,7 +242,14 @@ def test_names_that_nothing_has_are_found_with_those_there_are():
         {
             "amounts": {"pionts": 0, "side": 0},
             "rules": [
-                {"rule": "sums_to", "name": "a", "of": "points", "by": ["game"], "equals": {**HOME, "entity": "gmes"}},
+                {
+                    "rule": "sums_to",
+                    "name": "a",
+                    "of": "points",
+                    "by": ["game"],
+                    "every": ["epsn"],
+                    "equals": {**HOME, "entity": "gmes"},
+                },
                 {"rule": "agree", "name": "b", "by": ["game"], "columns": ["points"], "trust": ["nba"]},
                 {"rule": "not_negative", "name": "c", "columns": ["points"], "where": {"sied": "home"}},
             ],
@@ -229,6 +261,7 @@ def test_names_that_nothing_has_are_found_with_those_there_are():
         (("amounts", "pionts"), "pionts"),
         (("amounts", "side"), "side"),
         (("rules", 0, "equals", "entity"), "gmes"),
+        (("rules", 0, "every"), "epsn"),
         (("rules", 1, "trust"), "nba"),
         (("rules", 1, "trust"), "espn"),
         (("rules", 2, "where"), "sied"),

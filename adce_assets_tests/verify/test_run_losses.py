@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from adce_assets.errors import ConfigurationError
+from adce_assets.verify import rules
 from adce_assets_tests.verify.seeding import NOW, Json, Workshop, changed, failed, key_of
 
 LOST = "COUNT/source->final/what was published is there"
@@ -128,4 +129,5 @@ def test_a_rule_that_could_ask_nothing_has_not_held(workshop: Workshop):
     told = workshop.run("games", "both", keys=lambda: {"espn": workshop.keys, "nba_cdn": ["nba/1.json"]})
     (idle,) = failed(told).values()
     assert (idle["name"], idle["severity"], told["published"]) == ("sources_agree_on_the_score", "warning", True)
-    assert idle["message"] == "agree: asked of nothing, though 4 row(s) are there"
+    assert idle["message"] == "agree: asked of nothing, though 4 row(s) are there; 4 told by one source alone"
+    assert idle["unasked"] == {rules.ALONE: 4, rules.DOUBLED: 0}
