@@ -6,6 +6,7 @@ The files are read in `settings`; what a key does is told in the files themselve
 import itertools
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -103,8 +104,16 @@ class Configured(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """What a bucket is asked to encrypt with what is written: a method of S3's, and a key where one is named."""
+
+    method: Literal["none", "AES256", "aws:kms"] = "none"
+    key_id: str | None = None
+
+
 class Scanning(Configured):
-    """How the lake is scanned."""
+    """How the lake is scanned, and how what is written to its bucket is encrypted."""
 
     use_aws_inventory: bool = False
     fallback_to_sample: bool = False
@@ -119,6 +128,20 @@ class Scanning(Configured):
     max_age_hours: Hours = 50.0
     audit_objects_per_run: Count = 1_000
     read_workers: Annotated[int, Field(ge=1, le=64)] = 8
+    encryption: Literal["none", "AES256", "aws:kms"] = "none"
+    kms_key_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9:/_-]+$", max_length=2_048)] | None = None
+
+    @property
+    def encrypted(self) -> Encryption:
+        """What everything is encrypted with that is written to the lake's and the state's bucket."""
+        return Encryption(self.encryption, self.kms_key_id)
+
+    @model_validator(mode="after")
+    def _key_is_used(self) -> "Scanning":
+        if self.kms_key_id and self.encryption != "aws:kms":
+            message = f"`kms_key_id` is of no use with `encryption: {self.encryption}`; valid with it: `aws:kms`"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _apart(self) -> "Scanning":
@@ -293,6 +316,13 @@ class Canary(Configured):
     silent_hours: Annotated[Hours, Field(ge=0.02)] = 30.0
 
 
+class Loads(Configured):
+    """How seasons are loaded into the warehouse when nobody asks for it: whether, and how often at most."""
+
+    automatic: bool = True
+    at_most_every_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
+
+
 class Intervals(Configured):
     """How often the sensors look, in seconds, and how fresh the loop's own assets must be, in hours."""
 
@@ -311,3 +341,4 @@ class AutonomousConfig(Configured):
     dispatch: Dispatch = Dispatch()
     approvals: Approvals = Approvals()
     canary: Canary = Canary()
+    warehouse: Loads = Loads()

@@ -4,7 +4,7 @@ What machines share - limits, ledger, warehouse - is named by such a URL. What i
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
@@ -12,6 +12,22 @@ SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg2"})
 VALID = "postgresql://user:password@host:port/database"
 HINT = "percent-encode what is no letter or digit of the user and the password: `@` is %40, `/` is %2F"
 SECRET_PARAMETERS = frozenset({"password", "sslpassword"})
+
+TYPES: Mapping[int, str] = {
+    16: "BOOLEAN",
+    20: "BIGINT",
+    21: "BIGINT",
+    23: "BIGINT",
+    700: "DOUBLE",
+    701: "DOUBLE",
+    1082: "DATE",
+    1114: "TIMESTAMP",
+    1184: "TIMESTAMP WITH TIME ZONE",
+    1700: "DECIMAL(38,0)",
+}
+"""What PostgreSQL's types are in DuckDB, by their numbers in pg_type.dat; every other one is text."""
+REAL, NUMERIC = 700, 1700
+"""Of these the type alone is not enough: a REAL is to be widened where it lies, and a NUMERIC has a scale."""
 
 COPY_NULL = r"\N"
 COPY_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})

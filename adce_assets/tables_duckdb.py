@@ -20,6 +20,7 @@ from ibis.backends.duckdb import Backend
 from ibis.expr.operations.udf import InputType
 
 from adce_assets.moments import MOMENT
+from adce_assets.sql_text import literal, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,7 +74,7 @@ class DuckDB(Backend):
 
     def get_schema(self, table_name: str, *, catalog: str | None = None, database: str | None = None) -> sch.Schema:
         """Return the columns of a table."""
-        name = ".".join(_quoted(part) for part in (catalog, database, table_name) if part)
+        name = ".".join(quoted(part) for part in (catalog, database, table_name) if part)
         rows = self.con.execute(f"DESCRIBE {name}").fetchall()
         return ibis.schema({column: _kind(kind, nullable=null == "YES") for column, kind, null, *_ in rows})
 
@@ -84,10 +85,10 @@ class DuckDB(Backend):
         relation = obj if isinstance(obj, ir.Table) else self.lend(obj)
         self._run_pre_execute_hooks(relation)
         kinds: Iterable[tuple[str, Any]] = relation.schema().items()
-        columns = ", ".join(f"{_quoted(column)} {_declared(kind)}" for column, kind in kinds)
+        columns = ", ".join(f"{quoted(column)} {_declared(kind)}" for column, kind in kinds)
         kind = "TEMPORARY TABLE" if temp else "TABLE"
-        self.con.execute(f"CREATE {kind} {_quoted(name)} ({columns})")
-        self.con.execute(f"INSERT INTO {_quoted(name)} {self.compile(relation)}")
+        self.con.execute(f"CREATE {kind} {quoted(name)} ({columns})")
+        self.con.execute(f"INSERT INTO {quoted(name)} {self.compile(relation)}")
         return self.table(name)
 
     def create_view(  # pyrefly: ignore[bad-override] - as above
@@ -95,7 +96,7 @@ class DuckDB(Backend):
     ) -> "ir.Table":
         """Give a relation a name, to be computed where it is used."""
         self._run_pre_execute_hooks(obj)
-        self.con.execute(f"CREATE TEMPORARY VIEW {_quoted(name)} AS {self.compile(obj)}")
+        self.con.execute(f"CREATE TEMPORARY VIEW {quoted(name)} AS {self.compile(obj)}")
         return self.table(name)
 
     def read_parquet(
@@ -104,9 +105,9 @@ class DuckDB(Backend):
         """Read Parquet files as one table; they are named in the order in which they are read."""
         name = table_name or f"file_{next(self._numbers)}"
         files = [paths] if isinstance(paths, str | Path) else paths
-        listed = ", ".join(_text(str(path)) for path in files)
+        listed = ", ".join(literal(str(path)) for path in files)
         query = f"SELECT * FROM read_parquet([{listed}])"  # noqa: S608  # names of files, escaped
-        self.con.execute(f"CREATE TEMPORARY VIEW {_quoted(name)} AS {query}")
+        self.con.execute(f"CREATE TEMPORARY VIEW {quoted(name)} AS {query}")
         return self.table(name)
 
     def lend(self, rows: "pa.Table | Dataset") -> "ir.Table":
@@ -117,7 +118,7 @@ class DuckDB(Backend):
 
     def let(self, name: str, at: datetime) -> "ir.Value":
         """Name a moment, so that relations which differ in it alone are alike; until it is named anew."""
-        self.con.execute(f"SET VARIABLE {_quoted(name)} = TIMESTAMPTZ {_text(at.isoformat())}")
+        self.con.execute(f"SET VARIABLE {quoted(name)} = TIMESTAMPTZ {literal(at.isoformat())}")
         variable: Any = _variable(name)
         missing: Any = _error(f"nobody has told this engine the moment `{name}`")
         return ibis.cases((variable.isnull(), missing), else_=variable)
@@ -157,11 +158,3 @@ def _kind(kind: str, *, nullable: bool) -> "DataType":
 def _declared(kind: Any) -> str:
     """Write a type as DuckDB reads it."""
     return DuckDB.compiler.type_mapper.to_string(kind) + ("" if kind.nullable else " NOT NULL")
-
-
-def _quoted(name: str) -> str:
-    return '"{}"'.format(name.replace('"', '""'))
-
-
-def _text(text: str) -> str:
-    return "'{}'".format(text.replace("'", "''"))

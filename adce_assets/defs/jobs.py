@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 RECONCILIATION = "reconciliation_job"
+WAREHOUSE, WAREHOUSE_GROUP = "warehouse_job", "warehouse"
 PRIORITY_TAG = "dagster/priority"
 RUN_TAGS = {PRIORITY_TAG: "100"}
 """A reconciliation goes before all collecting: a queue that is out of date collects what is there already."""
@@ -36,6 +37,15 @@ def reconciliation_job() -> "UnresolvedAssetJobDefinition":
         selection=dg.AssetSelection.assets(*STEPS),
         description="Inventory, coverage, gaps, queue: find what the lake is missing.",
         run_tags=RUN_TAGS,
+    )
+
+
+def warehouse_job() -> "UnresolvedAssetJobDefinition":
+    """Make the job that loads all entities of a season, each after those that its rules look at."""
+    return dg.define_asset_job(
+        WAREHOUSE,
+        selection=dg.AssetSelection.groups(WAREHOUSE_GROUP),
+        description="Load a season into the warehouse: by command, or all of history by a backfill.",
     )
 
 

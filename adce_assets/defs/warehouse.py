@@ -1,9 +1,10 @@
 """The entities of `config/reconcile/` in, one asset of the warehouse for each out, checked where it is materialised.
 
-A partition is a season. Its run loads the documents that the lake has, asks all checks and publishes the season, or
-leaves the final table as it was and fails, if an error was found and the entity's file says that it blocks. Where it is
-too early to say, it tries again when it no longer is. What is asked stands in `verify`; here is how Dagster shows it: a
-check for each type, and the worst rows beside it.
+A partition is a season. It is loaded when its data sets have been updated (`warehouse_sensor` looks now and then, and
+that is how often a season is loaded at most), or when somebody asks for `warehouse_job`. Its run loads the documents
+that the lake has, asks all checks and publishes the season, or leaves the final table as it was and fails, if an error
+was found and the entity's file says that it blocks. Where it is too early to say, it tries again when it no longer is.
+What is asked stands in `verify`; here is how Dagster shows it: a check for each type, and the worst rows beside it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from adce_assets.configuration import Loads
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.defs.data_sets import PartitionSets, key_of
+from adce_assets.defs.jobs import PRIORITY_TAG
+from adce_assets.defs.jobs import WAREHOUSE_GROUP as GROUP
 from adce_assets.defs.metadata import SHOWN, Metadata, table
 from adce_assets.defs.resources import ProjectResource
 
 if TYPE_CHECKING:
     from adce_assets.warehouse.entities import Entity
 
-GROUP = "warehouse"
 POOL = "warehouse"
 """The pool of all loads: a DuckDB file belongs to one process at a time."""
 TYPES: Mapping[str, tuple[str, str]] = {
@@ -34,6 +37,8 @@ TYPES: Mapping[str, tuple[str, str]] = {
 """The check of an asset that stands for all checks of a type, with what it asks."""
 RETRIES = 2
 """How often a season is loaded again because something of it was settling."""
+PRIORITY = "-10"
+"""A season that is loaded by itself lets all collecting go before it."""
 COLUMNS = ("check", "row", "how", "column", "expected", "actual")
 
 
@@ -42,13 +47,16 @@ def asset_key(name: str) -> dg.AssetKey:
     return dg.AssetKey([GROUP, name])
 
 
-def warehouse_assets(contract: Contract, partitions: PartitionSets, folder: Path) -> list[dg.AssetsDefinition]:
+def warehouse_assets(
+    contract: Contract, partitions: PartitionSets, folder: Path, loads: Loads
+) -> list[dg.AssetsDefinition]:
     """Make the assets of all entities that are read from a data set of the contract.
 
     Args:
         contract: What the lake holds.
-        partitions: The seasons of its sources.
+        partitions: The seasons of its sources. All entities have those of all, so that one job loads a season.
         folder: Where the entities are declared; without it there is no warehouse.
+        loads: Whether a season is loaded by itself.
 
     Raises:
         ConfigurationError: the file of an entity is faulty.
@@ -60,13 +68,45 @@ def warehouse_assets(contract: Contract, partitions: PartitionSets, folder: Path
     entities = load_entities(folder)
     check_data_sets(entities.values(), contract.data_sets)
     read = {name: _data_sets(contract, entity) for name, entity in entities.items()}
-    loaded = {name: _seasons(data_sets, partitions) for name, data_sets in read.items() if data_sets}
-    return [_asset(contract, entities[name], read[name], partitions, loaded) for name in loaded]
+    loaded = {name: data_sets for name, data_sets in read.items() if data_sets}
+    seasons = _seasons([data_set for data_sets in loaded.values() for data_set in data_sets], partitions)
+    specs = {name: _spec(contract, entities[name], loaded, partitions, seasons) for name in loaded}
+    condition = when_updated() if loads.automatic else None
+    return [
+        _asset(contract, entities[name], spec.replace_attributes(automation_condition=condition))
+        for name, spec in specs.items()
+    ]
+
+
+def warehouse_sensor(loads: Loads) -> dg.AutomationConditionSensorDefinition:
+    """Make the sensor that asks for the seasons whose data sets were updated since they were last loaded.
+
+    It looks no more often than a season may be loaded: what is updated in between becomes one run.
+    """
+    return dg.AutomationConditionSensorDefinition(
+        "warehouse_sensor",
+        target=dg.AssetSelection.groups(GROUP),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=loads.at_most_every_minutes * 60,
+        run_tags={PRIORITY_TAG: PRIORITY},
+        emit_backfills=False,
+        description="Seasons whose data sets were updated are loaded, counted and checked anew.",
+    )
+
+
+def when_updated() -> "dg.AutomationCondition[Any]":
+    """Say when a season is to be loaded: once for all updates of its data sets since it last was, or was asked for.
+
+    Nothing follows from what was there when this began: history is loaded by `warehouse_job`. Another entity's season
+    that was published is no reason: what both are read from is one, and then they share a run.
+    """
+    updated = dg.AutomationCondition.any_deps_updated().ignore(dg.AssetSelection.groups(GROUP))
+    return updated.since_last_handled() & ~dg.AutomationCondition.in_progress()
 
 
 def _data_sets(contract: Contract, entity: "Entity") -> list[DataSet]:
     """List the data sets that an entity is read from, as far as the contract has them."""
-    names = [f"{reading.source}/{reading.data_type}" for reading in entity.readings]
+    names = [name for reading in entity.readings for name in reading.data_sets]
     found = [contract.data_sets[name] for name in names if name in contract.data_sets]
     return [data_set for data_set in found if data_set.has_seasons]
 
@@ -80,14 +120,7 @@ def _keys(partitions: dg.PartitionsDefinition) -> Sequence[str]:
     return partitions.get_partition_keys()
 
 
-def _asset(
-    contract: Contract,
-    entity: "Entity",
-    data_sets: Sequence[DataSet],
-    partitions: PartitionSets,
-    loaded: Mapping[str, dg.StaticPartitionsDefinition],
-) -> dg.AssetsDefinition:
-    spec = _spec(contract, entity, data_sets, partitions, loaded)
+def _asset(contract: Contract, entity: "Entity", spec: dg.AssetSpec) -> dg.AssetsDefinition:
     blocking = entity.checks.blocking
     checks = [
         dg.AssetCheckSpec(name, asset=spec.key, description=asks, blocking=blocking) for name, asks in TYPES.values()
@@ -117,13 +150,13 @@ def _asset(
 def _spec(
     contract: Contract,
     entity: "Entity",
-    data_sets: Sequence[DataSet],
+    loaded: Mapping[str, Sequence[DataSet]],
     partitions: PartitionSets,
-    loaded: Mapping[str, dg.StaticPartitionsDefinition],
+    own: dg.StaticPartitionsDefinition,
 ) -> dg.AssetSpec:
-    own, first = loaded[entity.name], sorted(entity.checks.referred - {entity.name})
+    data_sets = loaded[entity.name]
     above = [(key_of(data_set), partitions[data_set.source, data_set.league]) for data_set in data_sets]
-    above += [(asset_key(name), loaded[name]) for name in first if name in loaded]
+    above += [(asset_key(name), own) for name in sorted(entity.checks.referred - {entity.name}) if name in loaded]
     columns = [dg.TableColumn(name, column.type, column.description or None) for name, column in entity.columns.items()]
     return dg.AssetSpec(
         asset_key(entity.name),
@@ -209,6 +242,7 @@ def of_report(told: Mapping[str, Any]) -> Metadata:
         "published": told["published"],
         **told["run"]["merged"],
         "report_digest": told["digest"],
+        "audit_head": told["run"]["audit"],
         "run": told["run"]["id"],
         **table("worst_rows", list(_worst(wrong)), COLUMNS, of=sum(one["offenders"] for one in wrong)),
         **table("workers", workers, ("worker", "started", *names)),

@@ -32,8 +32,8 @@ def keys_of(project: Project, entity: Entity, season: str) -> dict[str, list[str
     _check_season(season, {row["season"] for row in rows.values()})
     found: dict[str, list[str]] = {}
     for reading in entity.readings:
-        cell = (reading.source, reading.data_type, season)
-        of_cell = {at: row for at, row in rows.items() if tuple(row[name] for name in CELL) == cell}
+        cells_read = {(*name.split("/"), season) for name in reading.data_sets}
+        of_cell = {at: row for at, row in rows.items() if tuple(row[name] for name in CELL) in cells_read}
         if of_cell and (there := _there(project, of_cell)):
             found[reading.source] = there
     return found

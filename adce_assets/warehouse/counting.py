@@ -18,7 +18,9 @@ from lxml import etree, html
 from adce_assets.errors import AdceError, DamagedDocumentError, LakeError, ObjectNotFoundError
 from adce_assets.fetch import confined
 from adce_assets.lake.store import LakeStore
+from adce_assets.warehouse.comments import uncommented
 from adce_assets.warehouse.entities import Entity, Reading
+from adce_assets.warehouse.fetching import fetched
 
 UNREADABLE = -1
 """Stands for the count of a document that cannot be had or read."""
@@ -53,7 +55,10 @@ def count_records(
 def _counted(lake: LakeStore, reading: Reading, key: str, season: str) -> int:
     try:
         there = lake.head(key)
-        return count(reading, lake.get(key)) if there and there.size <= MAX_BYTES else UNREADABLE
+        if there is None or there.size > MAX_BYTES:
+            return UNREADABLE
+        _, body = fetched(lake, there, most=MAX_BYTES)
+        return count(reading, body) if len(body) <= MAX_BYTES else UNREADABLE
     except ObjectNotFoundError:
         return UNREADABLE
     except LakeError as error:
@@ -66,6 +71,8 @@ def count(reading: Reading, body: bytes) -> int:
     """Count the records of one document; VerifyError or ProgramError where it cannot be counted."""
     if reading.format == "json":
         return _count_json(body, reading.count)
+    if reading.format == "html_with_comments":
+        body = uncommented(body)
     if len(body) <= HARMLESS:
         return _count_html(body, reading.count)
     return int(confined.read(__name__, body, {"count": reading.count}, cpu_s=CPU_S, memory=MEMORY))

@@ -15,6 +15,8 @@ from adce_assets.errors import WarehouseError
 VALID = "duckdb:///path/to/warehouse.duckdb, or postgresql://user:password@host:port/database"
 PATIENCE_S = 600
 """How long a process waits for another one that has the DuckDB file, or for its lock in PostgreSQL."""
+READING_S = 10
+"""How long one who only reads waits for that."""
 BATCH = 50_000
 """Rows that are handed on together."""
 
@@ -53,6 +55,10 @@ class Connection(Protocol):
 
     def add_column(self, table: str, name: str, kind: str) -> None:
         """Add a column to a table; the rows there have no value in it."""
+        ...
+
+    def only_grows(self, table: str) -> None:
+        """Let a table refuse that its rows are changed or taken out, where the database can."""
         ...
 
 
@@ -109,13 +115,14 @@ class Warehouse:
         self.close()
 
 
-def open_warehouse(url: str, *, memory_limit: str = "1GB", threads: int = 2) -> Warehouse:
+def open_warehouse(url: str, *, memory_limit: str = "1GB", threads: int = 2, read_only: bool = False) -> Warehouse:
     """Choose the database for a URL; nothing is contacted before the first transaction.
 
     Args:
         url: ``duckdb:///path`` or ``postgresql://user:password@host:port/database``.
         memory_limit: Memory of DuckDB; beyond it, it spills to disk. PostgreSQL has its own.
         threads: Threads of DuckDB.
+        read_only: Nothing is made or written; of a DuckDB file that is not there the first transaction says so.
 
     Raises:
         WarehouseError: a URL of something else, or one that is not written as it should be.
@@ -123,10 +130,10 @@ def open_warehouse(url: str, *, memory_limit: str = "1GB", threads: int = 2) -> 
     if url.startswith("duckdb:///") and len(url) > len("duckdb:///") and "\0" not in url:
         from adce_assets.warehouse.database_duckdb import DuckDb
 
-        return Warehouse(DuckDb(Path(url.removeprefix("duckdb://")), memory_limit, threads))
+        return Warehouse(DuckDb(Path(url.removeprefix("duckdb://")), memory_limit, threads, read_only=read_only))
     from adce_assets.warehouse.database_postgresql import PostgreSql
 
-    return Warehouse(PostgreSql(url))
+    return Warehouse(PostgreSql(url, read_only=read_only))
 
 
 def quoted(name: str) -> str:

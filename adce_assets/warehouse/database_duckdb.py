@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from adce_assets.errors import WarehouseError
-from adce_assets.warehouse.database import BATCH, PATIENCE_S, Columns, Parameters, Plain, listed, quoted
+from adce_assets.warehouse.database import BATCH, PATIENCE_S, READING_S, Columns, Parameters, Plain, listed, quoted
 
 TYPES = {
     "text": ("VARCHAR", pa.string()),
@@ -31,8 +31,8 @@ _NEW = "adce_new_rows"
 class DuckDb:
     """A DuckDB file, opened when it is first used; its folder is made."""
 
-    def __init__(self, file: Path, memory_limit: str, threads: int) -> None:
-        self.where = f"duckdb://{file}"
+    def __init__(self, file: Path, memory_limit: str, threads: int, *, read_only: bool) -> None:
+        self.where, self._read_only = f"duckdb://{file}", read_only
         self._file, self._settings = file, {"memory_limit": memory_limit, "threads": str(threads)}
         self._lock = FileLock(f"{file}.lock", timeout=PATIENCE_S, thread_local=False, is_singleton=True)
         self._opening = threading.Lock()
@@ -86,16 +86,19 @@ class DuckDb:
             return self._root.cursor()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
+        patience_s = READING_S if self._read_only else PATIENCE_S
+        if self._read_only and not self._file.is_file():
+            raise WarehouseError("there is no warehouse yet", where=self.where, hint="the first load makes it")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
+            self._lock.acquire(timeout=patience_s)
         except Timeout as error:
             hint = "another load has it: wait for its end, or use PostgreSQL for many at once"
-            raise WarehouseError(f"the file is busy for {PATIENCE_S} s", where=self.where, hint=hint) from error
+            raise WarehouseError(f"the file is busy for {patience_s} s", where=self.where, hint=hint) from error
         except OSError as error:
             raise WarehouseError(f"the file cannot be used: {error.strerror}", where=self.where) from error
         try:
-            return duckdb.connect(str(self._file), config=dict(self._settings))
+            return duckdb.connect(str(self._file), read_only=self._read_only, config=dict(self._settings))
         except duckdb.Error as error:
             self._lock.release()
             hint = "another program has it open, or it is no warehouse"
@@ -144,6 +147,9 @@ class _Connection:
 
     def add_column(self, table: str, name: str, kind: str) -> None:
         self._connection.execute(f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(name)} {type_of(kind)[0]}")
+
+    def only_grows(self, table: str) -> None:
+        """DuckDB has no triggers: whoever has the file may change any row."""
 
 
 def type_of(kind: str) -> tuple[str, pa.DataType]:

@@ -23,17 +23,18 @@ TYPES = {
     "timestamp": "TIMESTAMP WITH TIME ZONE",
 }
 ARROW = {
-    16: pa.bool_(),
-    20: pa.int64(),
-    21: pa.int64(),
-    23: pa.int64(),
-    701: pa.float64(),
-    1082: pa.date32(),
-    1114: pa.timestamp("us"),
-    1184: pa.timestamp("us", "UTC"),
+    "BOOLEAN": pa.bool_(),
+    "BIGINT": pa.int64(),
+    "DOUBLE": pa.float64(),
+    "DATE": pa.date32(),
+    "TIMESTAMP": pa.timestamp("us"),
+    "TIMESTAMP WITH TIME ZONE": pa.timestamp("us", "UTC"),
 }
-"""Columns of Parquet files by the number of PostgreSQL's type; all others are text, and a numeric is a decimal."""
-NUMERIC = 1700
+"""Columns of Parquet files; all others are text, and a numeric is a decimal."""
+_REFUSAL = """
+CREATE OR REPLACE FUNCTION adce_only_grows() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION '% only grows: its rows are neither changed nor taken out', TG_TABLE_NAME; END $$
+"""
 CONNECT_S = 30
 
 
@@ -44,12 +45,12 @@ class PostgreSql:
         WarehouseError: a URL that is not written as it should be.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, read_only: bool) -> None:
         parts = postgres.read(url)
         if parts is None:
             what = "the URL of the warehouse cannot be read"
             raise WarehouseError(what, where="ADCE_WAREHOUSE_URL", valid=VALID, hint=postgres.HINT)
-        self.where, self._parts = parts.shown, parts
+        self.where, self._parts, self._read_only = parts.shown, parts, read_only
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def transaction(self, *, alone: bool) -> Generator["_Connection"]:
@@ -98,6 +99,8 @@ class PostgreSql:
         connection = psycopg2.connect(self._parts.url, application_name="adce warehouse", connect_timeout=CONNECT_S)
         with connection, connection.cursor() as cursor:
             cursor.execute(f"SET timezone = 'UTC'; SET lock_timeout = '{PATIENCE_S}s'")
+        if self._read_only:
+            connection.set_session(readonly=True)
         return connection
 
     def _told(self, error: psycopg2.Error) -> WarehouseError:
@@ -159,6 +162,15 @@ class _Connection:
     def add_column(self, table: str, name: str, kind: str) -> None:
         self.execute(f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(name)} {_type(kind)}")
 
+    def only_grows(self, table: str) -> None:
+        there = "SELECT 1 FROM pg_trigger WHERE tgname = 'adce_only_grows' AND tgrelid = to_regclass(?)"
+        if not self.rows(there, (quoted(table),)):
+            self.execute(_REFUSAL)
+            self.execute(
+                f"CREATE TRIGGER adce_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON {quoted(table)}"
+                " FOR EACH STATEMENT EXECUTE FUNCTION adce_only_grows()"
+            )
+
 
 class _Lines:
     """Rows as the text that COPY reads, made as it is asked for."""
@@ -195,9 +207,9 @@ def _ask(cursor: Any, sql: str, parameters: Parameters) -> None:
 
 
 def _arrow(column: Any) -> pa.DataType:
-    if column.type_code == NUMERIC:
+    if column.type_code == postgres.NUMERIC:
         return pa.decimal128(38, column.scale if column.scale in range(39) else 0)
-    return ARROW.get(column.type_code, pa.string())
+    return ARROW.get(postgres.TYPES.get(column.type_code, ""), pa.string())
 
 
 def _type(kind: str) -> str:

@@ -92,14 +92,24 @@ class Column(Model):
 
 
 class Level(Model):
-    """Nodes below those of the level before, each with a name that values refer to."""
+    """Nodes below those of the level before, each with a name that values refer to.
+
+    Attributes:
+        name: What values call it.
+        each: Leads to the nodes.
+        once: Of nodes with the same value of it the first alone is meant: what is told twice is one thing.
+    """
 
     name: Name
     each: Expression
+    once: Expression | None = None
 
 
 class Lookup(Model):
-    """A value of another part of the document: of the node of ``each`` whose ``key`` is ``equals``, ``take`` that."""
+    """A value of another part of the document: of the node of ``each`` whose ``key`` is ``equals``, ``take`` that.
+
+    The node that ``equals`` stands below is never the one that is found: it looks for its counterpart.
+    """
 
     each: Located
     key: Expression
@@ -163,6 +173,7 @@ class Reading(Model):
     Attributes:
         source: The contract's source.
         data_type: Its data type, whose documents these are.
+        also: Other data types of the source whose documents have the same form.
         where: A condition on the document; one of which it is false has no records. Neither true nor false is a fault.
         count: How many records a document has, as another expression than the levels': it is asked apart from them,
             and from ``where``, so that it says for itself which documents have none.
@@ -172,11 +183,17 @@ class Reading(Model):
 
     source: Name
     data_type: Name
+    also: tuple[Name, ...] = ()
     format: FormatName
     where: Expression | None = None
     count: Expression
     levels: Annotated[tuple[Level, ...], Field(min_length=1, max_length=10)]
     columns: Mapping[ColumnName, Value]
+
+    @property
+    def data_sets(self) -> tuple[str, ...]:
+        """Name the data sets that it reads, as ``source/data_type``."""
+        return tuple(f"{self.source}/{data_type}" for data_type in (self.data_type, *self.also))
 
     @model_validator(mode="after")
     def _levels_known(self) -> Self:
@@ -198,7 +215,8 @@ class Reading(Model):
         return self
 
     def _paths(self) -> Iterator[str]:
-        yield from (path for path in (self.where, self.count, *(level.each for level in self.levels)) if path)
+        of_levels = (path for level in self.levels for path in (level.each, level.once))
+        yield from (path for path in (self.where, self.count, *of_levels) if path)
         for value in self.columns.values():
             yield from (path for path in (place.partition(".")[2] for place in value.located()) if path)
             if value.lookup:
@@ -305,19 +323,20 @@ def check_data_sets(entities: Iterable[Entity], data_sets: Collection[str]) -> N
         source, _, data_type = data_set.partition("/")
         types.setdefault(source, []).append(data_type)
     for entity in entities:
-        for reading in entity.readings:
-            _check_data_set(f"config/reconcile/{entity.name}.yaml", reading, types)
+        for name in (name for reading in entity.readings for name in reading.data_sets):
+            _check_data_set(f"config/reconcile/{entity.name}.yaml", name, types)
 
 
-def _check_data_set(where: str, reading: Reading, types: Mapping[str, Sequence[str]]) -> None:
-    if reading.data_type in types.get(reading.source, ()):
+def _check_data_set(where: str, name: str, types: Mapping[str, Sequence[str]]) -> None:
+    source, _, data_type = name.partition("/")
+    known = types.get(source)
+    if data_type in (known or ()):
         return
-    known = types.get(reading.source)
-    given, valid = (reading.data_type, known) if known else (reading.source, list(types))
+    given, valid = (data_type, known) if known else (source, list(types))
     near = get_close_matches(given, valid, n=1, cutoff=0.75)
     if known or near:
         hint = f"did you mean `{near[0]}`?" if near else ""
-        what = f"the contract has no `{reading.source}/{reading.data_type}`"
+        what = f"the contract has no `{name}`"
         raise ConfigurationError(what, where=where, valid=", ".join(valid), hint=hint)
 
 

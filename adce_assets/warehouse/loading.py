@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import Self
 
 from adce_assets.errors import ObjectNotFoundError, WarehouseError
-from adce_assets.lake.store import LakeStore
+from adce_assets.lake.store import LakeStore, StoredObject
 from adce_assets.progress import Progress, silent
 from adce_assets.warehouse import staged, tables
 from adce_assets.warehouse.database import Warehouse
 from adce_assets.warehouse.entities import Entity
+from adce_assets.warehouse.fetching import fetched
 from adce_assets.warehouse.handover import Handover, StoppedError
 from adce_assets.warehouse.parser import Parsed, Parser, ParserDiedError, told, unreadable
 from adce_assets.warehouse.paths import MAX_BYTES
@@ -31,27 +32,6 @@ TOGETHER = 50
 READER = "reader"
 """The worker of objects that no parser is given: those that are gone, or too large."""
 STAGE = "stage"
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """What a run has staged.
-
-    Attributes:
-        run_id: The run.
-        counts: The sums that the coordinator has counted itself.
-        workers: The sums of what is written down of every object, by worker.
-        objects: How many objects were asked for.
-        skipped: How many of them an earlier try of the same run had done.
-        restarts: How many processes were started in the place of one that died.
-    """
-
-    run_id: str
-    counts: Counts
-    workers: Mapping[str, Counts]
-    objects: int
-    skipped: int
-    restarts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +55,8 @@ def stage(
     processes: int = PROCESSES,
     writers: int = WRITERS,
     progress: Progress = silent,
-) -> Staged:
-    """Stage the records of a season.
+) -> None:
+    """Stage the records of a season; what became of them stands in the tables of the load.
 
     Args:
         lake: Where the documents are.
@@ -104,8 +84,7 @@ def stage(
         begun = staged.begin(warehouse, run, keys, clock())
         line = _Line(lake, warehouse, run, begun, clock, progress, len(wanted))
         line.work(wanted, processes, writers)
-        counts, workers = staged.finish(warehouse, run, begun.earlier + line.counts, clock())
-    return Staged(run_id, counts, workers, len(wanted), line.skipped, line.restarts)
+        staged.finish(warehouse, run, begun.earlier + line.counts, clock())
 
 
 class _Line:
@@ -121,7 +100,7 @@ class _Line:
         progress: Progress,
         total: int,
     ) -> None:
-        self.counts, self.skipped, self.restarts = Counts(), 0, 0
+        self.counts = Counts()
         self._lake, self._warehouse, self._run, self._begun = lake, warehouse, run, begun
         self._clock, self._progress, self._total = clock, progress, total
         self._lock, self._done = threading.Lock(), 0
@@ -172,20 +151,19 @@ class _Line:
             done = self._begun.done.get(key)
             if there is not None and done == there.etag:
                 self._note(Counts(), 1)
-                self.skipped += 1
             elif there is None or there.size > MAX_BYTES:
                 reason = "the lake does not hold the object" if there is None else f"the object has {there.size} bytes"
                 self._give_up(source, key, reason, again=done is not None)
             else:
-                self._fetch(_Job(source, key, there.etag, b"", done is not None))
+                self._fetch(source, there, again=done is not None)
 
-    def _fetch(self, job: _Job) -> None:
+    def _fetch(self, source: str, there: StoredObject, *, again: bool) -> None:
         try:
-            body = self._lake.get(job.key)
+            version, body = fetched(self._lake, there, most=MAX_BYTES)
         except ObjectNotFoundError:
-            self._give_up(job.source, job.key, "the lake does not hold the object", again=job.again)
+            self._give_up(source, there.key, "the lake does not hold the object", again=again)
             return
-        self._jobs.put(_Job(job.source, job.key, job.etag, body, job.again))
+        self._jobs.put(_Job(source, there.key, version.etag, body, again))
 
     def _give_up(self, source: str, key: str, reason: str, *, again: bool) -> None:
         self._finished.put(Finished(source, key, "", READER, 1, told(unreadable(reason)), again))
@@ -198,8 +176,6 @@ class _Line:
                 parsed = minder.parse(job)
                 done = Finished(job.source, job.key, job.etag, worker, minder.attempt, parsed, job.again)
                 self._finished.put(done)
-        with self._lock:
-            self.restarts += minder.died
 
     def _write(self) -> None:
         while finished := self._finished.take(TOGETHER):
@@ -218,7 +194,7 @@ class _Minder:
     def __init__(
         self, warehouse: Warehouse, run: Run, worker: str, attempts: int, clock: Callable[[], datetime]
     ) -> None:
-        self.attempt, self.died = attempts, 0
+        self.attempt = attempts
         self._warehouse, self._run, self._worker, self._clock = warehouse, run, worker, clock
         self._parser: Parser | None = None
 
@@ -237,7 +213,6 @@ class _Minder:
                 return parser.parse(job.source, job.body)
             except ParserDiedError as error:
                 how = error.how
-                self.died += 1
                 self._end(how)
         hint = "look at the document, and at the memory of the machine; then run it again, it goes on where it stopped"
         raise WarehouseError(f"{TRIES} parsers died of it, the last {how}", where=job.key, hint=hint)

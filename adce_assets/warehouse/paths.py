@@ -16,8 +16,9 @@ from jmespath.exceptions import JMESPathError
 from lxml import etree, html
 
 from adce_assets.errors import DamagedDocumentError, DriftError, OversizedDocumentError
+from adce_assets.warehouse.comments import uncommented
 
-FormatName = Literal["json", "html"]
+FormatName = Literal["json", "html", "html_with_comments"]
 
 MAX_BYTES = 64 * 1024 * 1024
 """The largest document that is read."""
@@ -144,7 +145,14 @@ class _Html:
             raise ValueError(message) from error
 
 
-FORMATS: Mapping[FormatName, Format] = {"json": _Json(), "html": _Html()}
+class _HtmlWithComments(_Html):
+    """HTML whose comments hide tables."""
+
+    def parse(self, body: bytes) -> Any:
+        return super().parse(uncommented(body))
+
+
+FORMATS: Mapping[FormatName, Format] = {"json": _Json(), "html": _Html(), "html_with_comments": _HtmlWithComments()}
 """The formats of documents, by the name a reading gives."""
 
 

@@ -5,7 +5,6 @@ what was staged, rows that are not staged are gone. Whoever has to agree is aske
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from adce_assets.errors import NotPublishedError
@@ -19,17 +18,6 @@ READY = ("staged", "refused", "published")
 """Outcomes of a run that may be published, again if need be: the merge of what is merged changes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What the merge did to the final table, and how many rows of the season and the run's sources it has now."""
-
-    run_id: str
-    inserted: int
-    updated: int
-    deleted: int
-    rows: int
-
-
 def publish(
     warehouse: Warehouse,
     entity: Entity,
@@ -38,7 +26,7 @@ def publish(
     *,
     clock: Callable[[], datetime],
     verify: Callable[[Connection], None],
-) -> Published:
+) -> None:
     """Merge what a run has staged into the final table, if ``verify`` lets it.
 
     Args:
@@ -58,13 +46,12 @@ def publish(
         with warehouse.transaction(alone=True) as connection:
             _check(connection, run)
             connection.ready(tables.staging(entity), entity.name)
-            published = _merge(connection, run)
+            _merge(connection, run)
             verify(connection)
             _note(connection, run, clock())
     except NotPublishedError:
         _note_refused(warehouse, run)
         raise
-    return published
 
 
 def _check(connection: Connection, run: Run) -> None:
@@ -80,7 +67,7 @@ def _check(connection: Connection, run: Run) -> None:
         raise NotPublishedError("its staged rows are gone", where=run.where, hint=hint)
 
 
-def _merge(connection: Connection, run: Run) -> Published:
+def _merge(connection: Connection, run: Run) -> None:
     """Bring the final table to what is staged, in statements over sets; a row that has changed is another row."""
     final, staging = quoted(run.entity.name), quoted(tables.staging(run.entity))
     of_run, ids = "s.run_id = ? AND s.season = ?", (run.run_id, run.season)
@@ -89,18 +76,16 @@ def _merge(connection: Connection, run: Run) -> Published:
     columns = listed([*run.entity.columns, "source", "season"])
     there = f"EXISTS (SELECT 1 FROM {staging} s WHERE {of_run} AND {same_key})"
     of_both, differs = f"{staging} s WHERE {of_run} AND {same_key}", tables.distinct(run.entity, "f", "s")
-    updated = connection.execute(f"DELETE FROM {final} AS f USING {of_both} AND {differs}", ids)
+    connection.execute(f"DELETE FROM {final} AS f USING {of_both} AND {differs}", ids)
     connection.execute(f"UPDATE {final} AS f SET last_run_id = s.run_id FROM {of_both}", ids)
-    inserted = connection.execute(
+    connection.execute(
         f"INSERT INTO {final} ({columns}, last_run_id) SELECT {columns}, run_id FROM {staging} s"
         f" WHERE {of_run} AND NOT EXISTS (SELECT 1 FROM {final} f WHERE {same_key})",
         ids,
     )
     sources = staged.sources(connection, run)
     cell, of_cell = f"f.season = ? AND f.source IN ({placeholders(sources)})", (run.season, *sources)
-    deleted = connection.execute(f"DELETE FROM {final} AS f WHERE {cell} AND NOT {there}", (*of_cell, *ids))
-    rows = connection.rows(f"SELECT COUNT(*) FROM {final} f WHERE {cell}", of_cell)[0][0]
-    return Published(run.run_id, inserted - updated, updated, deleted, int(rows))
+    connection.execute(f"DELETE FROM {final} AS f WHERE {cell} AND NOT {there}", (*of_cell, *ids))
 
 
 def _note(connection: Connection, run: Run, at: datetime) -> None:

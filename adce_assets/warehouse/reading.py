@@ -6,13 +6,13 @@ elsewhere (`counting`), and apart from this.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
 from adce_assets.errors import DriftError
-from adce_assets.warehouse.entities import DOCUMENT, Entity, Lookup, Reading
+from adce_assets.warehouse.entities import DOCUMENT, Entity, Level, Lookup, Reading
 from adce_assets.warehouse.entities import Value as Where
 from adce_assets.warehouse.paths import FORMATS, Format
 from adce_assets.warehouse.values import Value, shown, typed
@@ -106,8 +106,22 @@ def _below(places: _Places, node: Any, reading: Reading, rules: Format, depth: i
         yield places
         return
     level = reading.levels[depth]
-    for position, inner in enumerate(rules.each(node, level.each), 1):
+    for position, inner in enumerate(_nodes(node, level, rules), 1):
         yield from _below({**places, level.name: _Place(inner, position)}, inner, reading, rules, depth + 1)
+
+
+def _nodes(node: Any, level: Level, rules: Format) -> Iterable[Any]:
+    """List the nodes of a level, each thing once."""
+    found = rules.each(node, level.each)
+    if level.once is None:
+        return found
+    first: dict[str, Any] = {}
+    try:
+        for inner in found:
+            first.setdefault(str(rules.value(inner, level.once)), inner)
+    except ValueError as error:
+        raise DriftError(str(error)) from error
+    return first.values()
 
 
 def _values(entity: Entity, reading: Reading, rules: Format, places: _Places) -> tuple[Value, ...]:
@@ -161,15 +175,26 @@ def _labelled(where: Where, rules: Format, places: _Places) -> Any:
 
 
 def _looked_up(lookup: Lookup, rules: Format, places: _Places) -> Any:
-    wanted = _at(lookup.equals, rules, places)
-    level, _, path = lookup.each.partition(".")
-    found = [node for node in rules.each(places[level].node, path) if rules.value(node, lookup.key) == wanted]
+    wanted, itself = _at(lookup.equals, rules, places), places[lookup.equals.partition(".")[0]].node
+    found = [node for node in _indexed(lookup, rules, places).get(str(wanted), ()) if node is not itself]
     if wanted is None or not found:
         return None
     if len(found) > 1:
         message = f"{shown(wanted)} stands {len(found)} times at `{lookup.each}`"
         raise ValueError(message)
     return rules.value(found[0], lookup.take)
+
+
+def _indexed(lookup: Lookup, rules: Format, places: _Places) -> Mapping[str, Sequence[Any]]:
+    """Sort the nodes of a lookup by their key, once for all records that look there."""
+    level, _, path = lookup.each.partition(".")
+    at, name = places[level], f"{lookup.each} by {lookup.key}"
+    if name not in at.found:
+        index: dict[str, list[Any]] = {}
+        for node in rules.each(at.node, path):
+            index.setdefault(str(rules.value(node, lookup.key)), []).append(node)
+        at.found[name] = index
+    return at.found[name]
 
 
 def _refined(entity: Entity, where: Where, found: Any) -> Any:

@@ -102,14 +102,14 @@ class SumsTo(_Rule):
     """The sum of a column over each group is what another entity says of the group.
 
     With ``every``, each group has to have a row there and each row there its group; without, only what both entities
-    know is asked about.
+    know is asked about. It may name the sources of which that is so: those that tell both in one document.
     """
 
     rule: Literal["sums_to"]
     of: Name
     by: Names
     equals: Reference
-    every: bool = True
+    every: bool | tuple[Name, ...] = True
 
     _on_groups = model_validator(mode="after")(_joined_by_group)
 
@@ -118,7 +118,7 @@ class LastEquals(_Rule):
     """The value of a column in the last row of each group, by ``order``, is what another entity says of the group.
 
     With ``every``, each group has to have a row there and each row there its group; without, only what both entities
-    know is asked about.
+    know is asked about. It may name the sources of which that is so: those that tell both in one document.
     """
 
     rule: Literal["last_equals"]
@@ -126,7 +126,7 @@ class LastEquals(_Rule):
     by: Names
     order: Names
     equals: Reference
-    every: bool = True
+    every: bool | tuple[Name, ...] = True
 
     _on_groups = model_validator(mode="after")(_joined_by_group)
 
@@ -260,8 +260,10 @@ def misfits(name: str, entities: Mapping[str, Checked]) -> Iterator[Misfit]:
             yield from _unknown(("rules", number, field), column, entity, name, types)
         for field, other in _references(rule):
             yield from _unknown_reference(("rules", number, field), other, entity, name, entities)
+        for field, sources in _sources(rule):
+            yield from _unknown_sources(("rules", number, field), sources, entity)
         if isinstance(rule, Agree):
-            yield from _unknown_sources(("rules", number, "trust"), rule, entity)
+            yield from _untold_sources(("rules", number, "trust"), rule, entity)
 
 
 def _columns(rule: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -305,11 +307,25 @@ def _unknown_reference(
         yield from _unknown((*path, "match", mine), theirs, there, other.entity, ())
 
 
-def _unknown_sources(path: Path_, rule: Agree, entity: Checked) -> Iterator[Misfit]:
-    known = tuple(sorted({reading.source for reading in entity.readings}))
-    for source in rule.trust:
+def _sources(rule: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for field in ("trust", "every"):
+        named = getattr(rule, field, ())
+        if isinstance(named, tuple):
+            yield field, named
+
+
+def _unknown_sources(path: Path_, named: tuple[str, ...], entity: Checked) -> Iterator[Misfit]:
+    known = _read(entity)
+    for source in named:
         if source not in known:
             yield Misfit(path, f"no reading is of `{source}`", source, known)
-    for source in known:
+
+
+def _untold_sources(path: Path_, rule: Agree, entity: Checked) -> Iterator[Misfit]:
+    for source in _read(entity):
         if source not in rule.trust:
             yield Misfit(path, f"says nothing of `{source}`, which is read too", source, rule.trust)
+
+
+def _read(entity: Checked) -> tuple[str, ...]:
+    return tuple(sorted({reading.source for reading in entity.readings}))

@@ -207,18 +207,11 @@ def totals(connection: Connection, run: Run) -> Counts:
     return Counts(*found[0])
 
 
-def by_worker(connection: Connection, run: Run) -> Mapping[str, Counts]:
-    """Add up what is written down of a run's objects, by the worker they came by."""
-    sums = ", ".join(f"CAST(SUM({quoted(name)}) AS BIGINT)" for name in tables.COUNTS)
-    asked = f"SELECT worker_id, {sums} FROM load_objects WHERE {OF_RUN} GROUP BY worker_id ORDER BY worker_id"
-    return {worker: Counts(*counts) for worker, *counts in connection.rows(asked, run.ids)}
-
-
 def settle(connection: Connection, run: Run) -> int:
     """Reject each record whose key is staged from another object too, and tell how many.
 
-    The object whose key is least, in bytes, wins, whoever was first to stage it: the result does not depend on the
-    workers.
+    One that is the same in both is written down as repeated. The object whose key is least, in bytes, wins, whoever was
+    first to stage it: the result does not depend on the workers.
     """
     later = _later(run)
     ids = (run.run_id, run.season)
@@ -226,7 +219,8 @@ def settle(connection: Connection, run: Run) -> int:
     connection.execute(f"CREATE TEMPORARY TABLE load_later AS {later}", (*ids, *ids))
     refused = """
         INSERT INTO load_refused (run_id, worker_id, entity, source, season, object_key, record_number, kind, reason)
-        SELECT run_id, worker_id, ?, source, season, object_key, record_number, 'rejected',
+        SELECT run_id, worker_id, ?, source, season, object_key, record_number,
+               CASE WHEN same THEN 'repeated' ELSE 'rejected' END,
                CASE WHEN same THEN 'the same' ELSE 'another version' END
                    || ' stands in ' || first_key || '#' || first_number
         FROM load_later
@@ -277,7 +271,7 @@ def _move(connection: Connection, run: Run) -> None:
     )
 
 
-def finish(warehouse: Warehouse, run: Run, counted: Counts, at: datetime) -> tuple[Counts, Mapping[str, Counts]]:
+def finish(warehouse: Warehouse, run: Run, counted: Counts, at: datetime) -> None:
     """End the staging of a run; ``counted`` is what its coordinator has added up itself.
 
     Raises:
@@ -291,7 +285,6 @@ def finish(warehouse: Warehouse, run: Run, counted: Counts, at: datetime) -> tup
         ended = f"UPDATE load_runs SET finished = ?, outcome = 'staged', {sets} WHERE {OF_RUN} AND outcome = 'staging'"
         if not connection.execute(ended, (plain(at), *astuple(total), *run.ids)):
             raise WarehouseError("a later run was published meanwhile", where=run.where, hint="start a new run")
-        return total, by_worker(connection, run)
 
 
 def note_start(warehouse: Warehouse, run: Run, worker: str, attempt: int, pid: int, at: datetime) -> None:

@@ -123,8 +123,7 @@ def fit(connection: Connection, table: str, columns: Columns) -> None:
     Raises:
         WarehouseError: as `prepare`.
     """
-    exists = "SELECT 1 FROM information_schema.tables WHERE table_name = ? AND table_schema = current_schema()"
-    if not connection.rows(exists, (table,)):
+    if not exists(connection, table):
         connection.execute("DELETE FROM warehouse_columns WHERE table_name = ?", (table,))
         connection.create(table, columns)
         connection.insert("warehouse_columns", _DECLARED, [(table, name, kind) for name, kind in columns])
@@ -144,6 +143,12 @@ def fit(connection: Connection, table: str, columns: Columns) -> None:
                 where=table,
                 hint="give the column another name, or drop the table to have it loaded anew",
             )
+
+
+def exists(connection: Connection, table: str) -> bool:
+    """Say whether a table is there, whoever made it."""
+    asked = "SELECT 1 FROM information_schema.tables WHERE table_name = ? AND table_schema = current_schema()"
+    return bool(connection.rows(asked, (table,)))
 
 
 def kind_of(column: Column) -> str:

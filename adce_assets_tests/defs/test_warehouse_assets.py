@@ -9,6 +9,8 @@ import pytest
 
 from adce_assets.defs import warehouse
 from adce_assets.defs.warehouse import TYPES, reconciled
+from adce_assets.loop.season_keys import keys_of
+from adce_assets.warehouse.entities import load_entities
 from adce_assets_tests.defs.conftest import GAMES, SmallProject, make_project
 
 SEASON = "2024-25"
@@ -64,6 +66,7 @@ def test_a_season_that_reconciles_is_materialised_with_its_numbers(loading: Smal
     told = {name: value.value for name, value in event.materialization.metadata.items()}
     assert (told["outcome"], told["read"], told["staged"]) == ("reconciled", len(GAMES) * 12, len(GAMES) * 12)
     assert event.partition == SEASON
+    assert str(told["audit_head"]).partition(":")[0].isdigit()
 
 
 def test_a_season_that_does_not_is_no_materialisation_and_every_check_is_told(
@@ -104,6 +107,13 @@ def test_what_is_settling_is_loaded_again_when_it_has_settled(
     assert result.success
     assert runs == [result.run_id, f"{result.run_id}-retry1"]
     assert len(result.get_asset_materialization_events()) == 1
+
+
+def test_documents_of_another_data_type_of_the_same_form_are_loaded_too(loading: SmallProject):
+    games = load_entities(loading.home / "config" / "reconcile")["games"]
+    both = games.reading_of("espn").model_copy(update={"also": ("team_stats",)})
+    keys = keys_of(loading.project, games.model_copy(update={"readings": (both,)}), SEASON)["espn"]
+    assert keys == sorted(f"{kind}/{game.game_id}.json" for kind in ("box_scores", "team_stats") for game in GAMES)
 
 
 def test_a_home_without_entities_has_no_warehouse(tmp_path_factory: pytest.TempPathFactory):

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -17,8 +18,9 @@ from adce_assets.lake.store import LakeStore, open_store
 from adce_assets.warehouse import loading, parser
 from adce_assets.warehouse.database import Connection, Warehouse, open_warehouse
 from adce_assets.warehouse.entities import Entity
-from adce_assets.warehouse.loading import Staged, stage
-from adce_assets.warehouse.publishing import Published, publish
+from adce_assets.warehouse.loading import stage
+from adce_assets.warehouse.publishing import publish
+from adce_assets.warehouse.staged import Counts
 
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
 SEASON = "2024-25"
@@ -164,12 +166,27 @@ def contented(_: Connection) -> None:
 Keys = Mapping[str, Sequence[str]]
 
 
-def staged(lake: LakeStore, warehouse: Warehouse, keys: Keys, *, run: str = "run-1", **options: Any) -> Staged:
+@dataclass(frozen=True)
+class Balance:
+    """What the tables say of a run: the sums that its coordinator wrote down, and those of its objects by worker."""
+
+    counts: Counts
+    workers: Mapping[str, Counts]
+
+
+def staged(lake: LakeStore, warehouse: Warehouse, keys: Keys, *, run: str = "run-1", **options: Any) -> Balance:
     """Stage what is unloaded, with few processes."""
     given: dict[str, Any] = {"entity": entity(), "clock": ticking(), "processes": 1, "writers": 1, **options}
-    return stage(lake, season=SEASON, keys=keys, warehouse=warehouse, run_id=run, **given)
+    stage(lake, season=SEASON, keys=keys, warehouse=warehouse, run_id=run, **given)
+    names = "read, processed, errored, deduplicated, staged, rejected"
+    of_run, ids = "run_id = ? AND entity = ? AND season = ?", (run, given["entity"].name, SEASON)
+    (counts,) = asked(warehouse, f"SELECT {names} FROM load_runs WHERE {of_run}", *ids)
+    workers: dict[str, Counts] = {}
+    for worker, *own in asked(warehouse, f"SELECT worker_id, {names} FROM load_objects WHERE {of_run}", *ids):
+        workers[worker] = workers.get(worker, Counts()) + Counts(*own)
+    return Balance(Counts(*counts), workers)
 
 
-def published(warehouse: Warehouse, run: str = "run-1", verify: Callable[[Connection], None] = contented) -> Published:
+def published(warehouse: Warehouse, run: str = "run-1", verify: Callable[[Connection], None] = contented) -> None:
     """Publish what a run has staged."""
-    return publish(warehouse, entity(), SEASON, run, clock=ticking(), verify=verify)
+    publish(warehouse, entity(), SEASON, run, clock=ticking(), verify=verify)

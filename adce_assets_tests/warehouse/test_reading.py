@@ -11,8 +11,9 @@ import pytest
 
 from adce_assets.contract.schedule import Game, GameStatus
 from adce_assets.demo import espn
-from adce_assets.errors import VerifyError
+from adce_assets.errors import DamagedDocumentError, VerifyError
 from adce_assets.lake.store import LakeStore
+from adce_assets.warehouse.comments import uncommented
 from adce_assets.warehouse.counting import UNREADABLE, count, count_records
 from adce_assets.warehouse.entities import Entity, Reading, load_entities
 from adce_assets.warehouse.reading import Outcome, Refused, read
@@ -271,3 +272,128 @@ def test_the_players_of_the_nba_stand_on_the_side_of_their_team() -> None:
         ("away", "NYK", "3", 7, Decimal("48.00")),
     ]
     assert (read_rows[0]["starter"], read_rows[0]["played"]) == (True, False)
+
+
+NAMED = {2: "TEAM_ABBREVIATION", 4: "GAME_ID", 5: "GAME_DATE", 6: "MATCHUP", 7: "WL", 26: "PTS"}
+LOG = [NAMED.get(place, f"OTHER_{place}") for place in range(29)]
+
+
+def log(*lines: tuple[str, str, str, str | None, int], headers: list[str] = LOG) -> bytes:
+    """Write the league's list of games: each line has a team, a game, its MATCHUP, who won, and points."""
+    told = [
+        {"TEAM_ABBREVIATION": team, "GAME_ID": game_id, "GAME_DATE": "1998-11-05", "MATCHUP": pair, "WL": won, "PTS": n}
+        for team, game_id, pair, won, n in lines
+    ]
+    rows = [[line.get(name) for name in headers] for line in told]
+    return json.dumps({"resultSets": [{"name": "LeagueGameLog", "headers": headers, "rowSet": rows}]}).encode()
+
+
+def test_the_two_rows_of_a_game_in_the_league_s_list_are_one_and_on_neutral_ground_too() -> None:
+    body = log(
+        ("NYK", "0029800001", "NYK vs. UTH", "L", 88),
+        ("UTH", "0029800001", "UTH @ NYK", "W", 90),
+        ("PHX", "0029800002", "PHX @ SAC", "W", 101),  # in Tokyo: neither is at home, and the first is the visitor
+        ("SAC", "0029800002", "SAC @ PHX", "L", 99),
+        ("BOS", "0029800003", "BOS vs. TOR", None, 12),
+        ("TOR", "0029800003", "TOR @ BOS", None, 14),
+    )
+    told = [
+        (game["game_id"], game["away_team"], game["away_score"], game["home_team"], game["home_score"])
+        for game in as_mappings("games", body, "nba_api")
+    ]
+    assert told == [("0029800001", "UTA", 90, "NYK", 88), ("0029800002", "PHX", 101, "SAC", 99)]
+
+
+def test_a_list_that_lacks_a_team_s_row_or_has_other_columns_does_not_pass_for_a_sound_one() -> None:
+    reading = SHIPPED["games"].reading_of("nba_api")
+    with pytest.raises(DamagedDocumentError, match="no number of records"):
+        count(reading, log(("UTA", "0029800001", "UTA @ NYK", "W", 90)))
+    sound = (("NYK", "0029800001", "NYK vs. UTA", "L", 88), ("UTA", "0029800001", "UTA @ NYK", "W", 90))
+    moved = log(*sound, headers=[*LOG[:8], "NEW", *LOG[8:]])
+    assert count(reading, moved) == 1
+    assert read(SHIPPED["games"], reading, moved).read == 0
+
+
+def test_players_of_the_nba_s_statistics_have_the_points_of_their_side_and_no_minutes() -> None:
+    def player(number: int, points: int, position: str, comment: str) -> dict[str, Any]:
+        names = "reboundsTotal assists steals blocks turnovers foulsPersonal fieldGoalsMade fieldGoalsAttempted"
+        more = "threePointersMade threePointersAttempted freeThrowsMade freeThrowsAttempted"
+        told = dict.fromkeys(f"{names} {more}".split(), 1) | {"points": points, "minutes": "" if comment else "20:30"}
+        about = {"personId": number, "firstName": "P" if points else "", "familyName": f"{number}"}
+        return about | {"position": position, "comment": comment, "statistics": told}
+
+    teams = {
+        "homeTeam": {"teamTricode": "PHL", "players": [player(1, 20, "F", ""), player(2, 0, "", "DNP - Illness")]},
+        "awayTeam": {"teamTricode": "NYK", "players": [player(3, 7, "", "")]},
+    }
+    body = json.dumps({"boxScoreTraditional": {"gameId": "0028400001", **teams}}).encode()
+    told = [
+        tuple(row[name] for name in ("side", "team", "player_name", "starter", "played", "points", "minutes"))
+        for row in as_mappings("player_box", body, "nba_api")
+    ]
+    assert told == [
+        ("home", "PHI", "P 1", True, True, 20, None),
+        ("home", "PHI", "2", False, False, 0, None),
+        ("away", "NYK", "P 3", False, True, 7, None),
+    ]
+
+
+def box_page(*, modern: bool) -> bytes:
+    """Write the page of a box score: the players' tables as they are, the line score in a comment."""
+
+    def player(slug: str, points: int | None) -> str:
+        told = f"<td data-stat='pts'>{points}</td><td data-stat='trb'>4</td>" if points is not None else ""
+        reason = "" if points is not None else "<td data-stat='reason'>Did Not Play</td>"
+        name = f"<th data-stat='player' data-append-csv='{slug}'><a href='/players/x/{slug}.html'>P. {slug}</a></th>"
+        return f"<tr>{name}{told}{reason}</tr>"
+
+    def team(code: str, *players: str) -> str:
+        ids = [f"box-{code}-q1-basic", f"box-{code}-game-basic"] if modern else [f"box_{code.lower()}_basic"]
+        reserves = "<tr class='thead'><th data-stat='player'>Reserves</th></tr>"
+        rows = f"{players[0]}{reserves}{''.join(players[1:])}"
+        totals = "<tfoot><tr><th data-stat='player'>Team Totals</th><td data-stat='pts'>99</td></tr></tfoot>"
+        return "".join(f"<table id='{name}'><tbody>{rows}</tbody>{totals}</table>" for name in ids)
+
+    def line(code: str, *points: int) -> str:
+        cells = "".join(f"<td>{number}</td>" for number in points)
+        return f"<tr><td><a href='/teams/{code}/1999.html'>{code}</a></td>{cells}</tr>"
+
+    head = "<tr><th>&nbsp;</th><th colspan='7'>Scoring</th></tr><tr><th></th><th>1</th></tr>"
+    lines = line("PHO", 20, 21, 22, 23, 5, 7, 98) + line("BRK", 19, 22, 22, 23, 5, 8, 99)
+    return (
+        "<html><head><link rel='canonical' href='https://a.test/boxscores/199902050BRK.html'></head><body>"
+        f"<!-- no table --><div><!-- <table id='line_score'>{head}{lines}</table> --></div>"
+        f"{team('PHO', player('aa01', 60), player('bb01', 38))}{team('BRK', player('cc01', 99), player('dd01', None))}"
+        "</body></html>"
+    ).encode()
+
+
+@pytest.mark.parametrize("modern", [True, False])
+def test_a_line_score_that_a_page_hides_in_a_comment_is_read_and_so_are_the_players(modern: Any) -> None:
+    body = box_page(modern=modern)
+    sides = as_mappings("line_scores", body, "basketball_reference")
+    told = [(row["game_id"], row["side"], row["team"], row["q1"], row["overtime"], row["points"]) for row in sides]
+    assert told == [("199902050BRK", "away", "PHX", 20, 12, 98), ("199902050BRK", "home", "BKN", 19, 13, 99)]
+    players = as_mappings("player_box", body, "basketball_reference")
+    names = ("team", "side", "player_id", "starter", "played", "points", "rebounds")
+    assert [tuple(row[name] for name in names) for row in players] == [
+        ("PHX", "away", "aa01", True, True, 60, 4),
+        ("PHX", "away", "bb01", False, True, 38, 4),
+        ("BKN", "home", "cc01", True, True, 99, 4),
+        ("BKN", "home", "dd01", False, False, None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page_", "seen"),
+    [
+        (b"a<!--<table>-->b<!-- c -->", b"a<table>b<!-- c -->"),
+        (b"<!--<table>--><!--<table>-->", b"<table><table>"),
+        (b"<!--<table>", b"<!--<table>"),
+        (b"--><!--x<!--<table>-->", b"-->x<!--<table>"),
+        (b"<!-->", b"<!-->"),
+        (b"<!--" * 300_000, b"<!--" * 300_000),
+    ],
+)
+def test_only_comments_that_hold_a_table_and_end_are_opened(page_: bytes, seen: bytes) -> None:
+    assert uncommented(page_) == seen
