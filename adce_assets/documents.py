@@ -207,19 +207,38 @@ def _merge(document: Document, other: Document, error: type[ConfigurationError])
 
 def _faults(model: type[BaseModel], document: Document, invalid: ValidationError) -> Iterator[Fault]:
     for complaint in invalid.errors(include_url=False):
-        path = tuple(part for part in complaint["loc"] if part != "[key]")
+        told = tuple(part for part in complaint["loc"] if part != "[key]")
+        path, context = _in_file(document.data, told), complaint.get("ctx", {})
         message, given = complaint["msg"].removeprefix("Value error, "), ""
         valid: Iterable[str] = ()
         if complaint["type"] == "extra_forbidden":
             message, given = "unknown key", str(path[-1])
-            valid = _field_names(model, path[:-1])
+            valid = _field_names(model, told[:-1])
         elif complaint["type"] in {"literal_error", "enum"}:
             given = str(complaint["input"])
-            valid = [part.strip(" '") for part in complaint["ctx"]["expected"].replace(" or ", ",").split(",")]
+            valid = [part.strip(" '") for part in context["expected"].replace(" or ", ",").split(",")]
+            message = f"`{given}` is not known"
+        elif complaint["type"] == "union_tag_invalid":
+            path, given = (*path, context["discriminator"].strip("'")), context["tag"]
+            valid = [part.strip(" '") for part in context["expected_tags"].split(",")]
             message = f"`{given}` is not known"
         elif complaint["type"] == "missing":
-            message = "is required"
+            path, message = (*path, told[-1]), "is required"
+        elif complaint["type"] == "union_tag_not_found":
+            path, message = (*path, context["discriminator"].strip("'")), "is required"
+        elif complaint["type"] == "default_factory_not_called":
+            continue  # what it would be made from is a fault itself
         yield document.fault(path, message, given=given, valid=valid)
+
+
+def _in_file(data: Any, told: Path_) -> Path_:
+    """Leave out of the place of a complaint what the file does not hold: the alternative that pydantic chose there."""
+    path: list[str | int] = []
+    for part in told:
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int)):
+            data = data[part]
+            path.append(part)
+    return tuple(path)
 
 
 def _field_names(annotation: Any, path: Path_) -> list[str]:
@@ -237,6 +256,8 @@ def _step(annotation: Any, part: str | int) -> Iterator[Any]:
         fields = {info.alias or name: info for name, info in annotation.model_fields.items()}
         if part in fields:
             yield from _alternatives(fields[str(part)].annotation)
+        elif any(part in get_args(info.annotation) for info in fields.values()):
+            yield annotation  # it is the alternative of this name
     elif origin and isinstance(origin, type) and issubclass(origin, Mapping):
         yield from _alternatives(arguments[1])
     elif origin and arguments:

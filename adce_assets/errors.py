@@ -82,6 +82,10 @@ class LedgerError(AdceError):
     """The ledger cannot be used, or what it holds is not what was written."""
 
 
+class HistoryError(AdceError):
+    """The history of the metrics cannot be used, or does not hold what was asked of it."""
+
+
 class ReportError(LakeError):
     """An AWS Inventory report is unfinished, damaged or of an unknown form; it is refused whole."""
 
@@ -176,6 +180,10 @@ class WarehouseError(AdceError):
 
 class NotPublishedError(WarehouseError):
     """A season stays as it was in the final table: what was staged does not hold what it should."""
+
+
+class MetricError(AdceError):
+    """A metric cannot be measured, for this reason: it has no value then, and never one that stands for a failure."""
 
 
 class VerifyError(AdceError):

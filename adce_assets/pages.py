@@ -4,7 +4,7 @@ What is shown comes from documents of strangers: all text is escaped here or by 
 lets a browser load and run nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 
 STYLE = """
@@ -45,14 +45,20 @@ def facts(told: Mapping[str, str]) -> str:
 
 def table(names: Iterable[str], rows: Iterable[Sequence[object]]) -> str:
     """Draw rows of plain values; whole numbers stand to the right, in groups of three digits."""
-    return drawn_table(names, ("".join(map(_cell, row)) for row in rows))
+    names, rows = list(names), list(rows)
+    numbers = {name for name, values in zip(names, zip(*rows, strict=True), strict=True) if _are_numbers(values)}
+    return drawn_table(names, ("".join(map(_cell, row)) for row in rows), numbers=numbers)
 
 
-def drawn_table(names: Iterable[str], rows: Iterable[str]) -> str:
-    """Draw a table of rows whose cells are markup already."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+def drawn_table(names: Iterable[str], rows: Iterable[str], *, numbers: Collection[str] = ()) -> str:
+    """Draw a table of rows whose cells are markup already; the headings of ``numbers`` stand to the right too."""
+    head = "".join(f'<th class="{"number" if name in numbers else "text"}">{escape(name)}</th>' for name in names)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _are_numbers(values: Iterable[object]) -> bool:
+    return all(isinstance(value, int) for value in values)
 
 
 def _cell(value: object) -> str:

@@ -24,8 +24,19 @@ class Station(Strict):
     spare: "Station | None" = None
 
 
+class Ship(Strict):
+    means: Literal["ship"]
+    knots: int
+
+
+class Train(Strict):
+    means: Literal["train"]
+    wagons: Annotated[int, Field(ge=1)] = 1
+
+
 class Network(Strict):
     version: Literal[1] = 1
+    ways: dict[str, Annotated[Ship | Train, Field(discriminator="means")]] = {}
     stations: dict[Annotated[str, Field(pattern="^[a-z]+$")], Station] = {}
 
 
@@ -92,7 +103,12 @@ def test_a_fault_names_file_line_field_and_what_is_valid(
 @pytest.mark.parametrize(
     ("text", "line", "field", "said"),
     [
-        ("version: 1\nstation: {}", 2, "station", "unknown key; valid: stations, version; did you mean `stations`?"),
+        (
+            "version: 1\nstation: {}",
+            2,
+            "station",
+            "unknown key; valid: stations, version, ways; did you mean `stations`?",
+        ),
         ("stations:\n  Oslo: {height: 1}", 2, "stations.Oslo", "String should match pattern '^[a-z]+$'"),
         ("stations: [oslo]", 1, "stations", "Input should be a valid dictionary"),
     ],
@@ -103,6 +119,25 @@ def test_a_fault_of_a_section_is_named_likewise(tmp_path: Path, text: str, line:
     error = refusal(path)
 
     assert str(error) == f"1 fault(s) in {path}\n  {path}:{line}: `{field}`: {said}"
+
+
+@pytest.mark.parametrize(
+    ("way", "line", "field", "said"),
+    [
+        ("means: trian", 3, "means", "`trian` is not known; valid: ship, train; did you mean `train`?"),
+        ("knots: 12", 2, "means", "is required"),
+        ("means: ship", 2, "knots", "is required"),
+        ("means: train\nwagons: 0", 4, "wagons", "Input should be greater than or equal to 1"),
+        ("means: train\nwagon: 2", 4, "wagon", "unknown key; valid: means, wagons; did you mean `wagons`?"),
+        ("means: ship\nknots: 1\nport: x", 5, "port", "unknown key; valid: knots, means"),
+    ],
+)
+def test_a_fault_of_one_of_several_forms_tells_of_that_form(tmp_path: Path, way: str, line: int, field: str, said: str):
+    path = write(tmp_path, "ways:\n  north:\n" + textwrap.indent(way, "    "))
+
+    (fault,) = refusal(path).faults
+
+    assert str(fault) == f"{path}:{line}: `ways.north.{field}`: {said}"
 
 
 def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path):

@@ -91,6 +91,7 @@ def make_home(folder: Path, kind: LakeKind) -> Home:
     home.dagster.mkdir()
     shutil.copy(shipped / "dagster.yaml", home.dagster)
     _write_contract(shipped / "inventory", folder / "inventory")
+    _write_metrics(shipped / "inventory" / "config.yaml", folder / "inventory" / "config.yaml")
     return home
 
 
@@ -98,6 +99,11 @@ def _change(file: Path, section: str, **values: object) -> None:
     data = yaml.safe_load(file.read_text("utf-8"))
     data[section].update(values)
     file.write_text(yaml.safe_dump(data, sort_keys=False), "utf-8")
+
+
+def _write_metrics(shipped: Path, file: Path) -> None:
+    """Copy the definitions of the metrics, those switched on which only a lake has that somebody collects for."""
+    file.write_text(shipped.read_text("utf-8").replace("\n  collecting: off", "\n  collecting: on", 1), "utf-8")
 
 
 def _write_contract(shipped: Path, folder: Path) -> None:

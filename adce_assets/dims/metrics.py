@@ -42,13 +42,18 @@ class Severity(StrEnum):
 
 
 class Thresholds(BaseModel):
-    """From how many percent of the accepted value on a drift is called what."""
+    """From how many percent of the accepted value on a drift is called what.
+
+    A move by no more than ``tolerance``, in the metric's unit, is none whatever its share: of few things one more is
+    much, and an age grows by the hour.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     minor: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 5.0
     moderate: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 15.0
     major: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 25.0
+    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     @model_validator(mode="after")
     def _ascend(self) -> "Thresholds":

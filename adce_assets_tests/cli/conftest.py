@@ -112,6 +112,7 @@ def make_installation(home: Path) -> Installation:
     shutil.copytree(ROOT / "config", home / "config")
     (home / "inventory").mkdir()
     (home / "inventory" / "data_inventory.yaml").write_text(_contract())
+    shutil.copy(ROOT / "inventory" / "config.yaml", home / "inventory")
     for key, body in _documents():
         if key not in MISSING:
             path = home / "lake" / key

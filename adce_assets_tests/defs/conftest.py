@@ -207,6 +207,7 @@ def make_project(folder: Path, lake_url: str | None = None, **environment: str) 
     shutil.copytree(ROOT / "config", folder / "config")
     (folder / "inventory").mkdir()
     (folder / "inventory" / "data_inventory.yaml").write_text(CONTRACT)
+    shutil.copy(ROOT / "inventory" / "config.yaml", folder / "inventory")
     (folder / "lake").mkdir()
     named = {
         "ADCE_HOME": str(folder),

@@ -96,6 +96,18 @@ def test_the_loop_closes_exactly_as_planned(tmp_path: Path, lake: str):
     assert f"a lake of {ended.stdout.split(' objects', maxsplit=1)[0].split()[-1]} objects" in README
     gaps = json.loads((tmp_path / "demo" / "inventory" / "cache" / "detected_gaps.json").read_text())
     assert gaps["total_keys"] == 4
+    if lake == "file":
+        metrics = _metrics(home.open_home(tmp_path / "demo"))
+        assert [metric for metric in metrics if metrics[metric] is None] == []
+        assert metrics["gaps.open_keys"] == 4
+        assert metrics["ledger.closed_per_day"] == closed
+
+
+def _metrics(opened: home.Home) -> dict[str, int | float | str | None]:
+    """Measure what the demo's own definitions name."""
+    environment = opened.environment(lake_url=opened.lake.as_uri(), source_url="http://127.0.0.1:1")
+    result = CliRunner(env=environment).invoke(main, ["dims", "verify", "--json"])
+    return {entry["metric"]: entry["value"] for entry in json.loads(result.stdout)["metrics"]}
 
 
 def _demo(*arguments: str) -> subprocess.CompletedProcess[str]:

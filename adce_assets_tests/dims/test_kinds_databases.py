@@ -1,0 +1,625 @@
+"""One value of a database, an AWS account or a folder beside the lake, and nothing written anywhere for it."""
+
+import hashlib
+import os
+import shutil
+import socket
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import duckdb
+import psycopg2
+import pytest
+from filelock import FileLock
+from pydantic import ValidationError
+from pytest_httpserver import HTTPServer
+
+from adce_assets.dims import asking_file
+from adce_assets.dims.metrics import Value
+from adce_assets.dims.world import World
+from adce_assets.errors import AdceError
+from adce_assets.lake.store import open_store
+from adce_assets.loop import inventory
+from adce_assets_tests.dims.small_lake import ADAPTER, CONTRACT, made, measured
+
+if TYPE_CHECKING:
+    from adce_assets_tests.conftest import Workshop
+
+NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
+PASSWORD = "s3cret"
+ROWS = "CREATE TABLE games (id INTEGER, name VARCHAR(40), price NUMERIC(9, 2), day DATE)"
+FILL = "INSERT INTO games VALUES (1, 'one', 1.50, '2025-01-15'), (2, 'two', 2.50, '2025-01-16')"
+
+
+@pytest.fixture(scope="module")
+def project_world(workshop: "Workshop") -> World:
+    project = workshop.project(CONTRACT, now=NOW)
+    return World(project, project.settings.home)
+
+
+@pytest.fixture(scope="module")
+def urls(tmp_path_factory: pytest.TempPathFactory, postgresql: Any) -> dict[str, str]:
+    """Lend a database of each kind with the same table."""
+    folder = tmp_path_factory.mktemp("databases")
+    with closing(sqlite3.connect(folder / "a.sqlite")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(ROWS)
+        connection.execute(FILL)
+        connection.commit()
+    with closing(duckdb.connect(str(folder / "a.duckdb"))) as connection:
+        connection.execute(ROWS)
+        connection.execute(FILL)
+    with closing(psycopg2.connect(postgresql.get_uri())) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS games; {ROWS}; {FILL}")
+    return {
+        "sqlite": f"sqlite:///{folder}/a.sqlite",
+        "duckdb": f"duckdb://{folder}/a.duckdb",
+        "postgresql": postgresql.get_uri(),
+    }
+
+
+@pytest.fixture
+def ask(project_world: World, urls: dict[str, str]) -> Callable[..., Value]:
+    """Ask one of the databases."""
+    return lambda form, query, **more: measured(
+        _with(project_world, STATS_URL=urls[form]), "sql", database="STATS_URL", query=query, **more
+    )
+
+
+@pytest.fixture
+def ask_here(ask: Callable[..., Value], urls: dict[str, str]) -> Callable[..., Value]:
+    """Ask one of the databases, a file in this process: the new one that it is otherwise done in takes its time."""
+
+    def asked(form: str, query: str) -> Value:
+        if form == "postgresql":
+            return ask(form, query)
+        path = Path(urls[form][urls[form].index("://") + 3 :].replace("//", "/"))
+        return asking_file.survey(path, {"form": form, "query": query, "seconds": 30})
+
+    return asked
+
+
+def _with(world: World, **secrets: str) -> World:
+    """Give the same world with secrets in its environment."""
+    settings = replace(world.project.settings, secrets=secrets.get)
+    return replace(world, project=replace(world.project, settings=settings))
+
+
+def why_not(measure: Callable[..., object], *given: Any, **parameters: Any) -> str:
+    """Measure what cannot be; return what is said of it."""
+    with pytest.raises(AdceError) as refused:
+        measure(*given, **parameters)
+    return str(refused.value)
+
+
+def contents(url: str) -> tuple[Any, ...]:
+    """Read a database in the plain way: its tables, and the rows of one."""
+    if url.startswith("postgresql"):
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+            tables = cursor.fetchall()
+            cursor.execute("SELECT * FROM games ORDER BY id")
+            return tuple(tables), tuple(cursor.fetchall())
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            return tuple(connection.iterdump())
+    with closing(duckdb.connect(url.removeprefix("duckdb://"), read_only=True)) as connection:
+        return tuple(connection.execute("SHOW TABLES").fetchall()), tuple(connection.execute("FROM games").fetchall())
+
+
+# SQL
+
+EVERYWHERE = pytest.mark.parametrize("form", ["sqlite", "duckdb", "postgresql"])
+
+
+@EVERYWHERE
+def test_the_value_of_a_query_keeps_its_type(ask: Callable[..., Value], ask_here: Callable[..., Value], form: str):
+    for asked, query, value in (
+        (ask, "SELECT count(*) FROM games; -- of all", 2),
+        (ask_here, "WITH a AS (SELECT max(id) AS i FROM games) SELECT i * 1.5 + '0' FROM a", 3.0),
+        (ask_here, "SELECT name || ' 100% ?' FROM games WHERE id = 2", "two 100% ?"),
+    ):
+        found = asked(form, query)
+        assert (type(found), found) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("form", "query", "value"),
+    [
+        ("postgresql", "SELECT sum(id) FROM games", 3),
+        ("duckdb", "SELECT sum(id) FROM games", 3),
+        ("postgresql", "SELECT sum(price) FROM games", 4.0),
+        ("postgresql", "SELECT max(day) FROM games", "2025-01-16"),
+        ("duckdb", "SELECT max(day)::timestamp FROM games", "2025-01-16T00:00:00"),
+        ("postgresql", "SELECT timestamptz '2025-01-16 01:00+02'", "2025-01-15T23:00:00+00:00"),
+    ],
+)
+def test_what_python_has_other_types_for_is_a_value_too(
+    ask_here: Callable[..., Value], form: str, query: str, value: Value
+):
+    found = ask_here(form, query)
+    assert (type(found), found) == (type(value), value)
+
+
+@EVERYWHERE
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT id FROM games", "several rows of 1 columns"),
+        ("SELECT id FROM games WHERE id > 2", "no row"),
+        ("SELECT id, name FROM games WHERE id = 1", "one row of 2 columns"),
+        ("SELECT max(id) FROM games WHERE id > 2", "nothing was found"),
+        ("SELECT 'a' || replace('          ', ' ', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')", "a text of 301 letters"),
+        ("SELECT no_such_column FROM games", "no_such_column"),
+        ("SELEC 1", "refuses"),
+    ],
+)
+def test_what_is_no_one_value_is_refused(ask_here: Callable[..., Value], form: str, query: str, said: str):
+    assert said in why_not(ask_here, form, query)
+
+
+WRITES = [
+    "DELETE FROM games",
+    "DELETE FROM games RETURNING 1",
+    "SELECT 1; DELETE FROM games",
+    "INSERT INTO games (id) VALUES (3)",
+    "UPDATE games SET id = 4",
+    "DROP TABLE games",
+    "CREATE TABLE other (id INTEGER)",
+    "COMMIT",
+    "SELECT 1; COMMIT; DELETE FROM games",
+    " ",
+    "-- nothing",
+]
+OWN_WRITES = {
+    "sqlite": [
+        "ATTACH '{folder}/new.db' AS other",
+        "VACUUM INTO '{folder}/new.db'",
+        "PRAGMA journal_mode = DELETE",
+        "PRAGMA query_only = OFF",
+        "SELECT load_extension('{folder}/new')",
+        "SELECT * FROM pragma_journal_mode('delete')",
+    ],
+    "duckdb": [
+        "ATTACH '{folder}/new.db' AS other",
+        "COPY (SELECT 1) TO '{folder}/new.db'",
+        "EXPORT DATABASE '{folder}/new.db'",
+        "SELECT count(*) FROM read_text('{folder}/a.sqlite')",
+        "SELECT count(*) FROM glob('{folder}/*')",
+        "FROM '{folder}/a.csv'",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+        "CALL pragma_version()",
+        "CREATE TEMPORARY TABLE other (id INTEGER)",
+    ],
+    "postgresql": [
+        "WITH gone AS (DELETE FROM games RETURNING id) SELECT count(*) FROM gone",
+        "SET TRANSACTION READ WRITE",
+        "SELECT set_config('transaction_read_only', 'off', false)",
+        "SELECT nextval('numbers')",
+        "COPY games TO PROGRAM 'touch {folder}/new.db'",
+        "COPY games TO '{folder}/new.db'",
+        "DO $$ BEGIN DELETE FROM games; END $$",
+        "SELECT count(*) FROM games FOR UPDATE",
+        "$adce$; DELETE FROM games; $adce$",
+        "CREATE TEMPORARY TABLE other (id INTEGER)",
+        "SELECT make_one()",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "query"),
+    [(form, query) for form in ("sqlite", "postgresql") for query in (*WRITES, *OWN_WRITES[form])]
+    + [("duckdb", query) for query in (*WRITES[:3], *WRITES[-2:], *OWN_WRITES["duckdb"])],
+)
+def test_no_query_writes(ask_here: Callable[..., Value], urls: dict[str, str], form: str, query: str, postgresql: Any):
+    folder = Path(urls["sqlite"].removeprefix("sqlite:///")).parent
+    if form == "postgresql":
+        postgresql.psql(
+            "CREATE SEQUENCE IF NOT EXISTS numbers; CREATE OR REPLACE FUNCTION make_one() RETURNS int LANGUAGE sql "
+            "AS 'DELETE FROM games RETURNING 1';"
+        )
+    before = contents(urls[form])
+    assert why_not(ask_here, form, query.format(folder=folder))
+    assert contents(urls[form]) == before
+    assert not (folder / "new.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "query"),
+    [
+        ("sqlite", "WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a FROM r) SELECT count(*) FROM r"),
+        ("duckdb", "SELECT count(*) FROM range(100000000000) a, range(100000) b WHERE a.range % 7 = b.range % 3"),
+        ("postgresql", "SELECT count(*) FROM generate_series(1, 100000000000)"),
+        ("postgresql", "SELECT pg_sleep(100)"),
+        ("postgresql", "SELECT pg_sleep(100) FROM set_config('statement_timeout', '0', false)"),
+    ],
+)
+def test_a_query_that_never_ends_is_ended(ask: Callable[..., Value], form: str, query: str):
+    began = time.perf_counter()
+    told = why_not(ask, form, query, seconds=0.3)
+    assert told.isprintable()
+    assert "in its time" in told or "in time" in told or "statement timeout" in told
+    assert time.perf_counter() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("form", "query", "said"),
+    [
+        ("sqlite", "SELECT length(hex(zeroblob(900000000)))", "too big"),
+        ("postgresql", "SELECT repeat('x', 10000000)", "more than 4000 bytes"),
+        ("postgresql", "SELECT repeat('x', n * 10000000) FROM generate_series(0, 1) n", "more than 4000 bytes"),
+    ],
+)
+def test_an_answer_without_measure_is_not_fetched(ask: Callable[..., Value], form: str, query: str, said: str):
+    assert said in why_not(ask, form, query)
+
+
+def test_a_query_of_duckdb_that_takes_all_memory_harms_nobody(
+    ask: Callable[..., Value], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("adce_assets.dims.asking_file.MEMORY", 1 << 30)
+    assert why_not(ask, "duckdb", "SELECT length(repeat('x', 3000000000))", seconds=5)
+    assert ask("duckdb", "SELECT 1") == 1
+
+
+def test_a_server_that_never_answers_is_given_up(project_world: World):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://me:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/db"
+        world = _with(project_world, STATS_URL=url)
+        told = why_not(measured, world, "sql", database="STATS_URL", query="SELECT 1", seconds=0.2)
+    assert "has not answered in time" in told
+    assert PASSWORD not in told
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (None, "STATS_URL: is not set"),
+        ("mysql://me:s3cret@host/db", "STATS_URL: is no URL of a database"),
+        ("s3cret", "STATS_URL: is no URL of a database"),
+        ("sqlite:///", "STATS_URL: is no URL of a database"),
+        ("sqlite:////nowhere/s3.db", "/nowhere/s3.db: cannot be read: No such file"),
+        ("duckdb:///nowhere/s3.db", "/nowhere/s3.db: cannot be read: No such file"),
+        ("duckdb:///etc/passwd", "/etc/passwd: is no duckdb database"),
+        ("sqlite:////etc/passwd", "/etc/passwd: is no sqlite database"),
+        ("sqlite:////etc", "/etc: cannot be read: Is a directory"),
+        ("postgresql://me:s3cret@127.0.0.1:1/db", "the database refuses: Connection refused"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["sql", "database_size"])
+def test_a_database_that_cannot_be_used_is_no_value(project_world: World, kind: str, url: str | None, said: str):
+    world = _with(project_world, **({"STATS_URL": url} if url else {}))
+    more = {"query": "SELECT 1"} if kind == "sql" else {}
+    told = why_not(measured, world, kind, database="STATS_URL", **more)
+    assert said in told
+    assert PASSWORD not in told
+
+
+@pytest.mark.parametrize("form", ["sqlite", "duckdb"])
+def test_a_damaged_file_is_no_value(project_world: World, urls: dict[str, str], form: str, tmp_path: Path):
+    url = urls[form]
+    source = Path(url[url.index(":///") + 3 :].replace("//", "/"))
+    body = bytearray(source.read_bytes())
+    body[20:8000] = b"\xff" * 7980
+    damaged = tmp_path / source.name
+    damaged.write_bytes(body)
+    world = _with(
+        project_world, STATS_URL=url[: url.index(":///") + 3] + ("/" if form == "sqlite" else "") + str(damaged)
+    )
+    assert why_not(measured, world, "sql", database="STATS_URL", query="SELECT count(*) FROM games")
+
+
+def test_a_duckdb_file_that_another_process_has_is_waited_for_and_no_longer(
+    ask: Callable[..., Value], urls: dict[str, str]
+):
+    with FileLock(f"{urls['duckdb'].removeprefix('duckdb://')}.lock"):
+        assert "another process has the file for 0.2 s" in why_not(ask, "duckdb", "SELECT 1", seconds=0.2)
+    assert ask("duckdb", "SELECT 1") == 1
+    Path(f"{urls['duckdb'].removeprefix('duckdb://')}.lock").unlink()
+
+
+def test_nothing_is_put_beside_a_database_of_others(ask: Callable[..., Value], urls: dict[str, str]):
+    folder = Path(urls["duckdb"].removeprefix("duckdb://")).parent
+    before = sorted(file.name for file in folder.glob("a.duckdb*"))
+    assert ask("duckdb", "SELECT 1") == 1
+    assert sorted(file.name for file in folder.glob("a.duckdb*")) == before == ["a.duckdb"]
+
+
+def test_the_installations_own_databases_are_known_by_name(project_world: World):
+    own = project_world.project.settings.work_folder
+    own.mkdir(parents=True, exist_ok=True)
+    for name in ("ledger", "metrics"):
+        with closing(sqlite3.connect(own / f"{name}.sqlite")) as connection:
+            connection.execute(f"CREATE TABLE told AS SELECT '{name}' AS of")
+            connection.commit()
+        assert measured(project_world, "sql", database=name, query="SELECT of FROM told") == name
+    with closing(duckdb.connect(str(own / "warehouse.duckdb"))) as connection:
+        connection.execute("CREATE TABLE told AS SELECT 7 AS n")
+    assert measured(project_world, "sql", query="SELECT n FROM told") == 7
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"database": "path", "query": "SELECT 1"},
+        {"database": "postgresql://me:s3cret@host/db", "query": "SELECT 1"},
+        {"database": "WAREHOUSE\n", "query": "SELECT 1"},
+        {"query": ""},
+        {"query": "SELECT 1", "seconds": 0},
+        {"query": "SELECT 1", "seconds": float("nan")},
+        {"query": "SELECT 1", "seconds": 1e9},
+        {"query": "SELECT '\0'"},
+    ],
+)
+def test_what_asks_no_database_is_refused_when_it_is_read(entry: dict[str, Any]):
+    with pytest.raises(ValidationError):
+        ADAPTER.validate_python({"kind": "sql", **entry})
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("form", ["sqlite", "duckdb"])
+def test_the_size_of_a_file_database_is_that_of_its_files(project_world: World, tmp_path: Path, form: str):
+    path = tmp_path / "big.db"
+    connection: Any = sqlite3.connect(path) if form == "sqlite" else duckdb.connect(str(path))
+    with closing(connection):
+        if form == "sqlite":
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (a VARCHAR)")
+        connection.execute(f"INSERT INTO t VALUES ('{'x' * 50_000}')")
+        connection.commit()
+        parts = [file.stat().st_size for file in tmp_path.glob("big.db*") if not file.name.endswith("-shm")]
+        assert len(parts) == 2
+        url = f"sqlite:///{path}" if form == "sqlite" else f"duckdb://{path}"
+        world = _with(project_world, STATS_URL=url)
+        assert measured(world, "database_size", database="STATS_URL") == sum(parts)
+        in_kib = measured(world, "database_size", database="STATS_URL", scale="KiB", digits=3)
+        assert in_kib == round(sum(parts) / 1024, 3)
+
+
+def test_the_size_of_postgresql_is_what_psql_says(project_world: World, urls: dict[str, str], postgresql: Any):
+    said = postgresql.psql("SELECT sum(pg_database_size(oid)) FROM pg_database WHERE datname = current_database();")
+    found = measured(_with(project_world, STATS_URL=urls["postgresql"]), "database_size", database="STATS_URL")
+    assert isinstance(found, int)
+    assert found == pytest.approx(int(said.split()[2]), rel=0.05)
+
+
+# AWS
+
+AWS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/nowhere",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
+}
+
+
+@pytest.fixture
+def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Lend a client of an AWS that is a server of our own."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {**AWS, "AWS_ENDPOINT_URL_RDS": moto_url}.items():
+        monkeypatch.setenv(name, value)
+    return boto3.client("rds", region_name="us-east-1", endpoint_url=moto_url)
+
+
+def test_the_storage_of_an_instance_is_what_it_was_given(aws: Any, project_world: World):
+    for name, gib in (("nba-db", 20), ("nba-db-2", 25)):
+        aws.create_db_instance(
+            DBInstanceIdentifier=name, DBInstanceClass="db.t3.micro", Engine="postgres", AllocatedStorage=gib
+        )
+    assert measured(project_world, "rds_storage", instance="NBA-DB", region="us-east-1") == 20
+    aws.modify_db_instance(DBInstanceIdentifier="nba-db", AllocatedStorage=40, ApplyImmediately=True)
+    assert measured(project_world, "rds_storage", instance="nba-db") == 40
+    told = why_not(measured, project_world, "rds_storage", instance="nba-db", region="eu-west-1")
+    assert "AWS answered DBInstanceNotFound" in told
+
+
+def test_an_instance_that_aws_does_not_know_has_no_storage(aws: Any, project_world: World):
+    told = why_not(measured, project_world, "rds_storage", instance="gone")
+    assert aws is not None
+    assert told.startswith("rds:gone: AWS answered DBInstanceNotFound")
+
+
+def test_aws_that_cannot_be_asked_is_no_value(aws: Any, project_world: World, monkeypatch: pytest.MonkeyPatch):
+    assert aws is not None
+    monkeypatch.setenv("AWS_ENDPOINT_URL_RDS", "http://127.0.0.1:1")
+    assert "cannot connect to 127.0.0.1:1" in why_not(measured, project_world, "rds_storage", instance="a")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_RDS", "nonsense")
+    assert "nonsense" in why_not(measured, project_world, "rds_storage", instance="a")
+    monkeypatch.delenv("AWS_ENDPOINT_URL_RDS")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert "no region is set" in why_not(measured, project_world, "rds_storage", instance="a")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    told = why_not(measured, project_world, "rds_storage", instance="a", region="us-east-1")
+    assert "no credentials for AWS were found" in told
+
+
+INSTANCE = """<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances>{}</DBInstances>
+</DescribeDBInstancesResult></DescribeDBInstancesResponse>"""
+ONE = "<DBInstance><DBInstanceIdentifier>{}</DBInstanceIdentifier><Engine>{}</Engine>{}</DBInstance>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, INSTANCE.format(""), "AWS told of another instance"),
+        (
+            200,
+            INSTANCE.format(ONE.format("b", "postgres", "<AllocatedStorage>9</AllocatedStorage>")),
+            "another instance",
+        ),
+        (200, INSTANCE.format(ONE.format("a", "postgres", "")), "AWS told of no storage"),
+        (200, INSTANCE.format(ONE.format("a", "postgres", "<AllocatedStorage>0</AllocatedStorage>")), "no storage"),
+        (200, INSTANCE.format(ONE.format("a", "aurora-mysql", "<AllocatedStorage>1</AllocatedStorage>")), "of its own"),
+        (200, "<html>", "rds:a: "),
+        (
+            403,
+            "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>",
+            "AWS answered AccessDenied: no\nhint: the credentials need rds:DescribeDBInstances",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("aws")
+def test_what_aws_says_otherwise_is_no_storage(
+    httpserver: HTTPServer,
+    project_world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    body: str,
+    said: str,
+):
+    httpserver.expect_request("/", method="POST").respond_with_data(body, status)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_RDS", httpserver.url_for("/"))
+    assert said in why_not(measured, project_world, "rds_storage", instance="a")
+
+
+@pytest.mark.parametrize("instance", ["", "-a", "a-", "a--b", "1a", "a b", "a" * 64, "a/b"])
+def test_what_names_no_instance_is_refused_when_it_is_read(instance: str):
+    with pytest.raises(ValidationError):
+        ADAPTER.validate_python({"kind": "rds_storage", "instance": instance})
+
+
+# Folders beside the lake
+
+
+@pytest.fixture(scope="module")
+def lake(workshop: "Workshop") -> World:
+    return made(workshop)
+
+
+@pytest.fixture
+def beside(lake: World, tmp_path: Path) -> World:
+    """A world whose folder has a copy of the lake in `copy`."""
+    shutil.copytree(
+        lake.project.settings.home / "lake", tmp_path / "copy", ignore=lambda _, names: {".lake-tmp"} & {*names}
+    )
+    return replace(lake, root=tmp_path)
+
+
+def told(world: World, **parameters: Any) -> dict[str, Value]:
+    """Say everything of a folder and the lake."""
+    values = ("status", "missing_here", "missing_there", "differing", "same")
+    with world.reading():
+        return {value: measured(world, "sync_status", folder="copy", value=value, **parameters) for value in values}
+
+
+def by_hand(world: World, prefix: str = "") -> tuple[int, int, int, int]:
+    """Compare names and sizes in the plainest way."""
+    folder, lake = world.root / "copy", world.project.settings.home / "lake" / prefix
+    here = {str(file.relative_to(folder)): file.stat().st_size for file in folder.rglob("*") if file.is_file()}
+    there = {
+        str(file.relative_to(lake)): file.stat().st_size
+        for file in lake.rglob("*")
+        if file.is_file() and ".lake-tmp" not in file.parts
+    }
+    both = here.keys() & there.keys()
+    same = sum(here[name] == there[name] for name in both)
+    return len(there.keys() - here.keys()), len(here.keys() - there.keys()), len(both) - same, same
+
+
+def as_told(status: str, numbers: tuple[int, int, int, int]) -> dict[str, Value]:
+    return {"status": status, **dict(zip(("missing_here", "missing_there", "differing", "same"), numbers, strict=True))}
+
+
+def test_a_copy_of_the_lake_is_in_sync(beside: World):
+    assert told(beside) == as_told("in_sync", by_hand(beside))
+
+
+def test_a_folder_without_an_object_is_behind(beside: World):
+    (beside.root / "copy/pbp/g1.json").unlink()
+    shutil.rmtree(beside.root / "copy/ml")
+    assert told(beside) == as_told("behind", by_hand(beside))
+    assert by_hand(beside)[0] == 3
+
+
+def test_a_folder_with_more_is_ahead(beside: World):
+    (beside.root / "copy/pbp/new.json").write_text("x")
+    assert told(beside) == as_told("ahead", by_hand(beside))
+
+
+def test_a_folder_with_another_file_has_diverged(beside: World):
+    (beside.root / "copy/pbp/g1.json").write_text("x")
+    assert told(beside) == as_told("diverged", by_hand(beside))
+
+
+def test_a_folder_that_has_more_and_less_has_diverged(beside: World):
+    (beside.root / "copy/pbp/g1.json").rename(beside.root / "copy/pbp/g9.json")
+    assert told(beside) == as_told("diverged", by_hand(beside))
+
+
+def test_a_folder_is_compared_with_a_prefix_and_within_globs(beside: World):
+    shutil.rmtree(beside.root / "copy")
+    shutil.copytree(beside.project.settings.home / "lake/pbp", beside.root / "copy")
+    assert told(beside, prefix="pbp/") == as_told("in_sync", by_hand(beside, "pbp"))
+    (beside.root / "copy/notes.txt").write_text("x")
+    (beside.root / "copy/g1.json").unlink()
+    assert told(beside, prefix="pbp/", include=["*.json"])["status"] == "behind"
+    assert told(beside, prefix="pbp/", include=["*.json"], exclude=["g1.*"]) == as_told("in_sync", (0, 0, 0, 3))
+    assert told(beside, prefix="nothing/") == as_told("ahead", (0, 4, 0, 0))
+
+
+def test_a_folder_that_is_not_there_is_not_behind(beside: World):
+    shutil.rmtree(beside.root / "copy")
+    assert "copy: is not there" in why_not(told, beside)
+    (beside.root / "copy").symlink_to(beside.project.settings.home / "lake")
+    assert "copy: is a symbolic link" in why_not(told, beside)
+
+
+def test_an_inventory_that_is_not_there_is_no_empty_lake(workshop: "Workshop", tmp_path: Path):
+    (tmp_path / "copy").mkdir()
+    world = replace(made(workshop, reconciled=False), root=tmp_path)
+    assert "has not been made yet" in why_not(told, world)
+
+
+def test_what_nobody_has_looked_at_is_not_compared(workshop: "Workshop", tmp_path: Path):
+    (tmp_path / "copy").mkdir()
+    world = replace(made(workshop, prefixes=["pbp/", "schedule/"]), root=tmp_path)
+    assert told(world, prefix="pbp/")["status"] == "behind"
+    assert "has not looked at all of `box/*`" in why_not(told, world, prefix="box/")
+    assert "has not looked at all" in why_not(told, world)
+
+
+def test_contents_are_compared_where_the_lake_knows_their_md5(
+    moto_url: str, aws: Any, workshop: "Workshop", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert aws is not None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
+    bucket = boto3.client("s3", endpoint_url=moto_url)
+    bucket.create_bucket(Bucket="synced")
+    project = workshop.project(CONTRACT, now=NOW)
+    project = replace(project, lake=open_store("s3://synced/deep"))
+    for name in ("a", "b", "c"):
+        body = name.encode() * 100
+        bucket.put_object(Bucket="synced", Key=f"deep/ml/{name}.bin", Body=body)
+        path = tmp_path / "copy" / f"{name}.bin"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(body)
+    assert (
+        bucket.head_object(Bucket="synced", Key="deep/ml/a.bin")["ETag"]
+        == f'"{hashlib.md5(b"a" * 100, usedforsecurity=False).hexdigest()}"'
+    )
+    upload = bucket.create_multipart_upload(Bucket="synced", Key="deep/ml/c.bin")["UploadId"]
+    part = {"Bucket": "synced", "Key": "deep/ml/c.bin", "UploadId": upload}
+    etag = bucket.upload_part(**part, PartNumber=1, Body=b"d" * 100)["ETag"]
+    bucket.complete_multipart_upload(**part, MultipartUpload={"Parts": [{"ETag": etag, "PartNumber": 1}]})
+    inventory.take(project, mode="list")
+    world = World(project, tmp_path)
+    assert told(world, prefix="ml/", etags=True) == as_told("in_sync", (0, 0, 0, 3))
+    (tmp_path / "copy/b.bin").write_bytes(b"x" * 100)
+    assert told(world, prefix="ml/") == as_told("in_sync", (0, 0, 0, 3))
+    assert told(world, prefix="ml/", etags=True) == as_told("diverged", (0, 0, 1, 2))
