@@ -15,7 +15,8 @@ def state() -> "State":
     from adce_assets.loop.state import State
     from adce_assets.settings import load_settings
 
-    return State(open_store(load_settings().state_url))
+    settings = load_settings()
+    return State(open_store(settings.state_url, encryption=settings.reconciliation.s3.encrypted))
 
 
 @contextmanager

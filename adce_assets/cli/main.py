@@ -8,6 +8,7 @@ import functools
 import importlib
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -31,12 +32,16 @@ COMMANDS = (
     "dlq",
     "canary",
     "verify",
+    "dims",
+    "report",
+    "doctor",
     "demo",
 )
 """The commands, in the order in which a person meets them; each is a module of this folder."""
 
-DONE, ERROR, GAPS, LATE = 0, 1, 2, 2
-"""Exit codes: done; an error; there are gaps, or the report of AWS is late, where ``--exit-code`` asks for that."""
+DONE, ERROR, GAPS, LATE, DRIFTED = 0, 1, 2, 2, 2
+"""Exit codes: done; an error; there are gaps, or the report of AWS is late, where ``--exit-code`` asks for that; a
+metric has drifted."""
 INTERRUPTED = 130
 
 DEBUG = "adce_assets.cli.debug"
@@ -90,8 +95,8 @@ def main() -> None:
     """Find what a data lake is missing, and go and get it.
 
     \b
-    Exit codes: 0 done; 1 error; 2 there are gaps, or a report is late (where `--exit-code` asks), or a
-    plan has something to do.
+    Exit codes: 0 done; 1 error; 2 there are gaps, or a report is late (where `--exit-code` asks), a
+    plan has something to do, or a metric has drifted.
     stdout is data, stderr is talk.
 
     \b
@@ -107,10 +112,17 @@ def main() -> None:
 def _load(name: str) -> click.Command:
     """Import a command and give it, and each command it may hold, the options that all have."""
     command: click.Command = importlib.import_module(f"adce_assets.cli.{name}").command
-    inner = command.commands.values() if isinstance(command, click.Group) else ()
-    for member in (command, *inner):
+    for member in _with_inner(command):
         member.params.append(_debug_option())
     return command
+
+
+def _with_inner(command: click.Command) -> Iterator[click.Command]:
+    """Walk a command and all that it holds."""
+    yield command
+    if isinstance(command, click.Group):
+        for member in command.commands.values():
+            yield from _with_inner(member)
 
 
 def _debug_option() -> click.Option:

@@ -22,9 +22,16 @@ def runnable() -> dict[str, click.Command]:
     for name in COMMANDS:
         command = main.get_command(click.Context(main), name)
         assert command is not None
-        inner = command.commands if isinstance(command, click.Group) else {"": command}
-        found |= {f"{name} {member}".strip(): one for member, one in inner.items()}
+        found |= inner(name, command)
     return found
+
+
+def inner(name: str, command: click.Command) -> dict[str, click.Command]:
+    """A command, or those that a group of commands holds."""
+    if not isinstance(command, click.Group):
+        return {name: command}
+    members = (inner(f"{name} {member}", one) for member, one in command.commands.items())
+    return {typed: one for member in members for typed, one in member.items()}
 
 
 def section(name: str) -> str:

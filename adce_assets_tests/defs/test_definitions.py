@@ -9,12 +9,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 
 from adce_assets.defs.build import build_defs
 from adce_assets.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOP = ["aws_inventory_report", "canary", "coverage_analysis", "detected_gaps", "lake_inventory", "task_queue"]
+METRICS = "dims_metrics"
 LOAD = """
 import json, sys, time
 from adce_assets.definitions import defs
@@ -48,24 +50,47 @@ def test_the_shipped_definitions_are_whole(shipped: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(shipped)
 
 
+def test_shipped_metrics_ask_only_for_ticks_of_what_there_is(shipped: dg.Definitions) -> None:
+    document = yaml.safe_load((ROOT / "inventory" / "config.yaml").read_text())
+    asked = {(entry["measure"]["of"], entry["measure"]["name"]) for entry in document["metrics"]["ticks"].values()}
+    sensors = {("sensor", one.name) for one in shipped.sensors or ()}
+    schedules = {("schedule", one.name) for one in shipped.schedules or ()}
+    assert asked <= sensors | schedules
+
+
 def test_the_loop_keeps_its_names(shipped: dg.Definitions) -> None:
     graph = shipped.resolve_asset_graph()
-    assert sorted(key.to_user_string() for key in graph.get_all_asset_keys() if len(key.path) == 1) == LOOP
+    assert sorted(key.to_user_string() for key in graph.get_all_asset_keys() if len(key.path) == 1) == sorted(
+        [*LOOP, METRICS]
+    )
     assert {graph.get(dg.AssetKey(name)).group_name for name in LOOP} == {"loop"}
     assert {sensor.name for sensor in shipped.sensors or ()} == {
         "completion_sensor",
+        "dims_sensor",
         "inventory_report_sensor",
         "task_queue_sensor",
+        "warehouse_sensor",
     }
-    assert [schedule.name for schedule in shipped.schedules or ()] == ["reconciliation_schedule", "canary_schedule"]
+    assert [schedule.name for schedule in shipped.schedules or ()] == [
+        "reconciliation_schedule",
+        "canary_schedule",
+        "dims_schedule",
+        "dims_snapshot_schedule",
+        "dims_daily_sync_check_schedule",
+        "dims_weekly_verification_schedule",
+        "dims_monthly_audit_schedule",
+    ]
     checks = {key.name for key in graph.asset_check_keys if len(key.asset_key.path) == 1}
     assert checks == {
+        "approvals_are_decided",
         "canary_is_alive",
         "critical_gaps_are_young",
         "gaps_are_accounted_for",
         "inventory_is_recent",
         "inventory_is_whole",
         "ledger_is_whole",
+        "metrics_are_fresh",
+        "metrics_have_not_drifted",
         "nothing_is_unclassified",
         "objects_have_not_vanished",
         "states_sum_up",
@@ -78,14 +103,14 @@ def test_every_asset_says_what_it_is(shipped: dg.Definitions) -> None:
         node = graph.get(key)
         assert node.description, key
         assert node.kinds, key
-        assert node.group_name == (key.path[0] if len(key.path) > 1 else "loop")
+        assert node.group_name == (key.path[0] if len(key.path) > 1 else "dims" if key.path == [METRICS] else "loop")
         assert node.owners or key.path[-1] == "aws_inventory_report", key
 
 
-def test_the_assets_of_the_loop_go_stale_and_data_sets_do_not(shipped: dg.Definitions) -> None:
+def test_the_assets_of_the_loop_and_the_metrics_go_stale_and_data_sets_do_not(shipped: dg.Definitions) -> None:
     graph = shipped.resolve_asset_graph()
     fresh = {key for key in graph.get_all_asset_keys() if graph.get(key).freshness_policy is not None}
-    assert fresh == {dg.AssetKey(name) for name in LOOP if name != "aws_inventory_report"}
+    assert fresh == {dg.AssetKey(name) for name in (*LOOP, METRICS) if name != "aws_inventory_report"}
 
 
 def test_the_lineage_leads_from_every_data_set_to_the_queue(small: Any) -> None:
