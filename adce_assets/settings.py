@@ -35,7 +35,10 @@ AWS_READS = ("BOTO_CONFIG", "REQUESTS_CA_BUNDLE")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that differs between one installation and another."""
+    """Everything that differs between one installation and another.
+
+    ``clock_stands`` says that the clock is a moment that somebody has named, not that of the machine.
+    """
 
     home: Path
     state_url: str
@@ -48,6 +51,7 @@ class Settings:
     configured_database: str | None = None
     configured_warehouse: str | None = None
     secrets: Callable[[str], str | None] = field(default=lambda _: None)
+    clock_stands: bool = False
 
     @property
     def lake_url(self) -> str:
@@ -125,6 +129,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         configured_database=environ.get("ADCE_DATABASE_URL") or None,
         configured_warehouse=environ.get("ADCE_WAREHOUSE_URL") or None,
         secrets=partial(kept, environment=environ),
+        clock_stands=bool(environ.get("ADCE_AS_OF")),
     )
 
 

@@ -1,4 +1,4 @@
-"""Take the pictures of the README: pages of Dagster's UI, in headless Chromium.
+"""Take the pictures of the documentation: pages of Dagster's UI, and those that ADCE writes, in headless Chromium.
 
     python docs/screenshots.py docs/images --demo demo
 
@@ -50,6 +50,22 @@ SHOTS = (
     Shot("lineage_loop", f"{GROUPS}/loop/lineage", "task_queue", (1500, 620)),
     Shot("lineage_espn", f"{GROUPS}/espn/lineage", "play_by_play", (1300, 1140)),
     Shot("coverage_plots", "/assets/coverage_analysis?view=overview", "completeness_pct", (1500, 1100), click="Plots"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A page that a command writes to stdout, after commands that see to it that there is something to tell."""
+
+    name: str
+    command: tuple[str, ...]
+    size: tuple[int, int]
+    before: tuple[tuple[str, ...], ...] = ()
+
+
+WRITTEN = (
+    Written("dims_dashboard", ("dims", "report", "--format", "html"), (1350, 900), (("dims", "verify", "--update"),)),
+    Written("report", ("report", "--html"), (1350, 900)),
 )
 
 
@@ -116,6 +132,19 @@ def take(page: Page, base: str, shot: Shot, folder: Path) -> Path:
     return path
 
 
+def take_written(page: Page, written: Written, environment: Mapping[str, str], folder: Path) -> Path:
+    """Let a command write its page, and take its picture."""
+    adce = [Path(sys.executable).with_name("adce")]
+    for command in written.before:
+        subprocess.run([*adce, *command], env=environment, stdout=subprocess.DEVNULL, check=False)
+    drawn = subprocess.run([*adce, *written.command], env=environment, stdout=subprocess.PIPE, check=True)
+    page.set_viewport_size({"width": written.size[0], "height": written.size[1]})
+    page.set_content(drawn.stdout.decode())
+    path = folder / f"{written.name}.png"
+    page.screenshot(path=path)
+    return path
+
+
 def main() -> int:
     """Take every picture; the first that cannot be taken ends the run."""
     parser = argparse.ArgumentParser(description="Take the pictures of the README.")
@@ -127,6 +156,8 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
         page = browser.new_page(device_scale_factor=2)
         page.route("**/*", only_here)
+        for written in WRITTEN:
+            print(take_written(page, written, environment, chosen.folder))
         for shot in SHOTS:
             try:
                 print(take(page, base, shot, chosen.folder))

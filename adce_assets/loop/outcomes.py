@@ -84,17 +84,17 @@ def follow(project: Project, tasks: Sequence[str], make: Callable[[], Span]) -> 
         LakeError: the state cannot be read or written.
         LedgerError: the ledger cannot be used.
     """
-    now, kept = project.clock(), _read(project)
-    asked = {key for one in kept if one.ended_at is None for key in one.sample}
+    now, before = project.clock(), kept(project)
+    asked = {key for one in before if one.ended_at is None for key in one.sample}
     states = {state.key: state for state in project.ledger.states(keys=asked)} if asked else {}
-    followed = settled(kept, states, now)
+    followed = settled(before, states, now)
     if tasks and all(now - one.made_at >= EVERY for one in followed):
         span, keys = make(), sorted(key.key for key in task_keys(project.state, tasks))
         if span.p50_s is not None and span.p90_s is not None and keys:
             drawn = random.Random(SEED).sample(keys, min(SAMPLE, len(keys)))  # noqa: S311 - a sample, no secret
             said = Said(made_at=now, keys=len(keys), p50_s=span.p50_s, p90_s=span.p90_s, sample=tuple(sorted(drawn)))
             followed = (*followed, said)
-    if followed != kept:
+    if followed != before:
         document = _Kept(forecasts=followed).model_dump(mode="json", exclude={"schema_version"})
         project.state.write_json(FORECASTS, document)
     return judged(followed, now)
@@ -124,8 +124,8 @@ def judged(said: Sequence[Said], now: datetime) -> Outcomes:
     )
 
 
-def _read(project: Project) -> tuple[Said, ...]:
-    """Read the forecasts that are kept; what cannot be read is none."""
+def kept(project: Project) -> tuple[Said, ...]:
+    """Read the forecasts that were written down; what cannot be read is none."""
     if project.state.store.head(f"{FORECASTS}.json") is None:
         return ()
     try:

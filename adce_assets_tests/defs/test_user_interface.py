@@ -27,5 +27,6 @@ def test_the_lineage_and_the_plots_are_shown_in_a_browser(small: Any, tmp_path: 
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     taken = sorted((tmp_path / "pictures").iterdir())
-    assert [path.name for path in taken] == ["coverage_plots.png", "lineage_espn.png", "lineage_loop.png"]
+    pages = ["coverage_plots", "dims_dashboard", "lineage_espn", "lineage_loop", "report"]
+    assert [path.name for path in taken] == [f"{name}.png" for name in pages]
     assert all(path.read_bytes().startswith(PNG) for path in taken)

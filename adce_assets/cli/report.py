@@ -1,0 +1,34 @@
+"""`adce report`: one page of what the lake should have and has, for a browser."""
+
+from pathlib import Path
+
+import click
+
+from adce_assets.cli.output import talk
+
+PAGE = "adce-report.html"
+
+
+@click.command(epilog="Example: `adce report -o coverage.html` writes a page; open it in any browser.")
+@click.option("--html", "as_page", is_flag=True, help="Write the page to stdout, or where `-o` says.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help=f"Where to (default: `{PAGE}` here)."
+)
+def command(output: Path | None, *, as_page: bool) -> None:
+    """Draw a map of every season of every data set, with gaps, what closed, what cannot be had, and forecasts.
+
+    A square leads to the keys of its cell that are not plainly in the lake, and to how they stand in the ledger. The
+    page needs nothing else, and tells of the last reconciliation; the lake is not asked.
+    """
+    from adce_assets.loop.project import open_project
+    from adce_assets.report.gathering import gather
+    from adce_assets.report.lake_page import page
+    from adce_assets.settings import load_settings
+
+    drawn = page(gather(open_project(load_settings())))
+    if as_page and output is None:
+        click.echo(drawn, nl=False)
+        return
+    target = output or Path(PAGE)
+    target.write_text(drawn, encoding="utf-8")
+    talk(f"written: {target}")

@@ -1,0 +1,238 @@
+"""Each examination, made to find what it is there for; and one that breaks, which is found as well."""
+
+import shutil
+import sys
+from collections import namedtuple
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._time import get_current_timestamp
+
+from adce_assets.cli.doctor import NAMES
+from adce_assets.defs import examining
+from adce_assets.errors import LakeError
+from adce_assets.fetch.limits import Answered, Limits
+from adce_assets.lake.file_store import FileStore
+from adce_assets.operate import doctor
+from adce_assets.operate.doctor import GIB, PROBE, Installation
+from adce_assets.operate.findings import Finding, Said, findings, ok
+from adce_assets.settings import Settings, load_settings
+from adce_assets_tests.cli.conftest import ROOT, make_installation
+
+Version = namedtuple("Version", "major minor micro")  # noqa: PYI024 - as `sys.version_info` is read
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Any:
+    installation = make_installation(tmp_path / "home")
+    del installation.variables["ADCE_AS_OF"]
+    return installation
+
+
+def examined(made: Any, name: str, settings: Settings | None = None) -> Finding:
+    """Make one examination of an installation."""
+    installation = Installation(settings or load_settings(made.variables))
+    every = [*doctor.examinations(installation), *examining.examinations(installation)]
+    (found,) = findings((one, examine) for one, examine in every if one == name)
+    return found
+
+
+def test_every_examination_can_be_chosen_by_its_name(made: Any) -> None:
+    installation = Installation(load_settings(made.variables))
+    every = [*doctor.examinations(installation), *examining.examinations(installation)]
+    assert tuple(name for name, _ in every) == NAMES
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["python", "disk", "contract", "scrapers", "hosts", "ledger", "lake_reading", "lake_writing", "clock", "data_sets"],
+)
+def test_what_is_as_it_should_be_is_said_to_be(made: Any, name: str) -> None:
+    assert (found := examined(made, name)).standing == "ok", found
+
+
+def test_the_probe_is_one_object_however_often_it_is_written(made: Any) -> None:
+    for _ in range(3):
+        examined(made, "lake_writing")
+    below = [str(path.relative_to(made.lake)) for path in (made.lake / "_adce").rglob("*") if path.is_file()]
+    assert below == [PROBE]
+
+
+def test_an_old_python_is_wrong(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", Version(3, 10, 1))
+    assert (examined(made, "python").standing, examined(made, "python").what) == ("wrong", "Python 3.10.1")
+
+
+@pytest.mark.parametrize(("free", "standing"), [(GIB // 8, "wrong"), (GIB, "warning"), (3 * GIB, "ok")])
+def test_a_full_disk_is_told_in_time(made: Any, monkeypatch: pytest.MonkeyPatch, free: int, standing: str) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9 * GIB, 0, free))
+    assert examined(made, "disk").standing == standing
+
+
+def test_a_faulty_contract_is_told_with_its_line_and_what_needs_it_says_the_same(made: Any) -> None:
+    path = made.home / "inventory" / "data_inventory.yaml"
+    path.write_text(path.read_text().replace("description: games", "discription: games"))
+    found = examined(made, "contract")
+    assert (found.standing, "data_inventory.yaml" in found.what) == ("wrong", True)
+    assert examined(made, "lake_reading").standing == "wrong"
+
+
+def test_a_scraper_that_is_not_configured_is_named(made: Any) -> None:
+    path = made.home / "inventory" / "data_inventory.yaml"
+    path.write_text(path.read_text().replace("scraper: espn_summary", "scraper: espn_sumary"))
+    found = examined(made, "scrapers")
+    assert (found.standing, "`espn_sumary`" in found.what) == ("warning", True)
+
+
+def test_a_scraper_that_does_not_yield_what_the_contract_says_is_wrong(made: Any) -> None:
+    path = made.home / "inventory" / "data_inventory.yaml"
+    path.write_text(path.read_text().replace("scraper: espn_summary", "scraper: espn_scoreboard"))
+    assert examined(made, "data_sets").standing == "wrong"
+
+
+def test_secrets_that_nobody_keeps_are_named_and_none_is_shown(made: Any) -> None:
+    made.variables["KAGGLE_API_TOKEN"] = "a-token-that-is-kept"
+    found = examined(made, "credentials")
+    assert found.standing == "warning"
+    assert "ODDS_API_KEY" in found.what
+    assert "KAGGLE" not in found.what + found.hint
+    assert "a-token-that-is-kept" not in str(found)
+
+
+def test_a_host_that_has_shut_us_out_is_named(made: Any) -> None:
+    settings = load_settings(made.variables)
+    entry = Installation(settings).catalogue.hosts["espn_site"]
+    limits = Limits(settings.limits_place)
+    for _ in range(3):
+        limits.answered("espn_site", entry, Answered.SILENT)
+    limits.dispose()
+    found = examined(made, "hosts")
+    assert (found.standing, "espn_site" in found.what, found.hint) == ("warning", True, "`adce hosts`")
+
+
+def test_a_ledger_that_cannot_be_opened_is_wrong(made: Any, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no database " * 100)
+    made.variables["ADCE_DATABASE_URL"] = f"sqlite:///{tmp_path / 'text'}"
+    assert examined(made, "ledger").standing == "wrong"
+
+
+def test_a_lake_that_is_not_there_or_empty_is_told_apart(made: Any) -> None:
+    shutil.rmtree(made.lake)
+    assert examined(made, "lake_reading").standing == "wrong"
+    made.lake.mkdir()
+    assert examined(made, "lake_reading").standing == "warning"
+
+
+@pytest.mark.parametrize("name", ["put_if_absent", "put_if_match"])
+def test_a_store_that_ignores_conditions_is_wrong(made: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(FileStore, name, lambda self, key, body, *_: self.put(key, body))
+    assert examined(made, "lake_writing").standing == "wrong"
+
+
+def test_a_lake_that_may_not_be_written_is_wrong(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise LakeError("access denied", where="s3://lake", hint="allow s3:PutObject")
+
+    monkeypatch.setattr(FileStore, "put", refuse)
+    found = examined(made, "lake_writing")
+    assert (found.standing, found.what, found.hint) == ("wrong", "s3://lake: access denied", "allow s3:PutObject")
+
+
+@pytest.mark.parametrize(("ahead", "standing"), [(0, "ok"), (90, "warning"), (-90, "warning"), (3_600, "wrong")])
+def test_a_clock_that_goes_wrong_is_told(made: Any, ahead: int, standing: str) -> None:
+    settings = load_settings(made.variables)
+    off = {field: getattr(settings, field) for field in Settings.__dataclass_fields__}
+    off["clock"] = lambda: datetime.now(UTC) + timedelta(seconds=ahead)
+    assert examined(made, "clock", Settings(**off)).standing == standing
+
+
+def test_a_clock_that_was_told_to_stand_is_not_held_against_anything(made: Any) -> None:
+    made.variables["ADCE_AS_OF"] = "2024-12-05T12:00:00+00:00"
+    assert examined(made, "clock").standing == "skipped"
+
+
+def test_an_inventory_is_wanted_and_wanted_young(made: Any) -> None:
+    found = examined(made, "inventory")
+    assert (found.standing, found.hint) == ("warning", "`adce reconcile`")
+    assert made.adce("reconcile").exit_code == 0
+    assert examined(made, "inventory").standing == "ok"
+    settings = load_settings(made.variables)
+    later = {field: getattr(settings, field) for field in Settings.__dataclass_fields__}
+    later["clock"] = lambda: datetime.now(UTC) + timedelta(hours=9)
+    found = examined(made, "inventory", Settings(**later))
+    assert (found.standing, "9.0 h old" in found.what) == ("warning", True)
+
+
+def test_an_examination_that_breaks_is_a_finding_and_the_others_go_on() -> None:
+    def breaks() -> Said:
+        raise ZeroDivisionError("\x1b[31mdivision")
+
+    first, second = findings([("one", breaks), ("two", lambda: ok("well"))])
+    assert (first.standing, second.standing) == ("wrong", "ok")
+    assert first.what == "ZeroDivisionError:  [31mdivision"
+
+
+# ---------------------------------------------------------------------------------------------- the instance of Dagster
+
+
+@pytest.fixture
+def dagster_home(made: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    home = made.home / "dagster"
+    home.mkdir()
+    shutil.copy(ROOT / "dagster.yaml", home)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    yield home
+    with dg.DagsterInstance.get() as instance:
+        instance.dispose()
+
+
+def change(home: Path, **sections: Any) -> None:
+    path = home / "dagster.yaml"
+    document = yaml.safe_load(path.read_text())
+    for name, change in sections.items():
+        document[name] = document[name] | change
+    path.write_text(yaml.safe_dump(document))
+
+
+def test_without_an_instance_there_is_nothing_to_look_at(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    assert {examined(made, name).standing for name in ("dagster", "pools", "daemons")} == {"skipped"}
+    monkeypatch.setenv("DAGSTER_HOME", str(made.home / "none"))
+    assert examined(made, "dagster").standing == "wrong"
+
+
+def test_the_shipped_instance_is_well_but_for_its_daemons(made: Any, dagster_home: Path) -> None:
+    assert dagster_home.is_dir()
+    assert [examined(made, name).standing for name in ("dagster", "pools", "daemons")] == ["ok", "ok", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "name", "standing"),
+    [
+        ("run_monitoring", {"enabled": False}, "dagster", "warning"),
+        ("run_retries", {"enabled": False}, "dagster", "warning"),
+        ("run_monitoring", {"free_slots_after_run_end_seconds": 0}, "pools", "wrong"),
+        ("concurrency", {"pools": {"granularity": "run"}}, "pools", "warning"),
+    ],
+)
+def test_settings_without_which_something_is_lost_are_missed(
+    made: Any, dagster_home: Path, section: str, value: Any, name: str, standing: str
+) -> None:
+    change(dagster_home, **{section: value})
+    assert (found := examined(made, name)).standing == standing, found
+
+
+def test_a_daemon_that_is_not_heard_of_is_wrong(made: Any, dagster_home: Path) -> None:
+    from dagster._daemon.types import DaemonHeartbeat
+
+    assert dagster_home.is_dir()
+    with dg.DagsterInstance.get() as instance:
+        for kind, age in (("SENSOR", 10.0), ("QUEUED_RUN_COORDINATOR", 3_600.0)):
+            instance.add_daemon_heartbeat(DaemonHeartbeat(get_current_timestamp() - age, kind, "one", []))
+    found = examined(made, "daemons")
+    assert (found.standing, "QUEUED_RUN_COORDINATOR" in found.what) == ("wrong", True)
