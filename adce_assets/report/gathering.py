@@ -3,6 +3,7 @@
 The lake itself is not asked: what is told is of the last reconciliation, but for how keys stand in the ledger.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -97,6 +98,25 @@ def gather(project: Project) -> LakeReport:
         forecasts=outcomes.judged(outcomes.kept(project), project.clock()),
         keys=keys,
     )
+
+
+def document(told: LakeReport) -> dict[str, Any]:
+    """Say the same in values that JSON knows, but for the gaps and cells, which other commands tell."""
+    last, kept = told.forecasts.last, told.forecasts.within_p90
+    return {
+        "lake": told.lake,
+        "as_of": told.as_of,
+        "totals": dict(told.totals),
+        "sources": [dict(source) for source in told.sources],
+        "gaps": Counter(gap["priority"] for gap in told.gaps),
+        "ends": [
+            {"event": event, "source": source, **{f"last_{days}_days": keys for days, keys in counts.items()}}
+            for (event, source), counts in sorted(told.ends.items())
+        ],
+        "unavailable": [dict(row) for row in told.absent],
+        "forecast": None if last is None else last.model_dump(mode="json", exclude={"sample"}),
+        "forecasts_kept": kept,
+    }
 
 
 def _told_keys(cell: Row) -> int:

@@ -62,6 +62,14 @@ def test_the_page_can_be_written_to_a_pipe(reconciled: Any) -> None:
     assert result.stdout.endswith("</html>\n")
 
 
+def test_the_same_can_be_had_as_values(reconciled: Any) -> None:
+    told, coverage = reconciled.json("report"), reconciled.state_of("cache/coverage_analysis.json")
+    assert (told["totals"], told["sources"]) == (coverage["totals"], coverage["sources"])
+    gaps = reconciled.state_of("cache/detected_gaps.json")["gaps"]
+    assert told["gaps"] == dict(Counter(gap["priority"] for gap in gaps))
+    assert reconciled.adce("report", "--json", "--html").exit_code == 1
+
+
 def test_before_the_first_reconciliation_there_is_nothing_to_report(installation: Any, tmp_path: Path) -> None:
     result = installation.adce("report", "-o", str(tmp_path / "page.html"))
     assert result.exit_code == 1

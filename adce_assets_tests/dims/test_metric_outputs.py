@@ -5,7 +5,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import nbformat
 import pytest
@@ -145,7 +145,7 @@ def test_a_table_of_markdown_keeps_its_shape_whatever_is_told(told: Told) -> Non
 def test_the_notebook_opens_and_runs_and_finds_what_drifts(told: Told) -> None:
     from nbclient import NotebookClient
 
-    opened = nbformat.reads(notebook(told), as_version=4)
+    opened = cast("nbformat.NotebookNode", nbformat.reads(notebook(told), as_version=4))
     done = NotebookClient(opened, timeout=60, kernel_name="python3").execute()
     shown = [output["data"] for cell in done.cells for output in cell.get("outputs", ()) if "data" in output]
     assert not [output for cell in done.cells for output in cell.get("outputs", ()) if output["output_type"] == "error"]
