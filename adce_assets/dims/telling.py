@@ -113,7 +113,7 @@ def tell(place: "Place", *, days: int = 30, ids: Collection[str] | None = None) 
         shown=[Shown(metric, newest.get(metric.id), courses.get(metric.id, ())) for metric in chosen],
         waiting=[
             Waiting(one.id, one.metric, _unit(place, one.metric), one.old, one.new, one.drift, one.asked_at)
-            for one in reversed(place.history.approvals(ApprovalState.PENDING))
+            for one in place.history.approvals(ApprovalState.PENDING)
         ],
     )
 

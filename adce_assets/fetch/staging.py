@@ -96,17 +96,22 @@ def promote(
 def sweep_staging(store: LakeStore, now: datetime) -> int:
     """Remove the staged copies that dead runs have left, and count them; those of living runs are too young for that.
 
+    Where removing is refused, all stay: no run depends on it.
+
     Args:
         store: The lake.
         now: The time (UTC).
 
     Raises:
-        LakeError: the lake could not be read or written.
+        LakeError: the lake could not be read.
     """
     left = [found.key for found in store.list(STAGING) if found.last_modified < now - STAGED_FOR]
-    for key in left:
-        store.delete(key)
-    return len(left)
+    removed = 0
+    with suppress(LakeError):
+        for key in left:
+            store.delete(key)
+            removed += 1
+    return removed
 
 
 def _judged(store: LakeStore, key: str, body: Body, run_id: str, audit: Audit, expected_etag: str | None) -> Promotion:

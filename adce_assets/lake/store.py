@@ -7,6 +7,7 @@ of a store by URL. How a file system or S3 does it is in `file_store` and `s3_st
 import builtins
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import starmap, takewhile
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from adce_assets.configuration import Encryption
 from adce_assets.errors import ConditionFailedError, ConfigurationError, LakeError
 
 OBJECT_SCHEMA = pa.schema(
@@ -28,6 +30,9 @@ OBJECT_SCHEMA = pa.schema(
     ]
 )
 """One row per object, as a listing and a report both give it; `size` in bytes, `etag` unquoted or empty."""
+
+AS_THE_BUCKET = Encryption()
+"""Nothing is asked for: what is written is encrypted as the bucket has it by default."""
 
 URL_FORMS = "s3://bucket[/prefix], file:///absolute/path"
 
@@ -161,18 +166,19 @@ def objects_of(batch: pa.RecordBatch) -> Iterator[StoredObject]:
     return starmap(StoredObject, rows)
 
 
-def open_store(url: str, *, make: bool = False) -> LakeStore:
+def open_store(url: str, *, make: bool = False, encryption: Encryption = AS_THE_BUCKET) -> LakeStore:
     """Choose the store for a lake's URL. Nothing is contacted before the first call.
 
     A ``file://`` URL is percent-decoded, as `Path.as_uri` encodes it; an ``s3://`` URL is taken literally. With
-    ``make``, a folder that is not there is made: it is one's own, and empty until something is written.
+    ``make``, a folder that is not there is made: it is one's own, and empty until something is written. With
+    ``encryption``, S3 is asked for it with every write; a folder is as its disk is.
 
     Raises:
         ConfigurationError: The URL is none of `URL_FORMS`.
     """
     if url.startswith("s3://"):
         bucket, _, prefix = url.removeprefix("s3://").rstrip("/").partition("/")
-        return _open_bucket(url, bucket, prefix)
+        return _open_bucket(url, bucket, prefix, encryption)
     if url.startswith("file:///") and url.strip("/") != "file:" and "%00" not in url:
         from adce_assets.lake.file_store import FileStore
 
@@ -183,7 +189,7 @@ def open_store(url: str, *, make: bool = False) -> LakeStore:
     raise ConfigurationError(f"`{url}` is not the URL of a lake", valid=URL_FORMS, hint=_url_hint(url))
 
 
-def _open_bucket(url: str, bucket: str, prefix: str) -> LakeStore:
+def _open_bucket(url: str, bucket: str, prefix: str, encryption: Encryption) -> LakeStore:
     if not _BUCKET.fullmatch(bucket) or "" in prefix.split("/")[:-1]:
         raise ConfigurationError(
             f"`{url}` does not name a bucket and prefix",
@@ -192,7 +198,7 @@ def _open_bucket(url: str, bucket: str, prefix: str) -> LakeStore:
         )
     from adce_assets.lake.s3_store import S3Store
 
-    return S3Store(bucket, prefix)
+    return S3Store(bucket, prefix, encryption)
 
 
 def _url_hint(url: str) -> str:
@@ -232,7 +238,7 @@ def check_range(key: str, start: int, length: int | None) -> None:
 
 
 def probe_conditional_writes(store: LakeStore) -> bool:
-    """Try whether the store honours conditions, on a scratch object that is removed again.
+    """Try whether the store honours conditions, on a scratch object that is removed again where that is allowed.
 
     Several S3 servers ignore ``If-None-Match`` and ``If-Match`` and answer 200: two workers would both believe that
     they had won. A shared queue must not be kept in such a store.
@@ -247,7 +253,20 @@ def probe_conditional_writes(store: LakeStore) -> bool:
     try:
         return _honours_conditions(store, key)
     finally:
+        with suppress(LakeError):  # who may remove nothing leaves five bytes
+            store.delete(key)
+
+
+def vacate(store: LakeStore, key: str) -> None:
+    """Remove an object; where that is refused, leave an empty one, which nobody takes for what it was.
+
+    Raises:
+        LakeError: The store could not be written either.
+    """
+    try:
         store.delete(key)
+    except LakeError:
+        store.put(key, b"")
 
 
 def _honours_conditions(store: LakeStore, key: str) -> bool:

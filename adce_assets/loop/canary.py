@@ -7,7 +7,7 @@ empty lake, so that there always is a gap. Who collects is handed in, for other 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,10 +16,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from adce_assets.configuration import ReconciliationConfig
+from adce_assets.configuration import ReconciliationConfig, Scanning
 from adce_assets.contract.loading import Contract, load_contract
-from adce_assets.errors import AdceError, LedgerError, printable
-from adce_assets.lake.store import open_store
+from adce_assets.errors import AdceError, LakeError, LedgerError, printable
+from adce_assets.lake.store import open_store, vacate
 from adce_assets.ledger.keys import KeyState, Transition
 from adce_assets.ledger.transitions import UNDER_WAY, Event, State
 from adce_assets.loop.project import OWN_PREFIX, Project, open_project
@@ -173,12 +173,18 @@ def shadow(project: Project, now: datetime) -> Iterator[Project]:
         state_url=state,
         configured_database=f"sqlite:///{folder / DATABASE}",
         host_urls={},
-        reconciliation=ReconciliationConfig(engine=project.settings.reconciliation.engine),
+        reconciliation=_reconciliation(project.settings.reconciliation),
     )
     for url in (lake, state):
         open_store(url, make=True)
     with _alone(folder):
         yield open_project(settings, contract_of(now))
+
+
+def _reconciliation(real: ReconciliationConfig) -> ReconciliationConfig:
+    """Take over what the machine and the bucket ask for, and nothing of how the real lake is scanned."""
+    scanning = Scanning(encryption=real.s3.encryption, kms_key_id=real.s3.kms_key_id)
+    return ReconciliationConfig(s3=scanning, engine=real.engine)
 
 
 def contract_of(now: datetime) -> Contract:
@@ -216,13 +222,19 @@ def _fly(project: Project, collect: Collect, run: str) -> None:
 
 
 def _clear(project: Project) -> None:
-    """Take away what earlier canaries have left: their objects, and their keys that never were closed.
+    """Take away what earlier canaries have left: their documents, and their keys that never were closed.
 
-    Their ledger may have been another machine's: what was kept of it says nothing of this one.
+    Their ledger may have been another machine's: what was kept of it says nothing of this one. Their records go where
+    removing is allowed; where they stay, they are as those of any lake that has been collected into before.
     """
-    for store, prefix in ((project.lake, ""), (project.state.store, LEDGER_HEAD)):
-        for found in list(store.list(prefix)):
-            store.delete(found.key)
+    for found in list(project.lake.list()):
+        if found.key.startswith(OWN_PREFIX):
+            with suppress(LakeError):
+                project.lake.delete(found.key)
+        else:
+            vacate(project.lake, found.key)
+    if project.state.store.head(f"{LEDGER_HEAD}.json") is not None:
+        project.state.write_json(LEDGER_HEAD, {"heads": {}})
     project.ledger.append(
         [step for state in list(project.ledger.states()) for step in _given_up(state, project.clock())]
     )

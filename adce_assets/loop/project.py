@@ -66,11 +66,12 @@ def open_project(settings: Settings, contract: Contract | None = None) -> Projec
         ConfigurationError: the state is the lake itself, or it or the inventory reports lie where the contract has
             data: what is left out as no part of the lake would hide it.
     """
+    encryption = settings.reconciliation.s3.encrypted
     project = Project(
         settings=settings,
         contract=contract or load_contract(settings.contract_path),
-        lake=open_store(settings.lake_url),
-        state=State(open_store(settings.state_url, make=True)),
+        lake=open_store(settings.lake_url, encryption=encryption),
+        state=State(open_store(settings.state_url, make=True, encryption=encryption)),
     )
     if project.state.store.url == project.lake.url:
         raise ConfigurationError(

@@ -20,7 +20,7 @@ from adce_assets.fetch.audit import audit
 from adce_assets.fetch.requirements import Arrival
 from adce_assets.fetch.secrets import SHORTEST, Redactor, Secrets
 from adce_assets.fetch.staging import QUARANTINE
-from adce_assets.lake.store import LakeStore, StoredObject
+from adce_assets.lake.store import LakeStore, StoredObject, vacate
 from adce_assets.scrapers.entries import ScraperEntry
 from adce_assets.scrapers.interface import Collected, Failed, Wanted
 from adce_assets.scrapers.markers import Said, markers, said_since
@@ -234,7 +234,7 @@ def _take_away(programs: Programs, there: StoredObject, body: bytes | Path, old:
             if kept is not None:
                 store.put_if_absent(name, kept)
     if store.head(there.key) == there:
-        store.delete(there.key)
+        vacate(store, there.key)
     log.warning("%s must not stay as the program wrote it: it is taken away", there.key)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from adce_assets.errors import ConditionFailedError, ObjectNotFoundError
-from adce_assets.lake.store import LakeStore, StoredObject
+from adce_assets.lake.store import LakeStore, StoredObject, vacate
 from adce_assets.ledger.records import Count, Record, Time
 from adce_assets.scrapers.reports import CollectReport, DataSetReport
 
@@ -97,7 +97,7 @@ def _read(store: LakeStore, there: StoredObject | None) -> Mapping[str, Failing]
 
 def _write(store: LakeStore, key: str, there: StoredObject | None, failing: Mapping[str, Failing]) -> None:
     if not failing:
-        store.delete(key)
+        vacate(store, key)
         return
     body = FailingFile(schema=1, data_sets=dict(failing)).model_dump_json(by_alias=True).encode()
     try:

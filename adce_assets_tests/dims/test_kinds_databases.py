@@ -1,47 +1,38 @@
 """One value of a database, an AWS account or a folder beside the lake, and nothing written anywhere for it."""
 
-import hashlib
-import os
-import shutil
 import socket
 import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import duckdb
 import psycopg2
 import pytest
 from filelock import FileLock
 from pydantic import ValidationError
-from pytest_httpserver import HTTPServer
 
 from adce_assets.dims import asking_file
 from adce_assets.dims.metrics import Value
 from adce_assets.dims.world import World
 from adce_assets.errors import AdceError
-from adce_assets.lake.store import open_store
-from adce_assets.loop import inventory
-from adce_assets_tests.dims.small_lake import ADAPTER, CONTRACT, made, measured
+from adce_assets_tests.dims.measuring import bare, why_not, with_secrets
+from adce_assets_tests.dims.small_lake import ADAPTER, measured
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
 
-NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
 PASSWORD = "s3cret"
 ROWS = "CREATE TABLE games (id INTEGER, name VARCHAR(40), price NUMERIC(9, 2), day DATE)"
+DELETES = "CREATE FUNCTION make_one() RETURNS integer LANGUAGE sql AS 'DELETE FROM games RETURNING 1'"
 FILL = "INSERT INTO games VALUES (1, 'one', 1.50, '2025-01-15'), (2, 'two', 2.50, '2025-01-16')"
 
 
 @pytest.fixture(scope="module")
-def project_world(workshop: "Workshop") -> World:
-    project = workshop.project(CONTRACT, now=NOW)
-    return World(project, project.settings.home)
+def bare_world(workshop: "Workshop") -> World:
+    return bare(workshop)
 
 
 @pytest.fixture(scope="module")
@@ -56,20 +47,23 @@ def urls(tmp_path_factory: pytest.TempPathFactory, postgresql: Any) -> dict[str,
     with closing(duckdb.connect(str(folder / "a.duckdb"))) as connection:
         connection.execute(ROWS)
         connection.execute(FILL)
-    with closing(psycopg2.connect(postgresql.get_uri())) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(f"DROP TABLE IF EXISTS games; {ROWS}; {FILL}")
+    postgresql.psql("DROP DATABASE IF EXISTS adce_metrics_tests;")
+    postgresql.psql("CREATE DATABASE adce_metrics_tests;")
+    own = postgresql.get_uri("adce_metrics_tests")
+    with closing(psycopg2.connect(own)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f"{ROWS}; {FILL}; CREATE SEQUENCE numbers; {DELETES}")
     return {
         "sqlite": f"sqlite:///{folder}/a.sqlite",
         "duckdb": f"duckdb://{folder}/a.duckdb",
-        "postgresql": postgresql.get_uri(),
+        "postgresql": own,
     }
 
 
 @pytest.fixture
-def ask(project_world: World, urls: dict[str, str]) -> Callable[..., Value]:
+def ask(bare_world: World, urls: dict[str, str]) -> Callable[..., Value]:
     """Ask one of the databases."""
     return lambda form, query, **more: measured(
-        _with(project_world, STATS_URL=urls[form]), "sql", database="STATS_URL", query=query, **more
+        with_secrets(bare_world, STATS_URL=urls[form]), "sql", database="STATS_URL", query=query, **more
     )
 
 
@@ -86,17 +80,11 @@ def ask_here(ask: Callable[..., Value], urls: dict[str, str]) -> Callable[..., V
     return asked
 
 
-def _with(world: World, **secrets: str) -> World:
-    """Give the same world with secrets in its environment."""
-    settings = replace(world.project.settings, secrets=secrets.get)
-    return replace(world, project=replace(world.project, settings=settings))
-
-
-def why_not(measure: Callable[..., object], *given: Any, **parameters: Any) -> str:
-    """Measure what cannot be; return what is said of it."""
-    with pytest.raises(AdceError) as refused:
-        measure(*given, **parameters)
-    return str(refused.value)
+def refused(ask: Callable[..., Value], *given: Any, **more: Any) -> str:
+    """Ask what is refused; return what is said of it."""
+    with pytest.raises(AdceError) as error:
+        ask(*given, **more)
+    return str(error.value)
 
 
 def contents(url: str) -> tuple[Any, ...]:
@@ -162,7 +150,7 @@ def test_what_python_has_other_types_for_is_a_value_too(
     ],
 )
 def test_what_is_no_one_value_is_refused(ask_here: Callable[..., Value], form: str, query: str, said: str):
-    assert said in why_not(ask_here, form, query)
+    assert said in refused(ask_here, form, query)
 
 
 WRITES = [
@@ -220,17 +208,17 @@ OWN_WRITES = {
     [(form, query) for form in ("sqlite", "postgresql") for query in (*WRITES, *OWN_WRITES[form])]
     + [("duckdb", query) for query in (*WRITES[:3], *WRITES[-2:], *OWN_WRITES["duckdb"])],
 )
-def test_no_query_writes(ask_here: Callable[..., Value], urls: dict[str, str], form: str, query: str, postgresql: Any):
+def test_no_query_writes(ask_here: Callable[..., Value], urls: dict[str, str], form: str, query: str):
     folder = Path(urls["sqlite"].removeprefix("sqlite:///")).parent
-    if form == "postgresql":
-        postgresql.psql(
-            "CREATE SEQUENCE IF NOT EXISTS numbers; CREATE OR REPLACE FUNCTION make_one() RETURNS int LANGUAGE sql "
-            "AS 'DELETE FROM games RETURNING 1';"
-        )
     before = contents(urls[form])
-    assert why_not(ask_here, form, query.format(folder=folder))
+    assert refused(ask_here, form, query.format(folder=folder))
     assert contents(urls[form]) == before
     assert not (folder / "new.db").exists()
+
+
+@pytest.mark.parametrize("query", ["CALL pragma_version()", "CREATE TEMP TABLE a (b INT)", " ", "SELECT 1; SELECT 2"])
+def test_duckdb_is_asked_one_select(ask_here: Callable[..., Value], query: str):
+    assert "is not one SELECT" in refused(ask_here, "duckdb", query)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +233,7 @@ def test_no_query_writes(ask_here: Callable[..., Value], urls: dict[str, str], f
 )
 def test_a_query_that_never_ends_is_ended(ask: Callable[..., Value], form: str, query: str):
     began = time.perf_counter()
-    told = why_not(ask, form, query, seconds=0.3)
+    told = refused(ask, form, query, seconds=0.3)
     assert told.isprintable()
     assert "in its time" in told or "in time" in told or "statement timeout" in told
     assert time.perf_counter() - began < 30
@@ -260,22 +248,22 @@ def test_a_query_that_never_ends_is_ended(ask: Callable[..., Value], form: str, 
     ],
 )
 def test_an_answer_without_measure_is_not_fetched(ask: Callable[..., Value], form: str, query: str, said: str):
-    assert said in why_not(ask, form, query)
+    assert said in refused(ask, form, query)
 
 
 def test_a_query_of_duckdb_that_takes_all_memory_harms_nobody(
     ask: Callable[..., Value], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("adce_assets.dims.asking_file.MEMORY", 1 << 30)
-    assert why_not(ask, "duckdb", "SELECT length(repeat('x', 3000000000))", seconds=5)
+    assert refused(ask, "duckdb", "SELECT length(repeat('x', 3000000000))", seconds=5)
     assert ask("duckdb", "SELECT 1") == 1
 
 
-def test_a_server_that_never_answers_is_given_up(project_world: World):
+def test_a_server_that_never_answers_is_given_up(bare_world: World):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://me:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/db"
-        world = _with(project_world, STATS_URL=url)
-        told = why_not(measured, world, "sql", database="STATS_URL", query="SELECT 1", seconds=0.2)
+        world = with_secrets(bare_world, STATS_URL=url)
+        told = why_not(world, "sql", database="STATS_URL", query="SELECT 1", seconds=0.2)
     assert "has not answered in time" in told
     assert PASSWORD not in told
 
@@ -296,33 +284,33 @@ def test_a_server_that_never_answers_is_given_up(project_world: World):
     ],
 )
 @pytest.mark.parametrize("kind", ["sql", "database_size"])
-def test_a_database_that_cannot_be_used_is_no_value(project_world: World, kind: str, url: str | None, said: str):
-    world = _with(project_world, **({"STATS_URL": url} if url else {}))
+def test_a_database_that_cannot_be_used_is_no_value(bare_world: World, kind: str, url: str | None, said: str):
+    world = with_secrets(bare_world, **({"STATS_URL": url} if url else {}))
     more = {"query": "SELECT 1"} if kind == "sql" else {}
-    told = why_not(measured, world, kind, database="STATS_URL", **more)
+    told = why_not(world, kind, database="STATS_URL", **more)
     assert said in told
     assert PASSWORD not in told
 
 
 @pytest.mark.parametrize("form", ["sqlite", "duckdb"])
-def test_a_damaged_file_is_no_value(project_world: World, urls: dict[str, str], form: str, tmp_path: Path):
+def test_a_damaged_file_is_no_value(bare_world: World, urls: dict[str, str], form: str, tmp_path: Path):
     url = urls[form]
     source = Path(url[url.index(":///") + 3 :].replace("//", "/"))
     body = bytearray(source.read_bytes())
     body[20:8000] = b"\xff" * 7980
     damaged = tmp_path / source.name
     damaged.write_bytes(body)
-    world = _with(
-        project_world, STATS_URL=url[: url.index(":///") + 3] + ("/" if form == "sqlite" else "") + str(damaged)
+    world = with_secrets(
+        bare_world, STATS_URL=url[: url.index(":///") + 3] + ("/" if form == "sqlite" else "") + str(damaged)
     )
-    assert why_not(measured, world, "sql", database="STATS_URL", query="SELECT count(*) FROM games")
+    assert why_not(world, "sql", database="STATS_URL", query="SELECT count(*) FROM games")
 
 
 def test_a_duckdb_file_that_another_process_has_is_waited_for_and_no_longer(
     ask: Callable[..., Value], urls: dict[str, str]
 ):
     with FileLock(f"{urls['duckdb'].removeprefix('duckdb://')}.lock"):
-        assert "another process has the file for 0.2 s" in why_not(ask, "duckdb", "SELECT 1", seconds=0.2)
+        assert "another process has the file for 0.2 s" in refused(ask, "duckdb", "SELECT 1", seconds=0.2)
     assert ask("duckdb", "SELECT 1") == 1
     Path(f"{urls['duckdb'].removeprefix('duckdb://')}.lock").unlink()
 
@@ -334,17 +322,17 @@ def test_nothing_is_put_beside_a_database_of_others(ask: Callable[..., Value], u
     assert sorted(file.name for file in folder.glob("a.duckdb*")) == before == ["a.duckdb"]
 
 
-def test_the_installations_own_databases_are_known_by_name(project_world: World):
-    own = project_world.project.settings.work_folder
+def test_the_installations_own_databases_are_known_by_name(bare_world: World):
+    own = bare_world.project.settings.work_folder
     own.mkdir(parents=True, exist_ok=True)
     for name in ("ledger", "metrics"):
         with closing(sqlite3.connect(own / f"{name}.sqlite")) as connection:
             connection.execute(f"CREATE TABLE told AS SELECT '{name}' AS of")
             connection.commit()
-        assert measured(project_world, "sql", database=name, query="SELECT of FROM told") == name
+        assert measured(bare_world, "sql", database=name, query="SELECT of FROM told") == name
     with closing(duckdb.connect(str(own / "warehouse.duckdb"))) as connection:
         connection.execute("CREATE TABLE told AS SELECT 7 AS n")
-    assert measured(project_world, "sql", query="SELECT n FROM told") == 7
+    assert measured(bare_world, "sql", query="SELECT n FROM told") == 7
 
 
 @pytest.mark.parametrize(
@@ -369,7 +357,7 @@ def test_what_asks_no_database_is_refused_when_it_is_read(entry: dict[str, Any])
 
 
 @pytest.mark.parametrize("form", ["sqlite", "duckdb"])
-def test_the_size_of_a_file_database_is_that_of_its_files(project_world: World, tmp_path: Path, form: str):
+def test_the_size_of_a_file_database_is_that_of_its_files(bare_world: World, tmp_path: Path, form: str):
     path = tmp_path / "big.db"
     connection: Any = sqlite3.connect(path) if form == "sqlite" else duckdb.connect(str(path))
     with closing(connection):
@@ -381,245 +369,14 @@ def test_the_size_of_a_file_database_is_that_of_its_files(project_world: World, 
         parts = [file.stat().st_size for file in tmp_path.glob("big.db*") if not file.name.endswith("-shm")]
         assert len(parts) == 2
         url = f"sqlite:///{path}" if form == "sqlite" else f"duckdb://{path}"
-        world = _with(project_world, STATS_URL=url)
+        world = with_secrets(bare_world, STATS_URL=url)
         assert measured(world, "database_size", database="STATS_URL") == sum(parts)
         in_kib = measured(world, "database_size", database="STATS_URL", scale="KiB", digits=3)
         assert in_kib == round(sum(parts) / 1024, 3)
 
 
-def test_the_size_of_postgresql_is_what_psql_says(project_world: World, urls: dict[str, str], postgresql: Any):
-    said = postgresql.psql("SELECT sum(pg_database_size(oid)) FROM pg_database WHERE datname = current_database();")
-    found = measured(_with(project_world, STATS_URL=urls["postgresql"]), "database_size", database="STATS_URL")
+def test_the_size_of_postgresql_is_what_psql_says(bare_world: World, urls: dict[str, str], postgresql: Any):
+    said = postgresql.psql("SELECT pg_database_size('adce_metrics_tests');")
+    found = measured(with_secrets(bare_world, STATS_URL=urls["postgresql"]), "database_size", database="STATS_URL")
     assert isinstance(found, int)
     assert found == pytest.approx(int(said.split()[2]), rel=0.05)
-
-
-# AWS
-
-AWS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_CONFIG_FILE": "/nowhere",
-    "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
-}
-
-
-@pytest.fixture
-def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Lend a client of an AWS that is a server of our own."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in {**AWS, "AWS_ENDPOINT_URL_RDS": moto_url}.items():
-        monkeypatch.setenv(name, value)
-    return boto3.client("rds", region_name="us-east-1", endpoint_url=moto_url)
-
-
-def test_the_storage_of_an_instance_is_what_it_was_given(aws: Any, project_world: World):
-    for name, gib in (("nba-db", 20), ("nba-db-2", 25)):
-        aws.create_db_instance(
-            DBInstanceIdentifier=name, DBInstanceClass="db.t3.micro", Engine="postgres", AllocatedStorage=gib
-        )
-    assert measured(project_world, "rds_storage", instance="NBA-DB", region="us-east-1") == 20
-    aws.modify_db_instance(DBInstanceIdentifier="nba-db", AllocatedStorage=40, ApplyImmediately=True)
-    assert measured(project_world, "rds_storage", instance="nba-db") == 40
-    told = why_not(measured, project_world, "rds_storage", instance="nba-db", region="eu-west-1")
-    assert "AWS answered DBInstanceNotFound" in told
-
-
-def test_an_instance_that_aws_does_not_know_has_no_storage(aws: Any, project_world: World):
-    told = why_not(measured, project_world, "rds_storage", instance="gone")
-    assert aws is not None
-    assert told.startswith("rds:gone: AWS answered DBInstanceNotFound")
-
-
-def test_aws_that_cannot_be_asked_is_no_value(aws: Any, project_world: World, monkeypatch: pytest.MonkeyPatch):
-    assert aws is not None
-    monkeypatch.setenv("AWS_ENDPOINT_URL_RDS", "http://127.0.0.1:1")
-    assert "cannot connect to 127.0.0.1:1" in why_not(measured, project_world, "rds_storage", instance="a")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_RDS", "nonsense")
-    assert "nonsense" in why_not(measured, project_world, "rds_storage", instance="a")
-    monkeypatch.delenv("AWS_ENDPOINT_URL_RDS")
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert "no region is set" in why_not(measured, project_world, "rds_storage", instance="a")
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    told = why_not(measured, project_world, "rds_storage", instance="a", region="us-east-1")
-    assert "no credentials for AWS were found" in told
-
-
-INSTANCE = """<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances>{}</DBInstances>
-</DescribeDBInstancesResult></DescribeDBInstancesResponse>"""
-ONE = "<DBInstance><DBInstanceIdentifier>{}</DBInstanceIdentifier><Engine>{}</Engine>{}</DBInstance>"
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "said"),
-    [
-        (200, INSTANCE.format(""), "AWS told of another instance"),
-        (
-            200,
-            INSTANCE.format(ONE.format("b", "postgres", "<AllocatedStorage>9</AllocatedStorage>")),
-            "another instance",
-        ),
-        (200, INSTANCE.format(ONE.format("a", "postgres", "")), "AWS told of no storage"),
-        (200, INSTANCE.format(ONE.format("a", "postgres", "<AllocatedStorage>0</AllocatedStorage>")), "no storage"),
-        (200, INSTANCE.format(ONE.format("a", "aurora-mysql", "<AllocatedStorage>1</AllocatedStorage>")), "of its own"),
-        (200, "<html>", "rds:a: "),
-        (
-            403,
-            "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>",
-            "AWS answered AccessDenied: no\nhint: the credentials need rds:DescribeDBInstances",
-        ),
-    ],
-)
-@pytest.mark.usefixtures("aws")
-def test_what_aws_says_otherwise_is_no_storage(
-    httpserver: HTTPServer,
-    project_world: World,
-    monkeypatch: pytest.MonkeyPatch,
-    status: int,
-    body: str,
-    said: str,
-):
-    httpserver.expect_request("/", method="POST").respond_with_data(body, status)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_RDS", httpserver.url_for("/"))
-    assert said in why_not(measured, project_world, "rds_storage", instance="a")
-
-
-@pytest.mark.parametrize("instance", ["", "-a", "a-", "a--b", "1a", "a b", "a" * 64, "a/b"])
-def test_what_names_no_instance_is_refused_when_it_is_read(instance: str):
-    with pytest.raises(ValidationError):
-        ADAPTER.validate_python({"kind": "rds_storage", "instance": instance})
-
-
-# Folders beside the lake
-
-
-@pytest.fixture(scope="module")
-def lake(workshop: "Workshop") -> World:
-    return made(workshop)
-
-
-@pytest.fixture
-def beside(lake: World, tmp_path: Path) -> World:
-    """A world whose folder has a copy of the lake in `copy`."""
-    shutil.copytree(
-        lake.project.settings.home / "lake", tmp_path / "copy", ignore=lambda _, names: {".lake-tmp"} & {*names}
-    )
-    return replace(lake, root=tmp_path)
-
-
-def told(world: World, **parameters: Any) -> dict[str, Value]:
-    """Say everything of a folder and the lake."""
-    values = ("status", "missing_here", "missing_there", "differing", "same")
-    with world.reading():
-        return {value: measured(world, "sync_status", folder="copy", value=value, **parameters) for value in values}
-
-
-def by_hand(world: World, prefix: str = "") -> tuple[int, int, int, int]:
-    """Compare names and sizes in the plainest way."""
-    folder, lake = world.root / "copy", world.project.settings.home / "lake" / prefix
-    here = {str(file.relative_to(folder)): file.stat().st_size for file in folder.rglob("*") if file.is_file()}
-    there = {
-        str(file.relative_to(lake)): file.stat().st_size
-        for file in lake.rglob("*")
-        if file.is_file() and ".lake-tmp" not in file.parts
-    }
-    both = here.keys() & there.keys()
-    same = sum(here[name] == there[name] for name in both)
-    return len(there.keys() - here.keys()), len(here.keys() - there.keys()), len(both) - same, same
-
-
-def as_told(status: str, numbers: tuple[int, int, int, int]) -> dict[str, Value]:
-    return {"status": status, **dict(zip(("missing_here", "missing_there", "differing", "same"), numbers, strict=True))}
-
-
-def test_a_copy_of_the_lake_is_in_sync(beside: World):
-    assert told(beside) == as_told("in_sync", by_hand(beside))
-
-
-def test_a_folder_without_an_object_is_behind(beside: World):
-    (beside.root / "copy/pbp/g1.json").unlink()
-    shutil.rmtree(beside.root / "copy/ml")
-    assert told(beside) == as_told("behind", by_hand(beside))
-    assert by_hand(beside)[0] == 3
-
-
-def test_a_folder_with_more_is_ahead(beside: World):
-    (beside.root / "copy/pbp/new.json").write_text("x")
-    assert told(beside) == as_told("ahead", by_hand(beside))
-
-
-def test_a_folder_with_another_file_has_diverged(beside: World):
-    (beside.root / "copy/pbp/g1.json").write_text("x")
-    assert told(beside) == as_told("diverged", by_hand(beside))
-
-
-def test_a_folder_that_has_more_and_less_has_diverged(beside: World):
-    (beside.root / "copy/pbp/g1.json").rename(beside.root / "copy/pbp/g9.json")
-    assert told(beside) == as_told("diverged", by_hand(beside))
-
-
-def test_a_folder_is_compared_with_a_prefix_and_within_globs(beside: World):
-    shutil.rmtree(beside.root / "copy")
-    shutil.copytree(beside.project.settings.home / "lake/pbp", beside.root / "copy")
-    assert told(beside, prefix="pbp/") == as_told("in_sync", by_hand(beside, "pbp"))
-    (beside.root / "copy/notes.txt").write_text("x")
-    (beside.root / "copy/g1.json").unlink()
-    assert told(beside, prefix="pbp/", include=["*.json"])["status"] == "behind"
-    assert told(beside, prefix="pbp/", include=["*.json"], exclude=["g1.*"]) == as_told("in_sync", (0, 0, 0, 3))
-    assert told(beside, prefix="nothing/") == as_told("ahead", (0, 4, 0, 0))
-
-
-def test_a_folder_that_is_not_there_is_not_behind(beside: World):
-    shutil.rmtree(beside.root / "copy")
-    assert "copy: is not there" in why_not(told, beside)
-    (beside.root / "copy").symlink_to(beside.project.settings.home / "lake")
-    assert "copy: is a symbolic link" in why_not(told, beside)
-
-
-def test_an_inventory_that_is_not_there_is_no_empty_lake(workshop: "Workshop", tmp_path: Path):
-    (tmp_path / "copy").mkdir()
-    world = replace(made(workshop, reconciled=False), root=tmp_path)
-    assert "has not been made yet" in why_not(told, world)
-
-
-def test_what_nobody_has_looked_at_is_not_compared(workshop: "Workshop", tmp_path: Path):
-    (tmp_path / "copy").mkdir()
-    world = replace(made(workshop, prefixes=["pbp/", "schedule/"]), root=tmp_path)
-    assert told(world, prefix="pbp/")["status"] == "behind"
-    assert "has not looked at all of `box/*`" in why_not(told, world, prefix="box/")
-    assert "has not looked at all" in why_not(told, world)
-
-
-def test_contents_are_compared_where_the_lake_knows_their_md5(
-    moto_url: str, aws: Any, workshop: "Workshop", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    assert aws is not None
-    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
-    bucket = boto3.client("s3", endpoint_url=moto_url)
-    bucket.create_bucket(Bucket="synced")
-    project = workshop.project(CONTRACT, now=NOW)
-    project = replace(project, lake=open_store("s3://synced/deep"))
-    for name in ("a", "b", "c"):
-        body = name.encode() * 100
-        bucket.put_object(Bucket="synced", Key=f"deep/ml/{name}.bin", Body=body)
-        path = tmp_path / "copy" / f"{name}.bin"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(body)
-    assert (
-        bucket.head_object(Bucket="synced", Key="deep/ml/a.bin")["ETag"]
-        == f'"{hashlib.md5(b"a" * 100, usedforsecurity=False).hexdigest()}"'
-    )
-    upload = bucket.create_multipart_upload(Bucket="synced", Key="deep/ml/c.bin")["UploadId"]
-    part = {"Bucket": "synced", "Key": "deep/ml/c.bin", "UploadId": upload}
-    etag = bucket.upload_part(**part, PartNumber=1, Body=b"d" * 100)["ETag"]
-    bucket.complete_multipart_upload(**part, MultipartUpload={"Parts": [{"ETag": etag, "PartNumber": 1}]})
-    inventory.take(project, mode="list")
-    world = World(project, tmp_path)
-    assert told(world, prefix="ml/", etags=True) == as_told("in_sync", (0, 0, 0, 3))
-    (tmp_path / "copy/b.bin").write_bytes(b"x" * 100)
-    assert told(world, prefix="ml/") == as_told("in_sync", (0, 0, 0, 3))
-    assert told(world, prefix="ml/", etags=True) == as_told("diverged", (0, 0, 1, 2))

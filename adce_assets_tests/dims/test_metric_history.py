@@ -2,60 +2,22 @@
 
 import math
 import sqlite3
-import statistics
-import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
-from fractions import Fraction
-from itertools import count, pairwise
+from itertools import count
 from typing import Any
 
-import numpy as np
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adce_assets.dims.history import History, open_history
-from adce_assets.dims.history_figures import stats_of, trend_of
-from adce_assets.dims.history_records import Approval, ApprovalState, Point, Recorded
-from adce_assets.dims.metrics import Accepted, Measurement, Severity, Status, Value, Verdict
-from adce_assets.errors import HistoryError, LakeError
+from adce_assets.dims.metrics import Accepted, Severity, Status, Value
+from adce_assets.errors import HistoryError
+from adce_assets_tests.dims.tellings import DAY, FEW, HOUR, NOON, record, verdict
 
-NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-FOUR = Accepted(4, NOON - DAY, "first", "ann")
-SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NAMES = count()
-
-
-def verdict(
-    metric: str = "lake.objects",
-    value: Value | None = 5,
-    *,
-    at: datetime = NOON,
-    status: Status = Status.MAJOR,
-    accepted: Accepted | None = FOUR,
-    is_cached: bool = False,
-) -> Verdict:
-    error = "the lake cannot be read" if value is None else ""
-    measured = Measurement(metric, value, error, at, 0.25, is_cached=is_cached)
-    return Verdict(measured, accepted, status, Severity.HIGH, None if accepted is None else 25.0, in_season=False)
-
-
-def record(history: History, *verdicts: Verdict, at: datetime = NOON, **more: Any) -> Recorded:
-    return history.record(
-        verdicts, started_at=at, ended_at=at + timedelta(seconds=2), trigger="hourly", by="ann", **more
-    )
-
-
-def hold(history: History, new: Value, metric: str = "lake.objects", *, at: datetime = NOON) -> int | None:
-    return history.hold(metric, old=4, new=new, drift=25.0, severity=Severity.HIGH, run_id=7, at=at)
-
-
-def decide(history: History, number: int | None, *, accept: bool = True, by: str = "bob", **more: Any) -> Approval:
-    assert number is not None
-    return history.decide(number, accept=accept, by=by, note="a new source", at=NOON + HOUR, **more)
 
 
 def test_the_verdicts_of_a_run_are_what_was_told(history: History):
@@ -92,7 +54,7 @@ VALUES = st.one_of(
 )
 
 
-@SETTINGS
+@FEW
 @given(values=st.lists(VALUES, min_size=1, max_size=5))
 def test_a_value_comes_back_as_it_is_with_its_type(history: History, values: list[Value]):
     metric = f"lake.of_{next(NAMES)}"
@@ -163,64 +125,6 @@ def test_the_latest_is_no_error_no_copy_and_not_of_tomorrow(history: History):
     assert history.latest(asked, NOON + HOUR, NOON + 3 * HOUR) == {}
 
 
-@SETTINGS
-@given(values=st.lists(st.none() | st.integers(-1000, 1000) | st.floats(-1e6, 1e6), max_size=12))
-def test_stats_and_trend_are_those_of_numpy(history: History, values: list[int | float | None]):
-    metric = f"lake.of_{next(NAMES)}"
-    told = [verdict(metric, value, at=NOON + turn * 6 * HOUR) for turn, value in enumerate(values)]
-    record(history, *told)
-    found, trend = history.stats(metric, NOON), history.trend(metric, NOON)
-    known = [(turn / 4, value) for turn, value in enumerate(values) if value is not None]
-    numbers = [value for _, value in known]
-    assert (found.count, found.errors, trend.count) == (len(known), len(values) - len(known), len(known))
-    assert found.changes == sum(one != other for one, other in pairwise(numbers))
-    if known:
-        expected = (min(numbers), max(numbers), np.mean(numbers), np.median(numbers))
-        figures = (found.minimum, found.maximum, found.mean, found.median)
-        assert figures == pytest.approx(expected, abs=1e-6)
-        assert (found.first, found.last) == (numbers[0], numbers[-1])
-    if len(known) < 2:
-        assert trend.per_day is None
-        return
-    slope, intercept = np.polyfit([days - known[0][0] for days, _ in known], numbers, 1)
-    assert (trend.per_day, trend.begins) == pytest.approx((slope, intercept), rel=1e-6, abs=1e-5)
-
-
-LARGE, TINY = sys.float_info.max, 5e-324
-ENDS = st.sampled_from([LARGE, -LARGE, LARGE / 3, TINY, -TINY, 0.0, 1, 1e-160])
-
-
-@given(values=st.lists(ENDS, min_size=1, max_size=6))
-def test_figures_are_right_to_the_ends_of_what_a_float_holds(values: list[float]):
-    points = [Point(NOON + turn * DAY, value, "", Status.OK, None, None) for turn, value in enumerate(values)]
-    found, trend = stats_of(points), trend_of(points)
-    numbers = [Fraction(value) for value in values]
-    allowed = max(map(abs, numbers)) / 10**12 + Fraction(TINY)
-    assert found.mean is not None
-    assert found.median is not None
-    assert abs(Fraction(found.mean) - sum(numbers) / len(numbers)) <= allowed
-    assert abs(Fraction(found.median) - statistics.median(numbers)) <= allowed
-    assert None not in {trend.per_day, trend.fit} or len(values) == 1 or LARGE in map(abs, values)
-
-
-def test_a_line_fits_what_lies_on_it_and_half_of_what_does_not(history: History):
-    record(history, *(verdict(value=10 + 3 * day, at=NOON + day * DAY) for day in range(5)))
-    trend = history.trend("lake.objects", NOON)
-    assert (trend.per_day, trend.begins, trend.ends, trend.fit) == pytest.approx((3.0, 10.0, 22.0, 1.0))
-    record(history, *(verdict("a.b", value, at=NOON + day * DAY) for day, value in enumerate([0, 1, 0, 1])))
-    assert history.trend("a.b", NOON).fit == pytest.approx(0.2)
-    record(history, *(verdict("a.c", 5, at=NOON + day * DAY) for day in range(3)))
-    assert (history.trend("a.c", NOON).per_day, history.trend("a.c", NOON).fit) == (0.0, 1.0)
-
-
-def test_texts_are_counted_and_have_no_trend(history: History):
-    told = enumerate(["in_sync", "behind", "behind", "in_sync"])
-    record(history, *(verdict(value=value, at=NOON + hours * HOUR) for hours, value in told))
-    found = history.stats("lake.objects", NOON)
-    assert (found.count, found.changes, found.first, found.mean) == (4, 2, "in_sync", None)
-    assert history.trend("lake.objects", NOON).count == 0
-
-
 def test_an_event_begins_once_in_its_cooldown_and_again_after_it(history: History):
     begun = history.begin_event("git_post_commit", "main", NOON, 60)
     assert begun is not None
@@ -252,129 +156,6 @@ def test_an_event_ends_once_with_its_run_or_its_error(history: History):
             history.end_event(gone, at=NOON)
 
 
-def test_what_is_held_back_waits_with_its_typed_value(history: History):
-    recorded = record(history, verdict(value=5.0), verdict("lake.other", 3), held={"lake.objects"})
-    (asked,) = history.approvals(ApprovalState.PENDING)
-    assert recorded.held == (asked.id,)
-    assert asked == Approval(
-        asked.id, "lake.objects", ApprovalState.PENDING, 4, 5.0, 25.0, Severity.HIGH, recorded.run_id, NOON, NOON,
-        None, "", "",
-    )  # fmt: skip
-    assert (type(asked.old), type(asked.new)) == (int, float)
-    assert history.approval(asked.id) == asked
-
-
-def test_a_metric_has_one_pending_approval_that_is_brought_up_to_date(history: History):
-    number = hold(history, 5)
-    assert [hold(history, value, at=NOON + HOUR) for value in (6, 6, 7)] == [number] * 3
-    assert hold(history, 5, "lake.bytes") != number
-    found = history.approval(number or 0)
-    assert (found.new, found.asked_at, found.proposed_at) == (7, NOON, NOON + HOUR)
-    assert [(one.value, one.at) for one in history.proposals(found.id)] == [
-        (5, NOON),
-        (6, NOON + HOUR),
-        (7, NOON + HOUR),
-    ]
-
-
-def test_an_approval_is_decided_once(history: History):
-    number = hold(history, 5)
-    decided = decide(history, number)
-    assert (decided.state, decided.by, decided.note) == (ApprovalState.ACCEPTED, "bob", "a new source")
-    assert decided.decided_at == NOON + HOUR
-    with pytest.raises(HistoryError, match="it was accepted by bob at 2025-01-15 13:00 UTC already"):
-        decide(history, number, accept=False, by="eve")
-    assert history.approvals() == [decided]
-    assert hold(history, 5) != number
-
-
-def test_who_decides_is_named_and_what_is_decided_is_there(history: History):
-    number = hold(history, 5)
-    with pytest.raises(HistoryError, match="nobody is named"):
-        decide(history, number, by=" \n")
-    with pytest.raises(HistoryError, match="there is no approval 999"):
-        decide(history, 999)
-    assert history.approval(number or 0).state is ApprovalState.PENDING
-
-
-def test_a_rejected_move_is_not_asked_about_again_but_another_is(history: History):
-    decide(history, hold(history, 5), accept=False)
-    assert hold(history, 5) is None
-    assert record(history, verdict(value=5), held=["lake.objects"]).held == ()
-    assert hold(history, 5.0) is not None  # another type is another value
-    assert len(history.approvals(ApprovalState.REJECTED)) == 1
-
-
-def test_what_is_back_where_it_was_waits_no_more(history: History):
-    hold(history, 5)
-    hold(history, 5, "lake.bytes")
-    record(history, verdict(value=4, status=Status.OK), settled=["lake.objects", "lake.none"])
-    (gone,) = history.approvals(ApprovalState.WITHDRAWN)
-    assert (gone.metric, gone.by, gone.note) == ("lake.objects", "ann", "it was measured where it was before")
-    assert [waiting.metric for waiting in history.approvals(ApprovalState.PENDING)] == ["lake.bytes"]
-
-
-def test_what_cannot_be_applied_is_not_decided(history: History):
-    def fail(_: object) -> None:
-        raise LakeError("the state cannot be written")
-
-    number = hold(history, 5)
-    with pytest.raises(LakeError):
-        decide(history, number, apply=fail)
-    assert history.approval(number or 0).state is ApprovalState.PENDING
-    with pytest.raises(LakeError):
-        record(history, verdict(), apply=fail)
-    assert (history.runs(), history.newest(["lake.objects"])) == ([], {})
-
-
-def test_what_is_decided_is_applied_if_it_is_accepted(history: History):
-    applied: list[Any] = []
-    recorded = record(
-        history, verdict(), verdict("lake.bytes"), held=["lake.objects", "lake.bytes"], apply=applied.append
-    )
-    first, second = recorded.held
-    decide(history, first, accept=False, apply=applied.append)
-    accepted = decide(history, second, apply=applied.append)
-    assert applied == [recorded, accepted]
-
-
-def test_what_is_applied_may_read_what_stood_before(history: History):
-    def look(_: object) -> None:
-        seen.append([one.state for one in history.approvals()])
-
-    seen: list[list[ApprovalState]] = []
-    number = hold(history, 5)
-    decide(history, number, apply=look)
-    record(history, verdict(), held=["lake.objects"], apply=look)
-    assert seen == [[ApprovalState.PENDING], [ApprovalState.ACCEPTED]]
-
-
-STEPS = st.lists(st.sampled_from([1, 2, 3, "accept", "reject", "withdraw"]), max_size=10)
-
-
-@SETTINGS
-@given(steps=STEPS)
-def test_approvals_go_the_way_of_a_plain_model(history: History, steps: list[int | str]):
-    metric, model = f"lake.of_{next(NAMES)}", []
-    for step in steps:
-        pending = [number for number in range(len(model)) if model[number][0] == "pending"]
-        mine = [one for one in history.approvals() if one.metric == metric]
-        if isinstance(step, int):
-            hold(history, step, metric)
-            if pending:
-                model[pending[0]][1] = step
-            elif not model or model[-1] != ["rejected", step]:
-                model.append(["pending", step])
-        elif step == "withdraw":
-            record(history, settled=[metric])
-            if pending:
-                model[pending[0]][0] = "withdrawn"
-        elif pending:
-            decide(history, mine[pending[0]].id, accept=step == "accept")
-            model[pending[0]][0] = f"{step}ed"
-    assert [[one.state.value, one.new] for one in history.approvals() if one.metric == metric] == model
-
-
 def test_a_snapshot_is_kept_of_each_day_and_the_oldest_go(history: History):
     days = [date(2024, 12, 30) + timedelta(days=number) for number in range(5)]
     for day in days[:4]:
@@ -391,7 +172,8 @@ def test_what_is_too_old_goes_and_approvals_stay(history: History):
         record(history, verdict(value=day, at=at), verdict("a.b", at=NOON, is_cached=True), at=at)
         history.begin_event("monthly_audit", "x", at, 60)
         history.keep_snapshot(at.date(), {})
-    number = hold(history, 5)
+    told = {"drift": 25.0, "severity": Severity.HIGH, "run_id": 1, "at": NOON}
+    number = history.hold("lake.objects", old=4, new=5, **told)
     gone = history.prune(NOON + 9 * DAY, days=3, snapshots=4)
     assert (gone.measurements, gone.runs, gone.events) == (12, 6, 6)
     assert gone.snapshots == tuple((NOON + day * DAY).date() for day in range(6))

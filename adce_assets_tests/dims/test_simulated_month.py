@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -75,7 +76,7 @@ CHANGES: Mapping[datetime, Mapping[str, Any]] = {
     at(9, 5): {"lines": 25},
     at(10, 5): {"lines": 50},
     at(11, 0): {"objects": 30},
-    at(12, 3): {"rows": 1.3},
+    at(12, 3): {"rows": 1.4},
     at(14, 0): {"objects": 40},
     at(15, 2): {"readable": False},
     at(15, 5): {"readable": True},
@@ -107,7 +108,8 @@ class Month:
         self.told: dict[str, dict[datetime, Status]] = {}
         self.values: dict[str, dict[datetime, Value | None]] = {}
         self.cached: Counter[str] = Counter()
-        self.stock: dict[str, Any] = {"rows": 10_000, "sync": "in_sync", "games": 100}
+        self.noise, self.level = random.Random(7), 10_000.0
+        self.stock: dict[str, Any] = {"sync": "in_sync", "games": 100}
         self.change({"lines": 20, "objects": 40})
 
     def missed(self, kind: str, name: str, since: datetime) -> int:
@@ -123,7 +125,8 @@ class Month:
             self.fill(what["objects"])
         if "lines" in what:
             (self.home / "pages.md").write_text("a line\n" * what["lines"])
-        self.stock["rows"] = int(self.stock["rows"] * what.get("rows", 1)) + 1
+        self.level *= what.get("rows", 1)
+        self.stock["rows"] = round(self.level * self.noise.uniform(0.98, 1.02))
         self.stock |= {name: value for name, value in what.items() if name in {"sync", "games"}}
         if what.get("readable", True) and self.now not in UNREADABLE:
             (self.home / "stock.json").write_text(json.dumps(self.stock))
