@@ -6,27 +6,28 @@ The tables, how they are made, and what the two databases do differently are her
 import io
 import json
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
-import psycopg2
 import sqlalchemy as sa
-from filelock import FileLock
-from filelock import Timeout as LockTimeout
 from sqlalchemy.dialects import postgresql, sqlite
 
 from adce_assets import postgres
+from adce_assets.databases import Purpose, SqlDatabase
 from adce_assets.errors import LedgerError
 from adce_assets.ledger.chain import GENESIS
 
 FORM = 1
 """The form of the tables; another one is refused."""
-PATIENCE_S = 60
-"""How long a process waits for another's append, which takes milliseconds; then something is wrong."""
+PURPOSE = Purpose(
+    "the ledger",
+    "adce ledger",
+    LedgerError,
+    # kibibytes: the two indexes of a million entries; pages: not after each batch
+    pragmas=("cache_size = -65536", "wal_autocheckpoint = 10000"),
+)
 PAGE = 10_000
 """Rows that are read or written together."""
-VALID = f"sqlite:///path, or {postgres.VALID}"
 
 # PostgreSQL sorts and compares text as bytes only where it is told so; SQLite always does.
 _Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -106,32 +107,12 @@ _MERGE = postgresql.insert(keys).from_select(_NAMES, sa.select(_CHANGED))
 _MERGE = _MERGE.on_conflict_do_update(index_elements=["key"], set_={name: _MERGE.excluded[name] for name in _NAMES})
 
 
-class Database:
-    """Where a ledger is kept; nothing is touched before it is first used.
-
-    Args:
-        url: ``sqlite:///path`` or ``postgresql://user:password@host:port/database``.
-
-    Raises:
-        LedgerError: a URL of something else, or one that is not written as it should be.
-    """
+class Database(SqlDatabase):
+    """Where a ledger is kept; nothing is touched before it is first used. LedgerError says what is wrong with it."""
 
     def __init__(self, url: str) -> None:
+        super().__init__(url, PURPOSE)
         self._made = False
-        self._parts: postgres.PostgresUrl | None = None
-        if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-            self._file: Path | None = Path(url.removeprefix("sqlite:///"))
-            self.url, self._engine = url, _sqlite(self._file)
-            self._reading = self._engine
-            return
-        read = postgres.read(url)
-        if read is None:
-            what = "the URL of the ledger's database cannot be read"
-            raise LedgerError(what, where="ADCE_DATABASE_URL", valid=VALID, hint=postgres.HINT)
-        self._file, self.url, self._parts = None, read.shown, read
-        self._engine = _postgresql(read.url)
-        # One moment for all that a reader sees, however long it reads: as SQLite does it anyway.
-        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
 
     @contextmanager
     def read(self) -> Generator[sa.Connection]:
@@ -146,13 +127,9 @@ class Database:
         """Lend a connection that alone may append, and the head: all that is done in the block, or nothing."""
         with self._told():
             self._make()
-            with self._engine.connect().execution_options(adce_writes=True) as connection, connection.begin():
+            with self._writing() as connection:
                 found = connection.execute(sa.select(head).with_for_update()).one()
                 yield connection, found
-
-    def dispose(self) -> None:
-        """Close every connection."""
-        self._engine.dispose()
 
     def among(self, column: sa.Column[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
         """Ask for a column's values among many, in one parameter; what cannot be kept is not there."""
@@ -191,35 +168,16 @@ class Database:
         self._made = True
 
     def _make_tables(self) -> int:
-        # SQLite does not wait for a change of the mode, PostgreSQL's tables collide: the first one makes them.
-        alone = FileLock(f"{self._file}.lock", timeout=PATIENCE_S) if self._file else nullcontext()
-        with alone, self._engine.connect().execution_options(adce_writes=True) as connection:
-            if self._file is not None:
-                connection.connection.cursor().execute("PRAGMA journal_mode = WAL")
-            with connection.begin():
-                if self._file is None:
-                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('adce_ledger'))"))
-                metadata.create_all(connection)
-                _put_in_order(connection)
-                form = _form(connection)
-                if form is None:
-                    if connection.execute(sa.select(entries.c.seq).limit(1)).first() is not None:
-                        what, hint = "nobody knows any more which entry is the last", "restore the database"
-                        raise LedgerError(what, where=self.url, hint=hint)
-                    connection.execute(sa.insert(head).values(id=1, form=FORM, seq=0, hash=GENESIS, at=""))
+        with self._making() as connection:
+            metadata.create_all(connection)
+            _put_in_order(connection)
+            form = _form(connection)
+            if form is None:
+                if connection.execute(sa.select(entries.c.seq).limit(1)).first() is not None:
+                    what, hint = "nobody knows any more which entry is the last", "restore the database"
+                    raise LedgerError(what, where=self.url, hint=hint)
+                connection.execute(sa.insert(head).values(id=1, form=FORM, seq=0, hash=GENESIS, at=""))
         return form or FORM
-
-    @contextmanager
-    def _told(self) -> Generator[None]:
-        """Say in ADCE's words what went wrong, without a word that is secret."""
-        try:
-            yield
-        except (sa.exc.SQLAlchemyError, psycopg2.Error, OSError, LockTimeout) as error:
-            plain = str(getattr(error, "orig", None) or error).strip()
-            text = self._parts.without_secrets(plain) if self._parts else plain
-            hint = "check that the database can be reached" if self._file is None else "check its folder and its disk"
-            refused = LedgerError(f"the ledger cannot be used: {text}", where=self.url, hint=hint)
-            raise refused from (error if text == plain else None)
 
 
 def _form(connection: sa.Connection) -> int | None:
@@ -245,43 +203,6 @@ def keepable(text: str) -> bool:
 def paged(connection: sa.Connection, asked: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
     """Fetch rows as they are asked for, a page at a time, so that no number of them fills the memory."""
     yield from connection.execute(asked, execution_options={"stream_results": True, "yield_per": PAGE})
-
-
-def _sqlite(file: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(file)),
-        connect_args={"timeout": PATIENCE_S, "isolation_level": None},
-        hide_parameters=True,
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: object) -> None:
-        # A loss of power may take the last entries, never a part of one: what they told is found out again.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA cache_size = -65536")  # kibibytes: the two indexes of a million entries
-        connection.execute("PRAGMA wal_autocheckpoint = 10000")  # pages: not after each batch
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        writes = connection.get_execution_options().get("adce_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
-def _postgresql(url: str) -> sa.Engine:
-    return sa.create_engine(
-        "postgresql+psycopg2://",
-        creator=lambda: psycopg2.connect(
-            url,
-            application_name="adce ledger",
-            client_encoding="utf8",  # what is copied is not encoded again, whatever the database or its user say
-            connect_timeout=PATIENCE_S,
-            options=f"-c lock_timeout={PATIENCE_S}s",
-        ),
-        pool_pre_ping=True,
-        hide_parameters=True,
-    )
 
 
 def _put_postgresql(
