@@ -112,6 +112,9 @@ class Encryption:
     key_id: str | None = None
 
 
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
 class Scanning(Configured):
     """How the lake is scanned, and how what is written to its bucket is encrypted."""
 
@@ -333,6 +336,20 @@ class Intervals(Configured):
     fresh_within_hours: Annotated[Hours, Field(ge=0.02)] = 3.0  # Dagster knows no freshness of less than a minute
 
 
+class Serving(Configured):
+    """Where the service of an installation listens, on this machine alone: its web pages, and its own code server."""
+
+    web_port: Port = 3000
+    code_port: Port = 4266
+
+    @model_validator(mode="after")
+    def _differ(self) -> "Serving":
+        if self.web_port == self.code_port:
+            message = "`web_port` and `code_port` are two ports"
+            raise ValueError(message)
+        return self
+
+
 class AutonomousConfig(Configured):
     """`config/autonomous_config.yaml`: the loop when nobody watches."""
 
@@ -341,4 +358,5 @@ class AutonomousConfig(Configured):
     dispatch: Dispatch = Dispatch()
     approvals: Approvals = Approvals()
     canary: Canary = Canary()
+    service: Serving = Serving()
     warehouse: Loads = Loads()

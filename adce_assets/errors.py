@@ -86,6 +86,16 @@ class HistoryError(AdceError):
     """The history of the metrics cannot be used, or does not hold what was asked of it."""
 
 
+class ServiceError(AdceError):
+    """The service of an installation cannot be started, stopped or asked."""
+
+
+class AlreadyRunningError(ServiceError):
+    """Somebody else has started it: one installation is served once."""
+
+    exit_code = 3
+
+
 class ReportError(LakeError):
     """An AWS Inventory report is unfinished, damaged or of an unknown form; it is refused whole."""
 

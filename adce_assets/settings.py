@@ -169,6 +169,16 @@ def environment_for_child(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIXES)} | dict(variables)
 
 
+def now() -> datetime:
+    """Return what the clock of this machine says (UTC), whatever moment stands for now in an installation."""
+    return datetime.now(UTC)
+
+
+def environment_of_this() -> dict[str, str]:
+    """Return a copy of this process's environment, for a child that works on the same installation."""
+    return dict(os.environ)
+
+
 def forget_settings() -> None:
     """Take every setting of ADCE, AWS and Dagster out of this process's own environment, for good.
 

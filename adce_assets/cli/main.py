@@ -35,6 +35,11 @@ COMMANDS = (
     "dims",
     "report",
     "doctor",
+    "start",
+    "stop",
+    "restart",
+    "status",
+    "logs",
     "demo",
 )
 """The commands, in the order in which a person meets them; each is a module of this folder."""

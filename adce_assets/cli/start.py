@@ -1,0 +1,56 @@
+"""`adce start`: the loop as a service of this machine."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from adce_assets.cli import options
+from adce_assets.cli.output import talk, write_json
+
+if TYPE_CHECKING:
+    from adce_assets.cli.serving import Served
+    from adce_assets.operate.service import Stand
+
+
+@click.command(epilog="Example: `adce start`, then `adce status`; `adce stop` ends it.")
+@click.option("--foreground", is_flag=True, help="Stay in this terminal until interrupted, as systemd wants it.")
+@options.as_json
+def command(*, foreground: bool, as_json: bool) -> None:
+    """Start the loop, and keep it running: Dagster's daemon, its web pages and the code server that both ask.
+
+    A component that ends is started again, each time a little later. All listen on this machine alone.
+
+    \b
+    Exit codes: 0 all of it runs; 1 it does not come up, and nothing is left; 3 it runs already.
+    """  # noqa: D301 - click wants the character itself before text that it shall not fill
+    from adce_assets.cli.serving import prepare, served
+
+    one = served()
+    prepare(one)
+    if foreground:
+        _stay(one)
+    last = ""
+
+    def tell(stands: "Sequence[Stand]") -> None:
+        nonlocal last
+        line = ", ".join(f"{stand.name} {stand.health}" for stand in stands)
+        if line != last:
+            talk(line)
+        last = line
+
+    pid = one.service.start(one.environment, told=tell)
+    if as_json:
+        write_json({"schema": 1, "pid": pid, "url": one.url, "dagster_home": str(one.dagster_home)})
+    else:
+        talk(f"the loop runs: {one.url} shows it, `adce status` says how it is, `adce stop` ends it")
+
+
+def _stay(one: "Served") -> None:
+    """Become the supervisor."""
+    talk(f"the loop runs here: {one.url} shows it; interrupt it to end it")
+    from adce_assets.operate.service import SUPERVISOR
+
+    command = [*SUPERVISOR, "-n", "-c", str(one.service.configuration)]
+    os.execve(command[0], command, one.environment)  # noqa: S606 - our own interpreter, no shell

@@ -1,0 +1,295 @@
+"""An installation in, its components kept running out: supervisor starts them, starts them again, and ends them.
+
+Dagster's daemon, its web server and the code server that both ask are three programs of one supervisor, which lies in a
+folder of the installation with its socket, its logs and its configuration. What the components do is not known here.
+"""
+
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adce_assets.errors import AdceError, AlreadyRunningError, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+SUPERVISOR = (sys.executable, "-m", "supervisor.supervisord")
+STOP_SECONDS = 240
+"""How long a component may take to end: a run finishes what is under way, and Dagster waits for it."""
+LONGEST_SOCKET = 100
+"""Letters of the path of a socket that every system takes."""
+WORKSPACE = "workspace.yaml"
+LOG_BYTES, LOG_FILES = 10_000_000, 5
+TRIES = 1_000
+"""How often a component that ends at once is started again, each time a second later than the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A program that is kept running: its name, and how it is called."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+class Health(StrEnum):
+    """How a component stands, as its supervisor sees it."""
+
+    RUNNING = "running"
+    STARTING = "starting"
+    RETRYING = "retrying"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+_HEALTH = {
+    "RUNNING": Health.RUNNING,
+    "STARTING": Health.STARTING,
+    "BACKOFF": Health.RETRYING,
+    "STOPPING": Health.STOPPING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How a component stands: since when (UTC), its process if it has one, and what its supervisor says of it."""
+
+    name: str
+    health: Health
+    since: datetime | None
+    pid: int | None
+    said: str
+
+
+def components(folder: Path, *, web_port: int, code_port: int) -> tuple[Component, ...]:
+    """Name the programs of Dagster that the loop lives in; both others ask the code server, and so load it once."""
+    programs, here = Path(sys.executable).parent, "127.0.0.1"
+    workspace = str(folder / WORKSPACE)
+    code = ("-h", here, "-p", str(code_port), "-m", "adce_assets.definitions", "--location-name", "adce_assets")
+    return (
+        Component("code", (str(programs / "dagster"), "api", "grpc", *code)),
+        Component("daemon", (str(programs / "dagster-daemon"), "run", "-w", workspace)),
+        Component("web", (str(programs / "dagster-webserver"), "-h", here, "-p", str(web_port), "-w", workspace)),
+    )
+
+
+def workspace(code_port: int) -> str:
+    """Write where the code server is, as Dagster reads it."""
+    server = {"host": "127.0.0.1", "port": code_port, "location_name": "adce_assets"}
+    return json.dumps({"load_from": [{"grpc_server": server}]})
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The supervisor of an installation.
+
+    Attributes:
+        folder: Where its files are; one folder has one supervisor.
+        components: What it keeps running, in the order in which they are started.
+        running_after: Seconds that a component has to live to count as running.
+        patience_s: How long is waited until all are.
+    """
+
+    folder: Path
+    components: Sequence[Component] = ()
+    running_after: int = 5
+    patience_s: float = 90.0
+
+    @property
+    def configuration(self) -> Path:
+        """The file that the supervisor reads."""
+        return self.folder / "supervisord.conf"
+
+    @property
+    def socket(self) -> Path:
+        """Where the supervisor listens; only its own user may ask it."""
+        socket = self.folder / "control.sock"
+        if len(str(socket)) <= LONGEST_SOCKET:
+            return socket
+        digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"adce-{os.getuid()}-{digest}.sock"
+
+    def log(self, name: str) -> Path:
+        """The file that a component writes to; ``supervisor`` is the supervisor itself."""
+        return self.folder / "logs" / f"{name}.log"
+
+    def running(self) -> int | None:
+        """Return the process of the supervisor; None where there is none."""
+        try:
+            with self._asked() as supervisor:
+                return int(supervisor.getPID())
+        except ServiceError:
+            return None
+
+    def start(self, environment: dict[str, str], *, told: Callable[[Sequence[Stand]], None] = lambda _: None) -> int:
+        """Start the supervisor and its components, and wait until each runs; return the supervisor's process.
+
+        Args:
+            environment: What the components find in their environment.
+            told: Called with how they stand while it is waited.
+
+        Raises:
+            ServiceError: it runs already, or a component does not come up. Nothing is left running then.
+        """
+        self.prepare()
+        command = [*SUPERVISOR, "-c", str(self.configuration)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+        if done.returncode:
+            said = _last(done.stderr or done.stdout)
+            raise ServiceError(f"the supervisor does not start: {said}", where=str(self.folder))
+        try:
+            return self._come_up(told)
+        except AdceError:
+            self.stop()
+            raise
+
+    def prepare(self) -> None:
+        """Write what the supervisor reads; ServiceError if it runs already, or cannot read the name of its folder."""
+        if "%" in str(self.folder):
+            what = "the supervisor takes a `%` in the name of a folder for something else"
+            raise ServiceError(what, where=str(self.folder), hint="move the installation to a folder without one")
+        if (pid := self.running()) is not None:
+            raise AlreadyRunningError(
+                f"it runs already: process {pid}",
+                where=str(self.folder),
+                hint="`adce status` shows it, `adce stop` ends it, `adce restart` does both",
+            )
+        self.log("supervisor").parent.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        self.configuration.write_text(self._text(), encoding="utf-8")
+
+    def stop(self) -> bool:
+        """End all components and the supervisor, and wait until they are gone; say whether there was one."""
+        pid = self.running()
+        if pid is None:
+            return False
+        with self._asked() as supervisor, suppress(ServiceError):
+            supervisor.shutdown()
+        until = time.monotonic() + 1.5 * STOP_SECONDS
+        while time.monotonic() < until:
+            if not _lives(pid):
+                return True
+            time.sleep(0.1)
+        raise ServiceError(f"process {pid} does not end", where=str(self.folder), hint=f"see {self.log('supervisor')}")
+
+    def stands(self) -> list[Stand]:
+        """Say how each component stands; ServiceError where no supervisor runs."""
+        with self._asked() as supervisor:
+            return [_stand(told) for told in supervisor.getAllProcessInfo()]
+
+    def _come_up(self, told: Callable[[Sequence[Stand]], None]) -> int:
+        until = time.monotonic() + self.patience_s
+        while time.monotonic() < until:
+            stands = self.stands()
+            told(stands)
+            if all(stand.health is Health.RUNNING for stand in stands):
+                return self.running() or 0
+            if failed := [stand for stand in stands if stand.health is Health.FAILED]:
+                break
+            time.sleep(0.2)
+        else:
+            failed = [stand for stand in stands if stand.health is not Health.RUNNING]
+        name = failed[0].name
+        raise ServiceError(f"`{name}` does not come up: {failed[0].said}", hint=f"see {self.log(name)}")
+
+    @contextmanager
+    def _asked(self) -> "Generator[Any]":
+        """Lend the supervisor, to be asked by its socket."""
+        from http.client import HTTPException
+        from xmlrpc.client import Fault, ServerProxy
+
+        from supervisor.xmlrpc import SupervisorTransport
+
+        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
+        try:
+            proxy: ServerProxy = ServerProxy("http://127.0.0.1", transport=transport)
+            yield proxy.supervisor
+        except (OSError, HTTPException, Fault) as error:
+            raise ServiceError("it does not run", where=str(self.folder), hint="`adce start` starts it") from error
+        finally:
+            transport.close()
+
+    def _text(self) -> str:
+        """Write the supervisor's configuration; its environment is handed to it, no secret stands in the file."""
+        common = {
+            "unix_http_server": {"file": self.socket, "chmod": "0600"},
+            "rpcinterface:supervisor": {"supervisor.rpcinterface_factory": _RPC},
+            "supervisord": {
+                "pidfile": self.folder / "supervisord.pid",
+                "logfile": self.log("supervisor"),
+                "logfile_maxbytes": LOG_BYTES,
+                "logfile_backups": LOG_FILES,
+                "childlogdir": self.folder / "logs",
+                "identifier": "adce",
+                "nocleanup": "true",
+            },
+        }
+        programs = {
+            f"program:{component.name}": {
+                "command": shlex.join(component.command),
+                "priority": number,
+                "autorestart": "true",
+                "startsecs": self.running_after,
+                "startretries": TRIES,
+                "stopsignal": "INT",
+                "stopasgroup": "true",
+                "killasgroup": "true",
+                "stopwaitsecs": STOP_SECONDS,
+                "redirect_stderr": "true",
+                "stdout_logfile": self.log(component.name),
+                "stdout_logfile_maxbytes": LOG_BYTES,
+                "stdout_logfile_backups": LOG_FILES,
+            }
+            for number, component in enumerate(self.components, 1)
+        }
+        return "\n".join(_section(name, values) for name, values in (common | programs).items())
+
+
+_RPC = "supervisor.rpcinterface:make_main_rpcinterface"
+
+
+def _section(name: str, values: dict[str, Any]) -> str:
+    """Write a section; the supervisor expands what stands behind a percent sign, and none of ours is meant so."""
+    lines = (f"{key} = {str(value).replace('%', '%%')}" for key, value in values.items())
+    return "\n".join((f"[{name}]", *lines, ""))
+
+
+def _stand(told: dict[str, Any]) -> Stand:
+    health = _HEALTH.get(told["statename"])
+    if health is None:
+        health = Health.STOPPED if told["statename"] == "STOPPED" else Health.FAILED
+    began = told["start"]
+    return Stand(
+        name=told["name"],
+        health=health,
+        since=datetime.fromtimestamp(began, UTC) if began else None,
+        pid=told["pid"] or None,
+        said=told["spawnerr"] or told["description"],
+    )
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _last(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
