@@ -164,15 +164,22 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
-    """Lend the address of an S3 server that keeps everything in memory; each test has buckets of its own."""
+    """Lend the address of an S3 server that keeps everything in memory; each test has buckets of its own.
+
+    Whatever the product asks of S3 meanwhile must be what the policy of `deploy/iam` allows.
+    """
     from moto.server import ThreadedMotoServer
+
+    from adce_assets_tests.deploy.rights import beyond, recorded
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    with recorded() as calls:
+        yield f"http://{host}:{port}"
     server.stop()
+    assert beyond(calls) == [], "not allowed by deploy/iam"
 
 
 def _started(data: Path) -> Any:

@@ -45,7 +45,9 @@ TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 DOUBTFUL_STATUSES = frozenset({500, 502, 504})
 
 NO_CREDENTIALS = "give credentials: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an instance role"
-NO_ACCESS = "the credentials need s3:ListBucket on the bucket, s3:GetObject and s3:PutObject on its objects"
+NO_ACCESS = (
+    "the credentials need s3:ListBucket on the bucket, s3:GetObject and s3:PutObject on its objects: docs/security.md"
+)
 NO_BUCKET = "check the bucket's name in the lake's URL, and AWS_ENDPOINT_URL"
 HINTS = {
     "NoSuchBucket": NO_BUCKET,
