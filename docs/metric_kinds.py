@@ -21,7 +21,9 @@ HEAD = """\
 
 One line each, made by `python docs/metric_kinds.py > docs/metric_kinds.md`. A metric names its kind and the parameters
 below `measure` in `inventory/config.yaml`; those in bold must be given, the others need not. What cannot be measured is
-an error with its reason, never a number. [dims.md](dims.md) tells what becomes of what was measured.
+an error with its reason, never a number. Folders and files are relative to the folder that `project` of that file names
+(the installation's home), and the git history is that of this folder. [dims.md](dims.md)
+tells what becomes of what was measured.
 """
 COLUMNS = ("kind", "measures", "parameters")
 FILTERS = {name: field for name, field in KINDS["objects"].parameters.model_fields.items() if name != "kind"}

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 import click
 
 HEIGHT, WIDEST, NARROWEST = 16, 120, 40
+CLOSE, FLAT = 1e9, 1e3
+"""A course that varies by less than the one part of its size is drawn within the other part of it."""
 LABELS = 3
 """Moments that are written below the line."""
 
@@ -39,11 +41,21 @@ def line(spots: Spots, *, title: str, begin: datetime, until: datetime, width: i
         signal.line(index, active=False)
     figure.draw(signal)
     figure.title(title)
+    low, high = _room([value for _, value in known])
+    figure.ruler("y").lim(low, high)
     moments = [begin + (until - begin) * part / (LABELS - 1) for part in range(LABELS)]
     across = figure.ruler("x")
     across.lim(begin.timestamp(), until.timestamp())
     across.ticks([moment.timestamp() for moment in moments], [_label(moment, until - begin) for moment in moments])
     return str(uncolorize(str(figure.build()))).rstrip()
+
+
+def _room(values: Sequence[float]) -> tuple[float, float]:
+    """Choose between what the line is drawn: values that a float hardly tells apart get room of their own size."""
+    low, high = min(values), max(values)
+    size = max(abs(low), abs(high))
+    room = size / FLAT if high - low < size / CLOSE else 0.0 if high > low else 1.0
+    return low - room, high + room
 
 
 def _broken(spots: Spots) -> list[int]:

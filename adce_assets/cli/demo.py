@@ -1,5 +1,6 @@
 """`adce demo`: a lake with known holes, the real commands run on it, and the proof that the loop has closed."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -83,7 +84,7 @@ WORKSPACE = Path(__file__).resolve().parents[2] / "workspace.yaml"
 @folder_option
 @click.option("--port", type=click.IntRange(1, 65535), default=PORT, show_default=True, help="Where the UI listens.")
 def ui(folder: Path, port: int) -> None:
-    """Open the Dagster UI on the demo's lake, with the local source running; Ctrl-C ends it."""
+    """Open the Dagster UI on the demo's lake, with the local source running; Ctrl-C or SIGTERM ends it."""
     from adce_assets.demo import home, stage
     from adce_assets.settings import environment_for_child, forget_settings
 
@@ -96,6 +97,7 @@ def ui(folder: Path, port: int) -> None:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
             [sys.executable, "-m", *arguments], env=environment_for_child(variables | quiet), cwd=opened.folder
         )
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # or all that it has started would live on
         try:
             process.wait()
         except KeyboardInterrupt:

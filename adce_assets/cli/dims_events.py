@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 HOOK = "post-commit"
 EVENT = "git_post_commit"
 MARK = "# written by `adce dims install-hook`"
-LOG = "post-commit.log"
+LOG, MOST_BYTES = "post-commit.log", 262_144
+"""What hooks say, one below the other; the next one begins it anew when it has grown so large."""
 SECONDS = 20
 """How long git may take to say where its hooks are."""
 SCRIPT = """#!/bin/sh
@@ -28,7 +29,8 @@ SCRIPT = """#!/bin/sh
 unset $(git rev-parse --local-env-vars)
 {variables}
 mkdir -p {folder}
-nohup {python} -m adce_assets.cli dims event {event} --source {source} </dev/null >{log} 2>&1 &
+[ ! -f {log} ] || [ "$(wc -c <{log})" -lt {most} ] || : >{log}
+nohup {python} -m adce_assets.cli dims event {event} --source {source} </dev/null >>{log} 2>&1 &
 """
 
 
@@ -64,11 +66,11 @@ def event(ctx: click.Context, name: str, source: str, by: str, *, as_json: bool)
     ctx.exit(0 if done is None else exit_code(done))
 
 
-@click.command("install-hook", epilog="Example: `adce dims install-hook --repository ~/project`.")
+@click.command("install-hook", epilog="Example: `adce dims install-hook`, where the home is a repository.")
 @click.option(
     "--repository",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder of the repository (default: the installation's home).",
+    help="A folder of the repository (default: the folder that is measured).",
 )
 @click.option("--replace", is_flag=True, help="Put it in the place of another hook, which is lost.")
 @options.as_json
@@ -76,14 +78,17 @@ def install_hook(repository: Path | None, *, replace: bool, as_json: bool) -> No
     """Write the hook by which each commit refreshes the metrics over code and documents, in the background.
 
     A commit neither waits for it nor fails with it. The hook knows this installation by its home, lake and state;
-    databases and credentials it finds in the environment of the commit. What it said last stands in
-    `.adce/post-commit.log` of the home.
+    databases and credentials it finds in the environment of the commit. What it said stands in
+    `.adce/post-commit.log` of the home. A repository that is not the measured one is refused.
     """
     from adce_assets.errors import AdceError
-    from adce_assets.settings import load_settings
 
-    settings = load_settings()
-    file = _hooks_of(repository or settings.home) / HOOK
+    with opened() as place:
+        settings, root = place.project.settings, place.world.root
+        is_idle = not place.catalogue.of_event(EVENT)
+    folder = repository or root
+    _check_measured(folder, root)
+    file = _asked(folder, "--git-path", "hooks") / HOOK
     before = file.read_text("utf-8", "replace") if file.exists() else None
     if before is not None and MARK not in before and not replace:
         hint = f"call from there `adce dims event {EVENT} --source git`, or give `--replace`, and it is lost"
@@ -96,13 +101,29 @@ def install_hook(repository: Path | None, *, replace: bool, as_json: bool) -> No
         write_json({"schema": 1, "hook": str(file), "changed": changed})
     else:
         talk(f"{'written' if changed else 'unchanged'}: {file}")
+    if is_idle:
+        talk(f"`{EVENT}` refreshes no metric that is switched on: see `profiles` and `events` of inventory/config.yaml")
 
 
-def _hooks_of(repository: Path) -> Path:
-    """Ask git where the hooks of a repository are; `core.hooksPath` may have put them anywhere."""
+def _check_measured(folder: Path, root: Path) -> None:
+    """Refuse a repository whose commits move nothing that is measured; its other working trees are the same one."""
     from adce_assets.errors import AdceError
 
-    call = ["git", "-C", str(repository), "rev-parse", "--git-path", "hooks"]
+    own = _asked(folder, "--git-common-dir").resolve()
+    try:
+        measured = _asked(root, "--git-common-dir").resolve()
+    except AdceError:
+        measured = None
+    if own != measured:
+        hint = f"metrics over code and documents are measured in {root}: `project:` in inventory/config.yaml names it"
+        raise AdceError("commits of this repository move no metric", where=str(folder), hint=hint)
+
+
+def _asked(repository: Path, *question: str) -> Path:
+    """Ask git where something of a repository is; `core.hooksPath` may have put its hooks anywhere."""
+    from adce_assets.errors import AdceError
+
+    call = ["git", "-C", str(repository), "rev-parse", *question]
     try:
         asked = subprocess.run(call, capture_output=True, text=True, check=True, timeout=SECONDS)  # noqa: S603 - no shell
     except (OSError, subprocess.SubprocessError) as error:
@@ -123,6 +144,7 @@ def _script(settings: "Settings") -> str:
         event=EVENT,
         source="git",
         log=shlex.quote(str(settings.work_folder / LOG)),
+        most=MOST_BYTES,
     )
 
 

@@ -71,6 +71,6 @@ def _missed_ticks(settings: "Settings") -> "MissedTicks | None":
     def missed(kind: str, name: str, begin: datetime) -> int:
         from adce_assets.defs.ticks import missed_here
 
-        return missed_here(kind, name, begin, settings.clock)
+        return missed_here(kind, name, begin, settings.clock, clock_stands=settings.clock_stands)
 
     return missed

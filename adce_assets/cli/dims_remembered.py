@@ -12,8 +12,8 @@ from adce_assets.cli.dims_options import opened, plain, since
 from adce_assets.cli.output import Column, talk, write_json, write_table
 
 if TYPE_CHECKING:
-    from adce_assets.dims.catalogue import Metric
     from adce_assets.dims.history_records import Point
+    from adce_assets.dims.place import Place
 
 POINTS = (
     Column("at", "at"),
@@ -50,16 +50,16 @@ STATS = (
 def history(metric: str, days: int, *, as_json: bool) -> None:
     """Show what a metric was: a line on a terminal, one measurement a line in a pipe."""
     with opened() as place:
-        (chosen,) = place.catalogue.select(ids=[metric])
+        ((_, unit),) = _known(place, [metric])
         until, begin = place.project.clock(), since(place, days)
-        points = place.history.series(chosen.id, begin)
+        points = place.history.series(metric, begin)
     if as_json:
         rows = [_point(point) for point in points]
-        write_json({"schema": 1, "metric": chosen.id, "unit": chosen.unit, "days": days, "points": rows})
+        write_json({"schema": 1, "metric": metric, "unit": unit, "days": days, "points": rows})
         return
     if not points:
-        talk(f"`{chosen.id}` was not measured in the last {days} day(s): `adce dims verify --metric {chosen.id}`")
-    elif not _drawn(chosen, points, begin, until):
+        talk(f"`{metric}` was not measured in the last {days} day(s): `adce dims verify --metric {metric}`")
+    elif not _drawn(f"{metric} ({unit})" if unit else metric, points, begin, until):
         write_table(POINTS, [_line(point) for point in points])
 
 
@@ -71,8 +71,8 @@ def trend(metrics: Sequence[str], days: int, *, as_json: bool) -> None:
     """Say how much each metric grows in a day: the line that lies nearest to its points, and how well it fits."""
     with opened() as place:
         rows = [
-            {"metric": one.id, "unit": one.unit, **asdict(place.history.trend(one.id, since(place, days)))}
-            for one in place.catalogue.select(ids=metrics)
+            {"metric": one, "unit": unit, **asdict(place.history.trend(one, since(place, days)))}
+            for one, unit in _known(place, metrics)
         ]
     _write(TRENDS, rows, ("per_day", "begins", "ends"), as_json=as_json, name="trends", days=days)
 
@@ -85,8 +85,8 @@ def stats(metrics: Sequence[str], days: int, *, as_json: bool) -> None:
     """Say between what each metric was, its mean and its median, and how often it changed."""
     with opened() as place:
         rows = [
-            {"metric": one.id, "unit": one.unit, **asdict(place.history.stats(one.id, since(place, days)))}
-            for one in place.catalogue.select(ids=metrics)
+            {"metric": one, "unit": unit, **asdict(place.history.stats(one, since(place, days)))}
+            for one, unit in _known(place, metrics)
         ]
     _write(STATS, rows, NUMBERS, as_json=as_json, name="stats", days=days)
 
@@ -107,6 +107,14 @@ def prune(*, as_json: bool) -> None:
             "removed: "
             + ", ".join(f"{len(many) if isinstance(many, list) else many:,} {name}" for name, many in told.items())
         )
+
+
+def _known(place: "Place", ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Return metrics (default: all) with their units; one that is no longer measured has a past, and no unit."""
+    metrics = place.catalogue.metrics
+    past = place.history.newest([one for one in ids if one not in metrics])
+    place.catalogue.select(ids=[one for one in ids if one not in past])
+    return [(one, metrics[one].unit if one in metrics else "") for one in dict.fromkeys(ids or metrics)]
 
 
 def _write(
@@ -141,14 +149,14 @@ def _line(point: "Point") -> dict[str, Any]:
     return row | texts
 
 
-def _drawn(metric: "Metric", points: "Sequence[Point]", begin: datetime, until: datetime) -> bool:
+def _drawn(title: str, points: "Sequence[Point]", begin: datetime, until: datetime) -> bool:
     """Draw the numbers, if there are any and stdout is a terminal; tell whether that was done."""
     from adce_assets.cli.charts import draw, is_drawn
 
     numbers = [(point.at, None if isinstance(point.value, str) else point.value) for point in points]
     if not is_drawn() or all(value is None for _, value in numbers):
         return False
-    draw(numbers, title=f"{metric.id} ({metric.unit})", begin=begin, until=until)
+    draw(numbers, title=title, begin=begin, until=until)
     errors = sum(1 for point in points if point.error)
     talk(f"{len(points):,} measurement(s)" + (f", {errors:,} of which failed" if errors else ""))
     return True

@@ -1,7 +1,6 @@
 """`adce dims report`: what is known of the metrics, in the forms that people and programs read."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ import click
 
 from adce_assets.cli import dims_options
 from adce_assets.cli.dims_options import opened
-from adce_assets.cli.output import talk
+from adce_assets.cli.output import talk, write_file
 
 if TYPE_CHECKING:
     from adce_assets.dims.telling import Told
@@ -56,37 +55,26 @@ FORMATS: Mapping[str, Callable[["Told"], str]] = {
 
 
 @click.command("report", epilog="Example: `adce dims report --format html -o metrics.html`, then open it in a browser.")
-@click.option("--format", "form", type=click.Choice(tuple(FORMATS)), default="markdown", show_default=True, help="How.")
+@click.option("--format", "form", type=click.Choice(tuple(FORMATS)), help="How (default: markdown).")
 @click.option("--json", "as_json", is_flag=True, help="Short for `--format json`.")
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write a file (default: to stdout)."
 )
 @dims_options.days
-def report(form: str, output: Path | None, days: int, *, as_json: bool) -> None:
+def report(form: str | None, output: Path | None, days: int, *, as_json: bool) -> None:
     """Write what is known of all metrics, with their courses and what waits for a person; nothing is measured.
 
     `html` is one page that needs no network, `notebook` opens in Jupyter, `prometheus` is its text format.
     """
     from adce_assets.dims.telling import tell
 
+    if as_json and form not in {None, "json"}:
+        raise click.UsageError(f"`--json` is short for `--format json`: leave it or `--format {form}` out")
     with opened() as place:
         told = tell(place, days=days)
-    text = FORMATS["json" if as_json else form](told).rstrip("\n") + "\n"
+    text = FORMATS["json" if as_json else form or "markdown"](told).rstrip("\n") + "\n"
     if output is None:
         click.echo(text, nl=False)
     else:
-        _write(output, text)
+        write_file(output, text)
         talk(f"written: {output}")
-
-
-def _write(file: Path, text: str) -> None:
-    """Write the file as a whole: whoever serves or scrapes it never sees half of it."""
-    from adce_assets.errors import AdceError
-
-    made = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        made.write_text(text, "utf-8")
-        made.replace(file)
-    except OSError as error:
-        made.unlink(missing_ok=True)
-        raise AdceError(f"it cannot be written: {error.strerror}", where=str(file)) from error

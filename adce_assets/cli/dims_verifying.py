@@ -1,6 +1,7 @@
 """`adce dims verify`: the metrics measured and held against what is accepted; and how any verification is told."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -123,9 +124,10 @@ def _row(verdict: "Verdict", metric: "Metric") -> dict[str, Any]:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    out_of_season = "" if row["in_season"] else "out of season"
+    remembered = f"measured {datetime.fromisoformat(row['at']):%Y-%m-%d %H:%M} UTC" if row["cached"] else ""
+    beside = ("" if row["in_season"] else "out of season", remembered)
     return {
         "shown": plain(row["value"]),
         "shown_accepted": plain(row["accepted"]),
-        "why": plain(row["error"]) or out_of_season,
+        "why": plain(row["error"]) or ", ".join(filter(None, beside)),
     }

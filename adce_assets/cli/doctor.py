@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COLUMNS = (Column("examined", "name"), Column("is", "standing"), Column("found", "what"))
 NAMES = (
     "python",
+    "settings",
     "disk",
     "contract",
     "scrapers",
@@ -26,6 +27,8 @@ NAMES = (
     "lake_writing",
     "clock",
     "inventory",
+    "metrics",
+    "history",
     "data_sets",
     "dagster",
     "pools",
@@ -64,11 +67,12 @@ def _found(chosen: tuple[str, ...]) -> "Iterator[Finding]":
     from adce_assets.operate.findings import findings
     from adce_assets.settings import load_settings
 
-    installation = doctor.Installation(load_settings())
+    installation = doctor.Installation(load_settings)
     every: Iterator[tuple[str, Callable[[], Said]]] = chain(
         doctor.examinations(installation), examining.examinations(installation)
     )
-    yield from findings((name, examine) for name, examine in every if not chosen or name in chosen)
+    wanted = ((name, examine) for name, examine in every if not chosen or name in chosen)
+    yield from findings(wanted, needs=doctor.NEEDS)
 
 
 def _show(found: "list[Finding]") -> None:

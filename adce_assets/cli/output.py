@@ -2,9 +2,11 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,6 +46,19 @@ def write_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], *,
     last = [Column(note, note)] if note else []
     for line in _aligned([*columns, *last], rows):
         click.echo(line.rstrip())
+
+
+def write_file(file: Path, text: str) -> None:
+    """Write a file as a whole: whoever serves or scrapes it never sees half of it; AdceError where it cannot be."""
+    from adce_assets.errors import AdceError
+
+    made = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        made.write_text(text, "utf-8")
+        made.replace(file)
+    except OSError as error:
+        made.unlink(missing_ok=True)
+        raise AdceError(f"it cannot be written: {error.strerror}", where=str(file)) from error
 
 
 def with_data_set(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from adce_assets.cli import options
-from adce_assets.cli.output import talk, write_json
+from adce_assets.cli.output import talk, write_file, write_json
 
 PAGE = "adce-report.html"
 
@@ -38,5 +38,5 @@ def command(output: Path | None, *, as_page: bool, as_json: bool) -> None:
         click.echo(drawn, nl=False)
         return
     target = output or Path(PAGE)
-    target.write_text(drawn, encoding="utf-8")
+    write_file(target, drawn)
     talk(f"written: {target}")

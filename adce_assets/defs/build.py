@@ -15,7 +15,7 @@ from adce_assets.defs.loop import LoopAssets
 from adce_assets.defs.paces import paces
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.sensors import Sensors
-from adce_assets.defs.warehouse import warehouse_assets, warehouse_sensor
+from adce_assets.defs.warehouse import settling_sensor, warehouse_assets, warehouse_sensor
 from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.settings import load_settings
 
@@ -62,7 +62,10 @@ def _built(environment: Mapping[str, str] | None) -> dg.Definitions:
             *([warehouse_job()] if warehouse else []),
         ],
         schedules=[reconciliation_schedule(settings, reconciliation), canary_schedule(settings, canary)],
-        sensors=[*sensors.all(), *([warehouse_sensor(loads)] if warehouse and loads.automatic else [])],
+        sensors=[
+            *sensors.all(),
+            *([warehouse_sensor(loads), settling_sensor()] if warehouse and loads.automatic else []),
+        ],
         resources={"project": ProjectResource(environment=dict(environment or {}))},
         executor=dg.in_process_executor,
     )

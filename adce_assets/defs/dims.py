@@ -83,7 +83,8 @@ def dims_asset(contract: Contract, every: timedelta) -> dg.AssetsDefinition:
         from adce_assets.dims.telling import tell
 
         opened = project.open(contract)
-        with open_place(opened, missed_ticks=missed_ticks(context.instance, opened.clock)) as place:
+        ticks = missed_ticks(context.instance, opened.clock, clock_stands=opened.settings.clock_stands)
+        with open_place(opened, missed_ticks=ticks) as place:
             trigger = "schedule" if SCHEDULE_NAME_TAG in context.run.tags else "dagster"
             said = _verified(place, config, trigger, by=f"run {context.run.run_id}")
             return dg.MaterializeResult(metadata=of_metrics(tell(place, days=1)) | said)

@@ -18,6 +18,7 @@ from adce_assets.defs.dims import ASSET, KEY, DimsConfig, dims_asset, dims_check
 from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, RECONCILIATION, UNFINISHED
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.sensors import SCRAPER_TAG
+from adce_assets.errors import ConfigurationError
 from adce_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,19 +39,22 @@ COMPLETIONS = "completion_sensor"
 def dims_definitions(contract: Contract, settings: Settings, collected: Iterable[str]) -> dg.Definitions:
     """Make everything of the metrics; without their configuration there is nothing.
 
+    A configuration that is faulty stops the metrics alone: they are asked for every hour, and each run says the fault.
+
     Args:
         contract: What the lake holds; some metrics are made from it.
         settings: The installation's.
         collected: The data sets (``source/data_type``) that have a scraper.
-
-    Raises:
-        ConfigurationError: the configuration of the metrics is faulty.
     """
     if not settings.metrics_config_path.is_file():
         return dg.Definitions()
-    from adce_assets.dims.catalogue import load_metrics
+    from adce_assets.dims.catalogue import Catalogue, load_metrics
 
-    catalogue, job = load_metrics(settings.metrics_config_path, contract), dims_job()
+    try:
+        catalogue = load_metrics(settings.metrics_config_path, contract)
+    except ConfigurationError:
+        catalogue = Catalogue()
+    job = dims_job()
     every = get_smallest_cron_interval(catalogue.schedules.hourly, "UTC")
     return dg.Definitions(
         assets=[dims_asset(contract, every)],

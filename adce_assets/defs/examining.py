@@ -6,6 +6,7 @@ from functools import partial
 
 import dagster as dg
 from dagster._time import get_current_timestamp
+from yaml import YAMLError
 
 from adce_assets.defs.data_sets import scrapers_of
 from adce_assets.defs.watching import SENSOR_DAEMON, asleep
@@ -38,7 +39,12 @@ def _of_instance(examine: Callable[[dg.DagsterInstance], Said]) -> Said:
         return skipped("DAGSTER_HOME is not set: commands alone run here, and nothing runs by itself")
     if not home.is_dir():
         return wrong(f"DAGSTER_HOME is {home}, which is no folder", f"`mkdir -p {home}`, and {SET_UP}")
-    with dg.DagsterInstance.get() as instance:
+    try:
+        opened = dg.DagsterInstance.get()
+    except (dg.DagsterError, YAMLError) as error:
+        said = " ".join(str(error).split())
+        return wrong(f"{home / 'dagster.yaml'} cannot be read: {said}", SET_UP)
+    with opened as instance:
         return examine(instance)
 
 

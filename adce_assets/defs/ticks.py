@@ -22,14 +22,19 @@ GRACE_S = 120
 """How long after its time a schedule may be looked at."""
 
 
-def missed_ticks(instance: dg.DagsterInstance, now: Callable[[], datetime]) -> Callable[[str, str, datetime], int]:
+def missed_ticks(
+    instance: dg.DagsterInstance, now: Callable[[], datetime], *, clock_stands: bool = False
+) -> Callable[[str, str, datetime], int]:
     """Make the function that counts missed looks: of ``sensor`` or ``schedule``, by name, since a moment (UTC).
 
-    It raises MetricError where nothing is known of the name, it is switched off, or Dagster has thrown away what it
-    had kept of that time.
+    It raises MetricError where nothing is known of the name, it is switched off, Dagster has thrown away what it had
+    kept of that time, or ``now`` is a moment that somebody has named: Dagster's looks are of another time.
     """
 
     def missed(kind: str, name: str, since: datetime) -> int:
+        if clock_stands:
+            what = "the clock stands, and Dagster looks by the real one: nobody knows what was missed"
+            raise MetricError(what, where=name, hint="leave `ADCE_AS_OF` out")
         running = [state for state in _known(instance, kind, name) if state.is_running]
         if not running:
             hint = "switch it on (Automation, in the UI)"
@@ -41,10 +46,12 @@ def missed_ticks(instance: dg.DagsterInstance, now: Callable[[], datetime]) -> C
     return missed
 
 
-def missed_here(kind: str, name: str, since: datetime, now: Callable[[], datetime]) -> int:
+def missed_here(
+    kind: str, name: str, since: datetime, now: Callable[[], datetime], *, clock_stands: bool = False
+) -> int:
     """Count the missed looks that the instance of ``DAGSTER_HOME`` knows of; errors as `missed_ticks`."""
     with dg.DagsterInstance.get() as instance:
-        return missed_ticks(instance, now)(kind, name, since)
+        return missed_ticks(instance, now, clock_stands=clock_stands)(kind, name, since)
 
 
 def missed_between(looks: Sequence[float], every: float) -> int:

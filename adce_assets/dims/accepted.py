@@ -35,7 +35,7 @@ METADATA = "metadata"
 VERSION = 1
 WIDTH = 10_000
 """Characters of a line of YAML before it is broken, which is no line anybody reads."""
-HINT = "mend it, or take it back from git or from a snapshot; without the file every metric is new"
+HINT = "mend it, or take it back from git; without it, what persons accepted last holds, and all else is new"
 MOST_TEXT = 1_000
 """Characters of a value that is a text."""
 WHOLE = 2**63
@@ -43,7 +43,7 @@ WHOLE = 2**63
 ATTEMPTS = 20
 """How often it is tried again when somebody else has written the file meanwhile."""
 INSTANT = timedelta(microseconds=1)
-FIRST_YEAR, LAST_YEAR = 1970, 9000
+FIRST_YEAR, LAST_YEAR = 1970, 2100
 
 
 def check_value(value: object) -> Value:
@@ -240,7 +240,7 @@ def _text(values: Mapping[str, Accepted], at: datetime) -> str:
     document: dict[str, Any] = {METADATA: {"version": VERSION, "last_updated": at.isoformat()}}
     for metric, accepted in sorted(values.items()):
         category, _, name = metric.partition(".")
-        document.setdefault(category, {})[name] = _entry(metric, accepted)
+        document.setdefault(category, {})[name] = entry_of(metric, accepted)
     return text_of(document)
 
 
@@ -249,8 +249,8 @@ def text_of(document: Mapping[str, Any]) -> str:
     return yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=WIDTH)
 
 
-def _entry(metric: str, accepted: Accepted) -> dict[str, Any]:
-    """Lay an accepted value out, after checking it as a reader will."""
+def entry_of(metric: str, accepted: Accepted) -> dict[str, Any]:
+    """Lay an accepted value out, after checking it as a reader will; MetricError for what could not be read again."""
     category, _, name = metric.partition(".")
     fields = {name: getattr(accepted, name) for name in _Entry.model_fields}
     try:

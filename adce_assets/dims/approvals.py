@@ -40,7 +40,7 @@ def decide(place: Place, approval_id: int, *, accept: bool, by: str, note: str) 
 
     Raises:
         HistoryError: there is no such approval, or it was decided before.
-        MetricError: who decides, or why, is not said in a line.
+        MetricError: who decides, or why, is not said in a line, or what would hold could not be read again.
     """
     told = {"by": accepted.said("by", by), "note": accepted.said("note", note)}
     decided = _decided(place, approval_id, accept=accept, **told)
@@ -55,16 +55,18 @@ def _decided(place: Place, approval_id: int, *, accept: bool, by: str, note: str
         at = accepted.after(place.project.clock(), _holding(place, metric))
         with suppress(ConditionFailedError):
             return place.history.decide(
-                approval_id, accept=accept, by=by, note=note, at=at, apply=partial(_check_is_latest, place)
+                approval_id, accept=accept, by=by, note=note, at=at, apply=partial(_check_can_hold, place)
             )
     raise accepted.restless(place.project.state)
 
 
-def _check_is_latest(place: Place, decided: Approval) -> None:
+def _check_can_hold(place: Place, decided: Approval) -> None:
     """Raise ConditionFailedError where a value was accepted meanwhile that would count as the later one."""
-    holds = _holding(place, decided.metric)
-    if holds is not None and decided.decided_at is not None and holds.at >= decided.decided_at:
-        raise ConditionFailedError("a value was accepted meanwhile", where=decided.metric)
+    for metric, value in accepted.with_decisions({}, [decided]).items():
+        accepted.entry_of(metric, value)
+        holds = _holding(place, metric)
+        if holds is not None and holds.at >= value.at:
+            raise ConditionFailedError("a value was accepted meanwhile", where=metric)
 
 
 def _holding(place: Place, metric: str) -> Accepted | None:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field
 
 from adce_assets.configuration import Configured, check_cron
 from adce_assets.contract.loading import Contract
+from adce_assets.dims.accepted import METADATA
 from adce_assets.dims.kinds.registry import Parameters
 from adce_assets.dims.metrics import Name, Nature, Thresholds
 from adce_assets.dims.templates import name_months, write_out
@@ -30,8 +31,17 @@ def check_months(months: tuple[int, ...]) -> tuple[int, ...]:
     return months
 
 
+def check_line(text: str) -> str:
+    """Return what is shown in one line; raise ValueError for what cannot be."""
+    if not text.isprintable():
+        message = "must be one line of printable text"
+        raise ValueError(message)
+    return text
+
+
 Cron = Annotated[str, AfterValidator(check_cron)]
-Month = Annotated[int, Field(ge=1, le=12)]
+Line = Annotated[str, Field(min_length=1), AfterValidator(check_line)]
+Month = Annotated[int, Field(ge=1, le=12, strict=True)]
 Months = Annotated[tuple[Month, ...], AfterValidator(check_months)]
 Percent = Annotated[float, Field(gt=0, le=1_000_000)]
 Pattern = Annotated[str, Field(pattern=r"^[a-z0-9_.*?\[\]!-]{1,170}$")]
@@ -42,15 +52,15 @@ class Entry(Configured):
     """A metric as it stands in the file, below its category and its name."""
 
     measure: Parameters
-    unit: Annotated[str, Field(min_length=1, max_length=24)]
+    unit: Annotated[Line, Field(max_length=24)]
     nature: Nature
     critical: bool = False
     thresholds: Thresholds = Thresholds()
     approve_from: Percent = Field(default_factory=lambda found: found["thresholds"].moderate)
-    ttl_minutes: Annotated[int, Field(ge=0, le=525_600)] = 1_440
+    ttl_minutes: Annotated[int, Field(ge=0, le=525_600, strict=True)] = 1_440
     season_months: Months | None = None
     profile: Name | None = None
-    description: Annotated[str, Field(min_length=1, max_length=300)]
+    description: Annotated[Line, Field(max_length=300)]
 
 
 class Metric(Entry):
@@ -99,6 +109,8 @@ class Catalogue(Configured):
     off: Mapping[str, str] = {}
     """The metrics that are switched off, and the profile that would switch them on."""
     events: Mapping[str, Event] = {}
+    project: str = "."
+    """The folder to which the paths of files, documents and git are relative; itself relative to the home."""
     retention: Retention = Retention()
     schedules: Schedules = Schedules()
 
@@ -121,14 +133,14 @@ class Catalogue(Configured):
     def of_event(self, name: str) -> tuple[Metric, ...]:
         """Return the metrics that an event refreshes; ConfigurationError for an event that is not configured."""
         if name not in self.events:
-            raise _unknown("event", name, self.events)
+            raise _unknown("event", name, self.events, "`events` of inventory/config.yaml names them")
         patterns = self.events[name].refresh
         return tuple(metric for metric in self.metrics.values() if _matches(metric.id, patterns))
 
     def _known(self, name: str, what: str, valid: Mapping[str, str]) -> None:
         """Refuse a name that stands nowhere, or of which everything is switched off."""
         if name not in valid:
-            raise _unknown(what, name, valid)
+            raise _unknown(what, name, valid, "`adce dims list` lists them")
         profile = self.off.get(valid[name])
         if profile is not None:
             raise ConfigurationError(
@@ -141,6 +153,7 @@ class _File(Configured):
     """All that `config.yaml` may say once its templates and the names of its seasons are written out."""
 
     version: Literal[1]
+    project: Line = "."
     profiles: Mapping[Name, bool] = {}
     retention: Retention = Retention()
     schedules: Schedules = Schedules()
@@ -169,6 +182,7 @@ def load_metrics(path: Path, contract: Contract) -> Catalogue:
         metrics={metric.id: metric for metric in metrics if metric.profile in on},
         off={metric.id: metric.profile for metric in metrics if metric.profile and metric.profile not in on},
         events=declared.events,
+        project=declared.project,
         retention=declared.retention,
         schedules=declared.schedules,
     )
@@ -190,6 +204,8 @@ def _metrics(declared: _File) -> Iterator[Metric]:
 
 def _faults(declared: _File, document: Document) -> Iterator[Fault]:
     """Find what one part of the file says of another and cannot mean."""
+    if METADATA in declared.metrics:
+        yield document.fault(("metrics", METADATA), f"`{METADATA}` is no name: metrics.yaml has another use for it")
     for category, entries in declared.metrics.items():
         for name, entry in entries.items():
             if entry.profile is not None and entry.profile not in declared.profiles:
@@ -227,8 +243,8 @@ def _refuse(document: Document, found: Iterable[Fault]) -> None:
         raise ConfigurationError(f"{len(faults)} fault(s) in {document.file}", faults=faults)
 
 
-def _unknown(what: str, name: str, valid: Iterable[str]) -> ConfigurationError:
+def _unknown(what: str, name: str, valid: Iterable[str], told: str) -> ConfigurationError:
     names = sorted(valid)
     near = get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else "`adce dims list` lists them"
+    hint = f"did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else told
     return ConfigurationError(f"there is no {what} `{name}`", valid="" if near else ", ".join(names[:20]), hint=hint)

@@ -1,12 +1,13 @@
 """A metric, what is accepted and what was measured in, a verdict out. Thresholds alone decide, and always alike.
 
 The calendar softens what is thought of a move, never the gate of the critical metrics: a volatile metric with season
-months is judged in full only if it was both measured and accepted in one of them. Out of season it stands still or
-runs empty, and the first value of a season has nothing of its kind to be compared with: such a move is at most
-`minor` and worth at most `low`. Nothing is measured, kept or accepted here.
+months is judged in full only if it was measured in one of them, and what holds was accepted or confirmed in one. Out of
+season it stands still or runs empty, and the first value of a season has nothing of its kind to be compared with: such
+a move is at most `minor` and worth at most `low`. Nothing is measured, kept or accepted here.
 """
 
 import math
+from datetime import datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -32,10 +33,16 @@ SEVERITIES = {
 }
 
 
-def judge(metric: "Metric", accepted: Accepted | None, measured: Measurement) -> Verdict:
+def judge(metric: "Metric", accepted: Accepted | None, measured: Measurement, *, is_confirmed: bool = False) -> Verdict:
     """Hold a measurement against the value that is accepted.
 
     A metric that could not be measured is an `error`, worth `high` if the metric is critical and `medium` if not.
+
+    Args:
+        metric: The metric.
+        accepted: What holds of it; None if nothing does.
+        measured: What was found.
+        is_confirmed: Whether what holds has been found in order in one of the metric's season months.
     """
     in_season = _is_in_season(metric, measured)
     if measured.value is None:
@@ -47,7 +54,7 @@ def judge(metric: "Metric", accepted: Accepted | None, measured: Measurement) ->
     tolerated = _is_tolerated(metric.thresholds, accepted.value, measured.value)
     status = Status.OK if tolerated else _status(metric.thresholds, distance)
     severity = SEVERITIES.get((metric.nature, status), Severity.NONE)
-    if status is not Status.OK and _is_mild(metric, accepted, measured):
+    if status is not Status.OK and _is_mild(metric, accepted, measured, is_confirmed=is_confirmed):
         status, severity = Status.MINOR, Severity.LOW
     return Verdict(measured, accepted, status, severity, told(distance), in_season)
 
@@ -96,8 +103,11 @@ def _is_in_season(metric: "Metric", measured: Measurement) -> bool:
     return metric.season_months is None or measured.at.month in metric.season_months
 
 
-def _is_mild(metric: "Metric", accepted: Accepted, measured: Measurement) -> bool:
+def is_off_season(metric: "Metric", at: datetime) -> bool:
+    """Tell whether a metric is not expected to move as usual at a moment, which only a volatile one can be."""
+    return metric.nature == "volatile" and metric.season_months is not None and at.month not in metric.season_months
+
+
+def _is_mild(metric: "Metric", accepted: Accepted, measured: Measurement, *, is_confirmed: bool) -> bool:
     """Tell whether the calendar explains a move, be it between two seasons or at the border of one."""
-    if metric.nature != "volatile" or metric.season_months is None:
-        return False
-    return not {accepted.at.month, measured.at.month} <= {*metric.season_months}
+    return is_off_season(metric, measured.at) or (is_off_season(metric, accepted.at) and not is_confirmed)

@@ -64,7 +64,6 @@ class History:
         by: str,
         held: Collection[str] = (),
         settled: Collection[str] = (),
-        keep_days: int | None = None,
         apply: Callable[[Recorded], None] | None = None,
     ) -> Recorded:
         """Remember a verification: its run, every verdict, and what waits for a person from now on.
@@ -75,9 +74,8 @@ class History:
             ended_at: When it was done.
             trigger: What it was begun by.
             by: Who began it.
-            held: The metrics among them whose values wait for a person; the same value is not asked about twice.
+            held: The metrics among them whose values wait for a person from now on.
             settled: The metrics that are back where they were: nobody is asked about them any more.
-            keep_days: How many days to keep; what is older goes. None keeps all.
             apply: Called while nobody else can write here; if it raises, nothing is remembered.
         """
         told = {"started_at": started_at, "ended_at": ended_at, "trigger": printable(trigger), "by": printable(by)}
@@ -88,25 +86,33 @@ class History:
             waiting = [verdict for verdict in verdicts if verdict.measurement.metric in held]
             asked = [history_approvals.hold_verdict(connection, verdict, run_id) for verdict in waiting]
             history_approvals.withdraw(connection, settled, by=by, at=ended_at)
-            if keep_days is not None:
-                history_pruning.prune(connection, started_at - timedelta(days=keep_days))
-            recorded = Recorded(run_id, tuple(number for number in asked if number is not None))
+            recorded = Recorded(run_id, tuple(asked))
             if apply is not None:
                 apply(recorded)
         return recorded
 
     def latest(self, ids: Collection[str], since: datetime, until: datetime | None = None) -> Mapping[str, Measurement]:
-        """Look up what was last found of each metric in a time, errors left out; not all need to be there."""
+        """Look up what was remembered last of each metric in a time, errors left out; not all need to be there."""
         asked = sa.select(measurements).where(_within(since, until), measurements.c.error == "", _MEASURED)
         with self._database.read() as connection:
             rows = {metric: connection.execute(_last(asked, metric)).first() for metric in ids}
             return {metric: measurement_of(row) for metric, row in rows.items() if row is not None}
 
     def newest(self, ids: Collection[str]) -> Mapping[str, Verdict]:
-        """Look up the last verdict of each metric, be it an error; not all need to be there."""
+        """Look up the verdict that was remembered last of each metric, be it an error; not all need to be there."""
         with self._database.read() as connection:
             rows = {metric: connection.execute(_last(sa.select(measurements), metric)).first() for metric in ids}
             return {metric: verdict_of(row) for metric, row in rows.items() if row is not None}
+
+    def confirmed_in_season(self, accepted_at: Mapping[str, datetime]) -> frozenset[str]:
+        """Name the metrics of which what was accepted at a moment was measured in season since, and was in order."""
+        of = measurements.c
+        asked = sa.select(of.id).where(of.status == Status.OK.value, of.in_season).limit(1)
+        with self._database.read() as connection:
+            same = {
+                metric: asked.where(of.metric == metric, of.accepted_at == at) for metric, at in accepted_at.items()
+            }
+            return frozenset(metric for metric, one in same.items() if connection.scalar(one) is not None)
 
     def verdicts(self, run_id: int) -> tuple[Verdict, ...]:
         """List all verdicts of a run, in the order in which they were told; none of one that is gone."""
@@ -168,8 +174,15 @@ class History:
             begun = connection.scalar(cooling)
             if begun is None:
                 return _added(connection, events, {**told, "at": at, "error": "", "cooled": 0})
-            connection.execute(sa.update(events).where(of.id == begun).values(cooled=of.cooled + 1))
+            connection.execute(sa.update(events).where(of.id == begun).values(cooled=of.cooled + 1, cooled_at=at))
         return None
+
+    def last_cooled(self) -> Mapping[str, datetime]:
+        """Say of each event that was told while it cooled when that was last so, whatever its source."""
+        of = events.c
+        asked = sa.select(of.event, sa.func.max(of.cooled_at)).where(of.cooled_at.is_not(None)).group_by(of.event)
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(asked)}
 
     def end_event(self, event_id: int, *, at: datetime, run_id: int | None = None, error: str = "") -> None:
         """Say what became of an event; HistoryError if none of that number is under way."""
@@ -197,11 +210,11 @@ class History:
         severity: Severity,
         run_id: int | None,
         at: datetime,
-    ) -> int | None:
+    ) -> int:
         """Let a value wait for a person; what waits of that metric already is brought up to date instead.
 
         Returns:
-            The number of the approval; None if this very move was rejected when it was last decided on.
+            The number of the approval.
         """
         proposal = Proposal(at, new, drift, severity, run_id)
         with self._database.write() as connection:
@@ -262,22 +275,12 @@ class History:
                 apply(decided)
         return decided
 
-    def keep_snapshot(self, day: date, document: Mapping[str, Any], *, keep: int | None = None) -> tuple[date, ...]:
-        """Keep the values of a day, in the place of those that were kept of it before.
-
-        Args:
-            day: Which day.
-            document: What JSON can hold.
-            keep: How many of the newest days to keep; None keeps all.
-
-        Returns:
-            The days whose snapshots went.
-        """
+    def keep_snapshot(self, day: date, document: Mapping[str, Any]) -> None:
+        """Keep the values of a day, which JSON can hold, in the place of those that were kept of it before."""
         text = document_text(document)
         with self._database.write() as connection:
             connection.execute(sa.delete(snapshots).where(snapshots.c.day == day))
             connection.execute(sa.insert(snapshots).values(day=day, document=text))
-            return () if keep is None else history_pruning.prune_snapshots(connection, keep)
 
     def snapshot(self, day: date) -> dict[str, Any] | None:
         """Return what was kept of a day; None if nothing was."""
@@ -291,9 +294,12 @@ class History:
             return list(connection.scalars(sa.select(snapshots.c.day).order_by(snapshots.c.day)))
 
     def prune(self, now: datetime, *, days: int, snapshots: int) -> Pruned:
-        """Let go of what is older than so many days, and of all but so many snapshots; approvals stay for good."""
+        """Let go of what is older than so many days, and of all but so many snapshots; approvals stay for good.
+
+        The days are reckoned from the newest run that has company, whatever `now` is beyond it: see `history_pruning`.
+        """
         with self._database.write() as connection:
-            gone = history_pruning.prune(connection, now - timedelta(days=days))
+            gone = history_pruning.prune(connection, now, timedelta(days=days))
             return Pruned(*gone, history_pruning.prune_snapshots(connection, snapshots))
 
     def dispose(self) -> None:
@@ -328,7 +334,7 @@ def _within(since: datetime, until: datetime | None) -> sa.ColumnElement[bool]:
 
 def _last(asked: sa.Select[Any], metric: str) -> sa.Select[Any]:
     of = measurements.c
-    return asked.where(of.metric == metric).order_by(of.at.desc(), of.id.desc()).limit(1)
+    return asked.where(of.metric == metric).order_by(of.id.desc()).limit(1)
 
 
 def _added(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> int:

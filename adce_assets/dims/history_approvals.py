@@ -18,7 +18,7 @@ BACK = "it was measured where it was before"
 """Why an approval is withdrawn."""
 
 
-def hold_verdict(connection: sa.Connection, verdict: Verdict, run_id: int) -> int | None:
+def hold_verdict(connection: sa.Connection, verdict: Verdict, run_id: int) -> int:
     """Let a measured value wait for a person, as `hold` does."""
     measured = verdict.measurement
     if measured.value is None:
@@ -28,13 +28,11 @@ def hold_verdict(connection: sa.Connection, verdict: Verdict, run_id: int) -> in
     return hold(connection, measured.metric, old, proposal)
 
 
-def hold(connection: sa.Connection, metric: str, old: Value | None, proposal: Proposal) -> int | None:
-    """Let a value wait; return the number of its approval, or None if this very move was rejected last."""
+def hold(connection: sa.Connection, metric: str, old: Value | None, proposal: Proposal) -> int:
+    """Let a value wait, in the approval of the metric that is pending if there is one; return its number."""
     of, move = approvals.c, (value_text(old), value_text(proposal.value))
-    asked = sa.select(*of["id", "state", "old", "new"]).where(of.metric == metric).order_by(of.id.desc()).limit(1)
-    last = connection.execute(asked).one_or_none()
-    if last is not None and last.state == ApprovalState.REJECTED and (last.old, last.new) == move:
-        return None
+    asked = sa.select(of.id, of.new).where(of.metric == metric, of.state == ApprovalState.PENDING.value)
+    pending = connection.execute(asked).one_or_none()
     proposed = {
         "old": move[0],
         "new": move[1],
@@ -43,12 +41,12 @@ def hold(connection: sa.Connection, metric: str, old: Value | None, proposal: Pr
         "run_id": proposal.run_id,
         "proposed_at": proposal.at,
     }
-    if last is None or last.state != ApprovalState.PENDING:
+    if pending is None:
         number = _ask(connection, {**proposed, "metric": metric, "asked_at": proposal.at})
     else:
-        number = last.id
+        number = pending.id
         connection.execute(sa.update(approvals).where(of.id == number).values(proposed))
-        if last.new == move[1]:
+        if pending.new == move[1]:
             return number
     _propose(connection, number, proposal)
     return number

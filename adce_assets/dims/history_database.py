@@ -15,7 +15,7 @@ from adce_assets.databases import Purpose, SqlDatabase
 from adce_assets.errors import HistoryError
 
 VERSION_TABLE = "dims_alembic_version"
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """The migrations, oldest first: the last one is what `history_tables` describes."""
 PURPOSE = Purpose("the metrics' history", "adce dims", HistoryError)
 

@@ -74,6 +74,7 @@ class Happening:
         run_id: The verification that it led to, if any.
         error: Why it failed; empty otherwise.
         cooled: How often the same was told while it cooled, and nothing was done.
+        cooled_at: When that was last so; None if it never was.
     """
 
     id: int
@@ -84,6 +85,7 @@ class Happening:
     run_id: int | None
     error: str
     cooled: int
+    cooled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

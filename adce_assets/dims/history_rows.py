@@ -59,12 +59,14 @@ def row_of(verdict: Verdict, run_id: int) -> dict[str, Any]:
         "accepted_how": printable(accepted.how) if accepted else None,
         "accepted_by": printable(accepted.by) if accepted else None,
         "in_season": verdict.in_season,
+        "definition": measured.definition,
     }
 
 
 def measurement_of(row: sa.Row[Any]) -> Measurement:
     """Read what was measured."""
-    return Measurement(row.metric, value_of(row.value), row.error, row.at, row.seconds, is_cached=row.is_cached)
+    found = value_of(row.value)
+    return Measurement(row.metric, found, row.error, row.at, row.seconds, row.is_cached, row.definition)
 
 
 def verdict_of(row: sa.Row[Any]) -> Verdict:

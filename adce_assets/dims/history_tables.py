@@ -80,7 +80,9 @@ measurements = sa.Table(
     sa.Column("accepted_how", sa.Text),
     sa.Column("accepted_by", sa.Text),
     sa.Column("in_season", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("definition", sa.Text, nullable=False, server_default=""),
     sa.Index("dims_measurements_by_metric", "metric", "at"),
+    sa.Index("dims_measurements_last", "metric", "id"),
     sa.Index("dims_measurements_by_run", "run_id"),
     sqlite_autoincrement=True,
 )
@@ -96,6 +98,7 @@ events = sa.Table(
     sa.Column("run_id", _Id),
     _text("error"),
     sa.Column("cooled", sa.Integer, nullable=False),
+    sa.Column("cooled_at", Moment),
     sa.Index("dims_events_by_time", "event", "source", "at"),
     sqlite_autoincrement=True,
 )

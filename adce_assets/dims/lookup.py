@@ -5,14 +5,19 @@ little time and memory, which is all that it can harm. The others, which grow no
 """
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adce_assets.dims.metrics import Value
 from adce_assets.dims.scalars import value_of
 from adce_assets.dims.tree import read_one
 from adce_assets.errors import DamagedDocumentError, MetricError, NotDataError, ProgramError, VerifyError, printable
+
+if TYPE_CHECKING:
+    import yaml
 
 MOST = 4 * 1024**2
 """Bytes of a document."""
@@ -120,18 +125,55 @@ def _has_no_alias(body: bytes) -> bool:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8-sig"))
+        return json.loads(body.decode("utf-8-sig"), object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise DamagedDocumentError(f"is no JSON: {_in_one_line(error)}") from error
+
+
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a mapping of pairs; DamagedDocumentError for a key that stands twice."""
+    _refuse_twice([("str", key) for key, _ in pairs])
+    return dict(pairs)
 
 
 def _yaml(body: bytes) -> Any:
     import yaml
 
+    loader = yaml.CSafeLoader(body)
     try:
-        return yaml.load(body, Loader=yaml.CSafeLoader)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        for mapping in _mappings(node):
+            _refuse_twice([(key.tag, key.value) for key, _ in mapping.value if isinstance(key, yaml.ScalarNode)])
+        return loader.construct_document(node)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise _no_yaml(error) from error
+    finally:
+        loader.dispose()
+
+
+def _mappings(node: "yaml.Node") -> "Iterator[yaml.MappingNode]":
+    """List the mappings of a YAML document, once each however many aliases lead there."""
+    import yaml
+
+    left, seen = [node], {id(node)}
+    while left:
+        found = left.pop()
+        if isinstance(found, yaml.MappingNode):
+            yield found
+        parts = [] if isinstance(found, yaml.ScalarNode) else found.value
+        inner = chain.from_iterable(part if isinstance(part, tuple) else (part,) for part in parts)
+        new = {id(part): part for part in inner if id(part) not in seen}
+        seen.update(new)
+        left.extend(new.values())
+
+
+def _refuse_twice(keys: Sequence[tuple[str, str]]) -> None:
+    """Refuse keys of which one, by its type and its text, stands there twice."""
+    twice = [key for (_, key), times in Counter(keys).items() if times > 1]
+    if twice:
+        raise DamagedDocumentError(f"the key `{printable(twice[0])[:SHOWN]}` stands there twice")
 
 
 def _no_yaml(error: Exception) -> DamagedDocumentError:

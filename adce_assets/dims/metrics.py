@@ -85,6 +85,7 @@ class Measurement:
         at: When it was measured (UTC).
         seconds: How long that took.
         is_cached: Whether it was measured for an earlier verification, and is not too old yet.
+        definition: A digest of what was asked for, which is the same for the same; empty where nobody knows.
     """
 
     metric: str
@@ -93,6 +94,7 @@ class Measurement:
     at: datetime
     seconds: float = 0.0
     is_cached: bool = False
+    definition: str = ""
 
 
 @dataclass(frozen=True, slots=True)

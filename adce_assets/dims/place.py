@@ -5,7 +5,7 @@ The command line and the Dagster assets begin here, as they begin with a project
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -24,15 +24,12 @@ class Place:
         catalogue: Its metrics, as they are configured.
         history: What is remembered of them.
         world: What they are measured of.
-        configured_at: When the definitions were last written (UTC): what was measured before may have been something
-            else, and is measured anew.
     """
 
     project: Project
     catalogue: Catalogue
     history: History
     world: World
-    configured_at: datetime
 
     def dispose(self) -> None:
         """Close the history; the project stays open."""
@@ -60,6 +57,5 @@ def open_place(project: Project, *, missed_ticks: Callable[[str, str, datetime],
     """
     settings = project.settings
     catalogue = load_metrics(settings.metrics_config_path, project.contract)
-    written = datetime.fromtimestamp(settings.metrics_config_path.stat().st_mtime, UTC)
     history = open_history(settings.metrics_url)
-    return Place(project, catalogue, history, World(project, settings.home, missed_ticks), written)
+    return Place(project, catalogue, history, World(project, settings.home / catalogue.project, missed_ticks))

@@ -1,7 +1,8 @@
 """All metrics as they were on a day, kept as a file for people and in the history for comparing.
 
-A snapshot says of each metric what was measured last, and what was accepted. The history is the truth; the file
-`inventory/historical/<date>.yaml` is written after it, and a snapshot that is taken again writes both again.
+A snapshot says of each metric what was measured last, and how that stands beside what is accepted. The history is the
+truth; the file `inventory/historical/<date>.yaml` is written after it, and a snapshot that is taken again writes both
+again.
 """
 
 import logging
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from adce_assets.dims.accepted import METADATA, check_value, load, text_of, with_decisions
+from adce_assets.dims.accepted import METADATA, check_value, text_of
 from adce_assets.dims.drift import between, told
-from adce_assets.dims.history_records import ApprovalState, Pruned
+from adce_assets.dims.history_records import Pruned
 from adce_assets.dims.metrics import Accepted, Value, Verdict
 from adce_assets.dims.place import Place
+from adce_assets.dims.standing import newest, standing
 from adce_assets.errors import HistoryError, LakeError
 
 logger = logging.getLogger(__name__)
@@ -42,17 +44,16 @@ class Difference:
 
 
 def take(place: Place, day: date) -> dict[str, Any]:
-    """Keep what is known of all metrics as the snapshot of a day, and let go of those that are too old.
+    """Keep what is known of all metrics as the snapshot of a day, and let go of what is too old, as `prune` does.
 
     Returns:
         The snapshot: ``metadata``, and of each category and metric ``value``, ``at``, ``status``, ``drift``, ``error``
         of the last measurement, ``unit``, and ``accepted`` (``value``, ``at``, ``how``, ``by``, or None).
     """
     document = _document(place, day)
-    keep = place.catalogue.retention.snapshots
-    place.history.keep_snapshot(day, document, keep=keep)
+    place.history.keep_snapshot(day, document)
     place.project.state.store.put(_key(day), text_of(document).encode())
-    _sweep(place)
+    prune(place)
     return document
 
 
@@ -78,8 +79,8 @@ def prune(place: Place) -> Pruned:
 def _document(place: Place, day: date) -> dict[str, Any]:
     """Lay out what is known of all metrics of the catalogue, in its order."""
     catalogue, now = place.catalogue.metrics, place.project.clock()
-    found = place.history.newest(tuple(catalogue))
-    holds = with_decisions(load(place.project.state), place.history.approvals(ApprovalState.ACCEPTED))
+    holds = standing(place).values
+    found = newest(place, catalogue.values(), holds)
     document: dict[str, Any] = {METADATA: {"version": 1, "day": day.isoformat(), "taken_at": now.isoformat()}}
     for metric in catalogue.values():
         entry = {"unit": metric.unit, **_measured(found.get(metric.id)), "accepted": _accepted(holds.get(metric.id))}

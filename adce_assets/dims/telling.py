@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from adce_assets.dims.history_records import ApprovalState, Point
 from adce_assets.dims.metrics import Accepted, Value, Verdict
+from adce_assets.dims.standing import newest, standing
 
 if TYPE_CHECKING:
     from adce_assets.dims.catalogue import Metric
@@ -18,7 +19,7 @@ UNMEASURED = "unmeasured"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A metric, the last verdict on it, and its course; `verdict` is None if it was never measured."""
+    """A metric, how it stands, and its course; `verdict` is None if it was never measured."""
 
     metric: "Metric"
     verdict: Verdict | None
@@ -51,7 +52,7 @@ class Shown:
 
     @property
     def accepted(self) -> Accepted | None:
-        """The value that held then; None for a new metric."""
+        """The value that holds; None for a new metric."""
         return None if self.verdict is None else self.verdict.accepted
 
     @property
@@ -101,16 +102,22 @@ class Told:
 
 
 def tell(place: "Place", *, days: int = 30, ids: Collection[str] | None = None) -> Told:
-    """Read what is known of metrics (default: all of the catalogue), with their courses of so many days."""
+    """Read what is known of metrics (default: all of the catalogue), with their courses of so many days.
+
+    What was measured last is held against what holds now, whatever held when it was measured.
+
+    Raises:
+        MetricError, LakeError, HistoryError: what holds, or what was measured, cannot be known.
+    """
     now, metrics = place.project.clock(), place.catalogue.metrics
     chosen = [metric for metric in metrics.values() if ids is None or metric.id in ids]
     names = [metric.id for metric in chosen]
-    newest = place.history.newest(names)
-    courses = place.history.many_series(names, now - timedelta(days=days))
+    verdicts = newest(place, chosen, standing(place).values)
+    courses = place.history.many_series(names, now - timedelta(days=days), now)
     return Told(
         at=now,
         days=days,
-        shown=[Shown(metric, newest.get(metric.id), courses.get(metric.id, ())) for metric in chosen],
+        shown=[Shown(metric, verdicts.get(metric.id), courses.get(metric.id, ())) for metric in chosen],
         waiting=[
             Waiting(one.id, one.metric, _unit(place, one.metric), one.old, one.new, one.drift, one.asked_at)
             for one in place.history.approvals(ApprovalState.PENDING)

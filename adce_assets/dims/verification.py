@@ -6,6 +6,8 @@ written inside of that transaction, by one process after the other: who finds th
 that was judged by judges again.
 """
 
+import hashlib
+import json
 import logging
 import time
 from collections import Counter
@@ -17,11 +19,12 @@ from datetime import datetime, timedelta
 from adce_assets.dims import accepted
 from adce_assets.dims.accepted import check_value
 from adce_assets.dims.catalogue import Metric
-from adce_assets.dims.drift import between, judge, needs_approval
+from adce_assets.dims.drift import between, needs_approval
 from adce_assets.dims.history_records import Approval, ApprovalState
 from adce_assets.dims.kinds.registry import measure
 from adce_assets.dims.metrics import Accepted, Measurement, Status, Value, Verdict
 from adce_assets.dims.place import Place
+from adce_assets.dims.standing import Standing, judged, standing
 from adce_assets.errors import AdceError, ConditionFailedError, printable
 
 logger = logging.getLogger(__name__)
@@ -95,15 +98,6 @@ def verify(
 
 
 @dataclass(frozen=True, slots=True)
-class _Basis:
-    """What holds at a moment: a version of the file, what persons have accepted, and what follows from the two."""
-
-    version: accepted.Version
-    decided: Sequence[Approval]
-    stands: Mapping[str, Accepted]
-
-
-@dataclass(frozen=True, slots=True)
 class _Run:
     """A verification of which all is measured: it can be judged, remembered and accepted as often as it takes."""
 
@@ -118,11 +112,11 @@ class _Run:
 
     def remember(self) -> Verification:
         """Judge by what holds now, and write all of it; ConditionFailedError where something else holds meanwhile."""
-        basis = self._basis()
-        verdicts = tuple(judge(one, basis.stands.get(one.id), self.measured[one.id]) for one in self.chosen)
+        basis = standing(self.place)
+        verdicts = judged(self.place, self.chosen, self.measured, basis.values)
         pairs = zip(self.chosen, verdicts, strict=True)
         waiting = {metric.id for metric, verdict in pairs if needs_approval(metric, verdict)}
-        held = waiting - self._rejected(verdicts)
+        held = waiting - self._rejected(basis, verdicts)
         recorded = self.place.history.record(
             verdicts,
             started_at=self.started_at,
@@ -131,26 +125,17 @@ class _Run:
             by=self.by,
             held=held,
             settled={verdict.measurement.metric for verdict in verdicts if verdict.drift is not None} - held,
-            keep_days=self.place.catalogue.retention.days,
             apply=lambda _: self._accept(basis, self._updates(verdicts, waiting) if self.update else {}),
         )
         return Verification(
             recorded.run_id, self.started_at, self.ended_at, self.trigger, self.by, verdicts, recorded.held
         )
 
-    def _basis(self) -> _Basis:
-        version = accepted.read(self.place.project.state)
-        decided = self._decided()
-        return _Basis(version, decided, accepted.with_decisions(version.values, decided))
-
-    def _decided(self) -> Sequence[Approval]:
-        return self.place.history.approvals(ApprovalState.ACCEPTED)
-
-    def _accept(self, basis: _Basis, updates: Mapping[str, Accepted]) -> None:
+    def _accept(self, basis: Standing, updates: Mapping[str, Accepted]) -> None:
         """Write the file, while nobody else writes the history, unless something else holds than was judged by."""
-        if self._decided() != basis.decided:
-            raise ConditionFailedError("somebody has accepted a value meanwhile", where=self.place.history.url)
-        values = {**basis.stands, **updates}
+        if standing(self.place).decided != basis.decided:
+            raise ConditionFailedError("somebody has decided on a value meanwhile", where=self.place.history.url)
+        values = {**basis.values, **updates}
         accepted.put(self.place.project.state, values, instead_of=basis.version, at=self.ended_at)
 
     def _updates(self, verdicts: Iterable[Verdict], waiting: Collection[str]) -> Mapping[str, Accepted]:
@@ -163,19 +148,25 @@ class _Run:
             and not _stands(verdict)
         }
 
-    def _rejected(self, verdicts: Iterable[Verdict]) -> frozenset[str]:
-        """Name the metrics that are where a person has rejected them: nobody is asked the same again each hour."""
-        last = {approval.metric: approval for approval in self.place.history.approvals(ApprovalState.REJECTED)}
-        thresholds = {metric.id: metric.thresholds for metric in self.chosen}
+    def _rejected(self, basis: Standing, verdicts: Iterable[Verdict]) -> frozenset[str]:
+        """Name the metrics that stay where a person has rejected them: nobody is asked the same again each hour."""
+        last = {approval.metric: approval for approval in basis.approvals}
+        limits = {metric.id: metric.thresholds.minor for metric in self.chosen}
         return frozenset(
-            verdict.measurement.metric
+            refused.metric
             for verdict in verdicts
             if (refused := last.get(verdict.measurement.metric)) is not None
-            and verdict.measurement.value is not None
+            and refused.state is ApprovalState.REJECTED
             and verdict.accepted is not None
             and refused.old == verdict.accepted.value
-            and between(refused.new, verdict.measurement.value) < thresholds[refused.metric].minor
+            and self._stayed(refused, verdict.measurement.value, limits[refused.metric])
         )
+
+    def _stayed(self, refused: Approval, found: Value | None, limit: float) -> bool:
+        """Tell whether a metric is near what was rejected, and was so when it was measured before."""
+        before = self.place.history.latest((refused.metric,), refused.asked_at).get(refused.metric)
+        values = (found, before.value if before else refused.new)
+        return all(value is not None and between(refused.new, value) < limit for value in values)
 
 
 def _acceptance(verdict: Verdict, value: Value, now: datetime, by: str) -> Accepted:
@@ -205,10 +196,27 @@ def _remembered(place: Place, chosen: Sequence[Metric]) -> Iterator[tuple[str, M
     lives = {metric.id: timedelta(minutes=metric.ttl_minutes) for metric in chosen if metric.ttl_minutes}
     if not lives:
         return
-    since = max(now - max(lives.values()), place.configured_at)
-    for metric, measurement in place.history.latest(tuple(lives), since).items():
-        if now - lives[metric] < measurement.at <= now:
+    asked, told = {metric.id: _definition(place, metric) for metric in chosen}, _told(place)
+    for metric, measurement in place.history.latest(tuple(lives), now - max(lives.values())).items():
+        since = max(now - lives[metric], told.get(metric, now - lives[metric]))
+        if since < measurement.at <= now and measurement.definition == asked[metric]:
             yield metric, replace(measurement, is_cached=True)
+
+
+def _told(place: Place) -> Mapping[str, datetime]:
+    """Say of each metric when it was last told that it may have moved, while the event rested that tells it."""
+    cooled = place.history.last_cooled()
+    told: dict[str, datetime] = {}
+    for event in place.catalogue.events.keys() & cooled.keys():
+        for metric in place.catalogue.of_event(event):
+            told[metric.id] = max(cooled[event], told.get(metric.id, cooled[event]))
+    return told
+
+
+def _definition(place: Place, metric: Metric) -> str:
+    """Return a digest of what a metric is measured by, and of where."""
+    asked = json.dumps([metric.measure.model_dump(mode="json"), str(place.world.root)], sort_keys=True)
+    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 def _measure(place: Place, metric: Metric) -> Measurement:
@@ -223,7 +231,8 @@ def _measure(place: Place, metric: Metric) -> Measurement:
     except Exception as error:
         logger.exception("a kind of metric broke: %s", metric.id)
         reason = f"an unexpected {type(error).__name__}; the log says where"
-    return Measurement(metric.id, value, reason, at, time.monotonic() - began)
+    took, definition = time.monotonic() - began, _definition(place, metric)
+    return Measurement(metric.id, value, reason, at, took, definition=definition)
 
 
 def _one_line(text: str) -> str:

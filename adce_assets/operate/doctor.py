@@ -6,16 +6,19 @@ is examined where Dagster is known.
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adce_assets.contract.loading import Contract, load_contract
+from adce_assets.dims.catalogue import load_metrics
+from adce_assets.dims.history import open_history
 from adce_assets.errors import ConditionFailedError, LakeError
 from adce_assets.fetch.limits import standings
 from adce_assets.lake.store import LakeStore, StoredObject
+from adce_assets.ledger.book import open_ledger
 from adce_assets.loop import report_status
 from adce_assets.loop.project import Project, open_project
 from adce_assets.operate.findings import Said, ok, skipped, warning, wrong
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
     from adce_assets.fetch.hosts import Host
 
 LEAST_PYTHON = (3, 11)
-PROBE = "_adce/doctor/probe"
+OWN = "_adce/"
+PROBE = f"{OWN}doctor/probe"
 """The object by which the right to write is tried: written over each time, never removed."""
 GIB = 1 << 30
 LEAST_DISK, ENOUGH_DISK = GIB // 4, 2 * GIB
@@ -38,8 +42,14 @@ MOST_SKEW, GREAT_SKEW = timedelta(seconds=30), timedelta(minutes=5)
 class Installation:
     """What is examined: the settings, and what they lead to, each opened when it is first asked for."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, load: Callable[[], Settings]) -> None:
+        """Begin with nothing; ``load`` reads the settings."""
+        self._load = load
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The environment and the files of configuration; ConfigurationError says every fault."""
+        return self._load()
 
     @cached_property
     def contract(self) -> Contract:
@@ -69,6 +79,11 @@ def python(_: Installation) -> Said:
     if sys.version_info < LEAST_PYTHON:
         return wrong(f"Python {version}", f"install Python {'.'.join(map(str, LEAST_PYTHON))} or newer")
     return ok(f"Python {version}")
+
+
+def settings(installation: Installation) -> Said:
+    """Load the settings."""
+    return ok(f"the home is {installation.settings.home}")
 
 
 def disk(installation: Installation) -> Said:
@@ -132,14 +147,17 @@ def hosts(installation: Installation) -> Said:
 
 def ledger(installation: Installation) -> Said:
     """Ask the ledger for its last entry."""
-    last = installation.project.ledger.head()
-    return ok(f"{last.seq:,} entries at {installation.project.ledger.url}")
+    opened = open_ledger(installation.settings.database_url)
+    try:
+        return ok(f"{opened.head().seq:,} entries at {opened.url}")
+    finally:
+        opened.dispose()
 
 
 def lake_reading(installation: Installation) -> Said:
     """List and read one object: what every run needs."""
     lake = installation.project.lake
-    first = next(lake.list(), None)
+    first = next((found for found in lake.list() if not found.key.startswith(OWN)), None)
     if first is None:
         return warning(
             f"{lake.url} is empty", "is it the right one? `ADCE_LAKE` names it; `adce plan` says what is missing"
@@ -203,8 +221,31 @@ def inventory(installation: Installation) -> Said:
     return ok(f"the last inventory is {age:.1f} h old")
 
 
+def metrics(installation: Installation) -> Said:
+    """Load what is measured: a fault of it leaves the loop without its numbers."""
+    path = installation.settings.metrics_config_path
+    if not path.is_file():
+        return skipped(f"no metrics are configured: there is no {path}")
+    found = load_metrics(path, installation.contract)
+    return ok(f"{len(found.metrics)} metrics, {len(found.off)} more are switched off")
+
+
+def history(installation: Installation) -> Said:
+    """Ask the database of the metrics' history for its last run."""
+    if not installation.settings.metrics_config_path.is_file():
+        return skipped("no metrics are configured")
+    url = installation.settings.metrics_url
+    opened = open_history(url)
+    try:
+        last = opened.runs(1)
+    finally:
+        opened.dispose()
+    return ok(f"last measured at {last[0].ended_at:%Y-%m-%d %H:%M} UTC" if last else "nothing was measured yet")
+
+
 def _written(lake: LakeStore) -> StoredObject:
-    """Write the probe, and say how the lake has it."""
+    """Write the probe, and say how the lake has it. A folder that is not there is not made: it may not be mounted."""
+    lake.head(PROBE)
     lake.put(PROBE, b"written by `adce doctor`")
     found = lake.head(PROBE)
     if found is None:
@@ -219,6 +260,7 @@ def _existing(folder: Path) -> Path:
 
 EXAMINATIONS = (
     ("python", python),
+    ("settings", settings),
     ("disk", disk),
     ("contract", contract),
     ("scrapers", scrapers),
@@ -229,5 +271,16 @@ EXAMINATIONS = (
     ("lake_writing", lake_writing),
     ("clock", clock),
     ("inventory", inventory),
+    ("metrics", metrics),
+    ("history", history),
 )
 """Every examination of this room, by name."""
+NEEDS: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("disk", "contract", "ledger", "history"), ("settings",)),
+    **dict.fromkeys(("credentials", "hosts"), ("settings", "scrapers")),
+    **dict.fromkeys(("scrapers", "lake_reading", "metrics"), ("settings", "contract")),
+    **dict.fromkeys(("lake_writing", "clock", "inventory"), ("settings", "contract", "lake_reading")),
+    "data_sets": ("settings", "contract", "scrapers"),
+    **dict.fromkeys(("pools", "daemons"), ("dagster",)),
+}
+"""What an examination can say nothing without; those of Dagster too."""

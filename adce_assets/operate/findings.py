@@ -4,7 +4,7 @@ An examination is a function of an installation. One that fails in a way nobody 
 others are made all the same.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -72,10 +72,16 @@ def skipped(what: str) -> Said:
 Examination = Callable[[T], Said]
 
 
-def findings(examinations: Iterable[tuple[str, Callable[[], Said]]]) -> Iterator[Finding]:
-    """Make examinations one after the other."""
+def findings(
+    examinations: Iterable[tuple[str, Callable[[], Said]]], *, needs: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[Finding]:
+    """Make examinations one after the other, but for those that, by ``needs``, need what was just found wrong."""
+    wanted, lost = needs or {}, set[str]()
     for name, examine in examinations:
-        said = _said(examine)
+        lacking = [one for one in wanted.get(name, ()) if one in lost]
+        said = skipped(f"not looked at: it needs `{lacking[0]}`") if lacking else _said(examine)
+        if lacking or said.standing is Standing.WRONG:
+            lost.add(name)
         yield Finding(name, said.standing, said.what, said.hint)
 
 

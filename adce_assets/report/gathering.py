@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.errors import LakeError
+from adce_assets.errors import LakeError, printable
 from adce_assets.ledger.keys import KeyState
-from adce_assets.ledger.transitions import Event
+from adce_assets.ledger.transitions import Event, State
 from adce_assets.loop import outcomes
 from adce_assets.loop.outcomes import Outcomes
 from adce_assets.loop.project import Project
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 Cell = tuple[str, str, str]
+Failed = tuple[str, str, str]
+"""A source, a data type, and the class of a failure."""
 Row = Mapping[str, Any]
 
 ENDS = (Event.CLOSED, Event.TOMBSTONED, Event.DEAD_LETTERED)
@@ -58,7 +60,8 @@ class LakeReport:
         gaps: The gaps, the most urgent first.
         queue: The summary of the task queue; None if there is none yet.
         ends: Keys that closed, were tombstoned or dead-lettered, by event and source, within each of `SPANS`.
-        absent: What cannot be had: keys by source, data type and reason, most first.
+        absent: What cannot be had: keys by source, data type and reason, most first; and what was given up until a
+            person looks, by the class of its failure.
         forecasts: What is known of forecasts.
         keys: Some keys of each cell that has any that are told one by one.
     """
@@ -94,7 +97,7 @@ def gather(project: Project) -> LakeReport:
         gaps=gaps["gaps"],
         queue=_queue(project),
         ends=_ends(project),
-        absent=absent,
+        absent=[*absent, *_given_up(project)],
         forecasts=outcomes.judged(outcomes.kept(project), project.clock()),
         keys=keys,
     )
@@ -163,6 +166,26 @@ def _absent(table: "ir.Table") -> "ir.Table":
         keys=unavailable["keys"].sum(), seasons=unavailable.season.nunique()
     )
     return summed.order_by(summed["keys"].desc(), "source", "data_type", "reason")
+
+
+def _given_up(project: Project) -> list[Row]:
+    """Sum the dead letters up: their data set, how they failed, and what was said of one of them."""
+    keys, seasons, said = Counter[Failed](), dict[Failed, set[str]](), dict[Failed, str]()
+    for letter in project.ledger.states(states=[State.DEAD_LETTERED]):
+        name = letter.source, letter.data_type, str(letter.detail.get("class"))
+        keys[name] += 1
+        seasons.setdefault(name, set()).add(letter.season)
+        said[name] = printable(str(letter.detail.get("what") or letter.detail.get("why") or ""))
+    return [
+        {
+            "source": source,
+            "data_type": data_type,
+            "reason": f"given up as `{failure}` (`adce dlq list`): {said[source, data_type, failure]}",
+            "keys": many,
+            "seasons": len(seasons[source, data_type, failure]),
+        }
+        for (source, data_type, failure), many in keys.most_common()
+    ]
 
 
 def _some(table: "ir.Table", most: int) -> "ir.Table":

@@ -207,9 +207,22 @@ def test_history_trend_and_stats_tell_what_was_measured(measured: "Installation"
     assert (stats["count"], stats["errors"], stats["minimum"], stats["maximum"], stats["last"]) == (3, 1, 2, 5, 5)
     (trend,) = measured.json("dims", "trend", "code.notes", **later)["trends"]
     assert trend["per_day"] == pytest.approx(24.0)
+    again = measured.adce("dims", "verify", "--metric", "code.notes", **later)
+    assert "measured 2024-12-05 15:00 UTC" in again.stdout
     table = measured.adce("dims", "history", "code.notes", **later)
     assert len(table.stdout.splitlines()) == 5
     assert {row["metric"] for row in measured.json("dims", "stats", **later)["stats"]} >= {"code.programs"}
+    config = measured.home / "inventory" / "config.yaml"
+    config.write_text(METRICS.replace("  code:", "  notes:").replace("[code]", "[notes]"))
+    assert [point["value"] for point in measured.json("dims", "history", "code.notes", **later)["points"]] == [
+        2,
+        3,
+        None,
+        5,
+    ]
+    assert [row["metric"] for row in measured.json("dims", "trend", "code.notes", **later)["trends"]] == ["code.notes"]
+    nowhere = measured.adce("dims", "stats", "code.nots", **later)
+    assert (nowhere.exit_code, "there is no metric" in nowhere.stderr) == (1, True)
 
 
 def test_a_history_that_is_empty_says_how_to_begin(dims: "Installation"):
@@ -242,7 +255,7 @@ def test_a_picture_is_drawn_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch)
     assert not charts.is_drawn()
 
 
-def test_a_line_is_broken_where_nothing_was_measured_and_never_falls_to_nought():
+def test_a_line_is_broken_where_nothing_was_measured_and_never_falls_to_nought(capsys: pytest.CaptureFixture[str]):
     hours = [NOW + timedelta(hours=hour) for hour in range(5)]
     between = (hours[0], hours[-1])
 
@@ -254,6 +267,8 @@ def test_a_line_is_broken_where_nothing_was_measured_and_never_falls_to_nought()
 
     assert 0 < dots([100.0, 101.0, None, 103.0, 104.0]) < dots([100.0, 101.0, 102.0, 103.0, 104.0])
     assert dots([100.0, None, None, None, None]) == 1
+    assert dots([1e18, 1e18 + 512, None, None, None]) > 0
+    assert capsys.readouterr().out == ""
 
 
 def test_snapshots_are_kept_compared_and_pruned(dims: "Installation"):
@@ -270,22 +285,31 @@ def test_snapshots_are_kept_compared_and_pruned(dims: "Installation"):
     assert "code.programs" in everything.stdout
     gone = dims.adce("dims", "compare", "2024-12-05", "2024-12-07")
     assert (gone.exit_code, "no snapshot of 2024-12-05" in gone.stderr) == (1, True)
+    for day in (59, 60):
+        dims.adce("dims", "verify", "--category", "code", "--fresh", **at(days=day))
     removed = dims.json("dims", "prune", **at(days=60))["removed"]
     assert removed["measurements"] > 0
-    assert dims.json("dims", "history", "code.notes", "--days", "90", **at(days=60))["points"] == []
+    assert len(dims.json("dims", "history", "code.notes", "--days", "90", **at(days=60))["points"]) == 2
 
 
 def test_an_event_refreshes_its_metrics_once_in_a_while_for_each_source(dims: "Installation"):
-    first = dims.json("dims", "event", "git_post_commit", "--source", "git")
+    config, now = dims.home / "inventory" / "config.yaml", {"ADCE_AS_OF": ""}
+    config.write_text(METRICS.replace("{refresh: [code]}", "{refresh: [code], cooldown_seconds: 3600}"))
+    first = dims.json("dims", "event", "git_post_commit", "--source", "git", **now)
     assert set(by_metric(first["verification"])) == {"code.programs", "code.notes"}
-    again = dims.json("dims", "event", "git_post_commit", "--source", "git", **at(seconds=30))
+    again = dims.json("dims", "event", "git_post_commit", "--source", "git", **now)
     assert (again["ran"], again["verification"]) == (False, None)
-    resting = dims.adce("dims", "event", "git_post_commit", "--source", "git", **at(seconds=30))
-    assert (resting.exit_code, "rests until 2024-12-05 12:01:00 UTC" in resting.stderr) == (0, True)
-    assert dims.json("dims", "event", "git_post_commit", "--source", "other", **at(seconds=30))["ran"]
-    assert dims.json("dims", "event", "git_post_commit", "--source", "git", **at(seconds=61))["ran"]
+    resting = dims.adce("dims", "event", "git_post_commit", "--source", "git", **now)
+    until = datetime.fromisoformat(first["until"])
+    assert (resting.exit_code, f"rests until {until:%Y-%m-%d %H:%M:%S} UTC" in resting.stderr) == (0, True)
+    assert dims.json("dims", "event", "git_post_commit", "--source", "other", **now)["ran"]
+    for _ in range(2):
+        assert dims.json("dims", "event", "git_post_commit", "--source", "of a clock that stands")["ran"]
     nothing = dims.adce("dims", "event", "elsewhere")
     assert (nothing.exit_code, "refreshes no metric" in nothing.stderr) == (0, True)
+    for source in ("", "x\x1b[31m"):
+        refused = dims.adce("dims", "event", "git_post_commit", "--source", source)
+        assert (refused.exit_code, "source" in refused.stderr) == (1, True)
     unknown = dims.adce("dims", "event", "git_post_comit")
     assert (unknown.exit_code, "git_post_commit" in unknown.stderr) == (1, True)
 
@@ -307,6 +331,8 @@ def test_a_report_goes_to_stdout_or_into_a_file_whole(measured: "Installation", 
 def test_a_report_that_cannot_be_written_says_so(dims: "Installation", tmp_path: Path):
     result = dims.adce("dims", "report", "--json", "-o", str(tmp_path / "no" / "file"))
     assert (result.exit_code, "cannot be written" in result.stderr) == (1, True)
+    both = dims.adce("dims", "report", "--format", "html", "--json")
+    assert (both.exit_code, both.stdout) == (1, "")
 
 
 def test_what_a_file_says_cannot_steer_a_terminal(dims: "Installation"):
@@ -377,6 +403,24 @@ def test_another_hook_is_not_lost_unless_that_is_asked_for(dims: "Installation",
     replaced = dims.adce("dims", "install-hook", "--replace", "--repository", str(dims.home))
     assert (replaced.exit_code, os.access(hook, os.X_OK)) == (0, True)
     assert "mine" not in hook.read_text()
+
+
+def test_a_repository_that_is_not_measured_gets_no_hook(
+    dims: "Installation", repository: Callable[..., str], tmp_path: Path
+):
+    other = tmp_path / "project"
+    other.mkdir()
+    repository("init", "--quiet", str(other))
+    refused = dims.adce("dims", "install-hook", "--repository", str(other))
+    assert (refused.exit_code, f"are measured in {dims.home}" in refused.stderr) == (1, True)
+    assert not (other / ".git" / "hooks" / "post-commit").exists()
+    config = dims.home / "inventory" / "config.yaml"
+    config.write_text(f"project: ../project\n{METRICS}")
+    assert dims.json("dims", "install-hook", "--repository", str(other))["changed"]
+    assert (other / ".git" / "hooks" / "post-commit").exists()
+    config.write_text(METRICS.replace("{refresh: [code]}", "{refresh: [elsewhere]}"))
+    idle = dims.adce("dims", "install-hook", "--repository", str(dims.home / "src"))
+    assert (idle.exit_code, "refreshes no metric that is switched on" in idle.stderr) == (0, True)
 
 
 def test_a_folder_that_git_does_not_know_gets_no_hook(dims: "Installation"):

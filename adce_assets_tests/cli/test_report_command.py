@@ -9,7 +9,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from adce_assets_tests.cli.conftest import MISSING
+from adce_assets.ledger.book import open_ledger
+from adce_assets.ledger.keys import Transition
+from adce_assets.ledger.transitions import Event
+from adce_assets.settings import load_settings
+from adce_assets_tests.cli.conftest import MISSING, NOW
 
 
 class Marked(HTMLParser):
@@ -54,6 +58,12 @@ def test_the_page_has_a_square_for_each_cell_and_every_key_that_is_not_there(rec
     gaps = reconciled.state_of("cache/detected_gaps.json")["gaps"]
     assert set(page.priorities) == {gap["priority"] for gap in gaps}
     assert not page.tags["script"]
+    nowhere = reconciled.adce("report", "-o", str(tmp_path / "no" / "page.html"))
+    assert (nowhere.exit_code, "cannot be written" in nowhere.stderr, "fault of ADCE" in nowhere.stderr) == (
+        1,
+        True,
+        False,
+    )
 
 
 def test_the_page_can_be_written_to_a_pipe(reconciled: Any) -> None:
@@ -68,6 +78,22 @@ def test_the_same_can_be_had_as_values(reconciled: Any) -> None:
     gaps = reconciled.state_of("cache/detected_gaps.json")["gaps"]
     assert told["gaps"] == dict(Counter(gap["priority"] for gap in gaps))
     assert reconciled.adce("report", "--json", "--html").exit_code == 1
+
+
+def test_dead_letters_stand_with_their_reason_among_what_cannot_be_had(gaps_known: Any, tmp_path: Path) -> None:
+    detail = {"class": "refused", "what": "<b>404</b>: no such game"}
+    path = (Event.DETECTED, Event.LEASED, Event.FAILED, Event.DEAD_LETTERED)
+    given_up = [
+        Transition(key, event, "espn", "box_scores", "2024-25", at=NOW, detail=detail | {"until": NOW.isoformat()})
+        for key in ("box_scores/1.json", "box_scores/2.json")
+        for event in path
+    ]
+    ledger = open_ledger(load_settings(gaps_known.variables).database_url)
+    assert not ledger.append(given_up).refused
+    ledger.dispose()
+    assert "&lt;b&gt;404&lt;/b&gt;: no such game" in written(gaps_known, tmp_path)
+    (row,) = [row for row in gaps_known.json("report")["unavailable"] if "`refused`" in row["reason"]]
+    assert (row["data_type"], row["keys"], row["seasons"]) == ("box_scores", 2, 1)
 
 
 def test_before_the_first_reconciliation_there_is_nothing_to_report(installation: Any, tmp_path: Path) -> None:

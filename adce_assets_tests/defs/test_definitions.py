@@ -70,6 +70,7 @@ def test_the_loop_keeps_its_names(shipped: dg.Definitions) -> None:
         "inventory_report_sensor",
         "task_queue_sensor",
         "warehouse_sensor",
+        "warehouse_settling_sensor",
     }
     assert [schedule.name for schedule in shipped.schedules or ()] == [
         "reconciliation_schedule",

@@ -1,7 +1,7 @@
 """The metrics in Dagster: measured, told, checked, and asked for by the clock and by what has ended."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.sensors import SCRAPER_TAG
 from adce_assets.dims import approvals
 from adce_assets.dims.place import open_place
+from adce_assets.errors import ConfigurationError
 from adce_assets_tests.defs.conftest import SmallProject
 from adce_assets_tests.defs.ticking import Ticking, start
 
@@ -23,7 +24,7 @@ METRICS = """
 version: 1
 schedules: {hourly: '7 * * * *', events: {weekly_verification: '0 9 * * 1'}}
 events:
-  reconciliation_complete: {refresh: [code]}
+  reconciliation_complete: {refresh: [code], cooldown_seconds: 3600}
   scraper_complete: {refresh: [code]}
   s3_upload_complete: {refresh: [code]}
   weekly_verification: {refresh: ['*']}
@@ -103,7 +104,7 @@ def test_every_number_is_plotted_under_its_own_name_and_none_stands_for_a_failur
     result = measure(dims, instance, update=True)
     before = told(dims, result)
     assert (before["code.programs"], before["docs.notes"]) == (4, 2)
-    assert (before["metrics"], before["new"], before["error"]) == (4, 2, 2)
+    assert (before["metrics"], before["ok"], before["error"]) == (4, 2, 2)
     assert "lake.objects" not in before
     assert {row["metric"] for row in rows(before, "not_measured")} == {"lake.objects", "lake.gib"}
     found = verdicts(result)
@@ -135,6 +136,7 @@ def test_drift_and_what_waits_for_a_person_are_warnings_until_somebody_decides(
         (waiting,) = approvals.pending(place)
         approvals.decide(place, waiting.id, accept=True, by="Ann", note="two more")
     assert checked(later, instance, DECIDED).passed
+    assert checked(later, instance, DRIFTED).passed
     again = measure(dims.at(hours=2), instance)
     assert all(verdict.passed for verdict in verdicts(again).values())
 
@@ -162,13 +164,13 @@ def test_an_event_measures_its_own_metrics_once_in_a_while_and_the_rest_is_told_
 ):
     measure(dims, instance, update=True)
     write(dims, programs=5, notes=9)
-    later = dims.at(hours=1)
+    later = replace(dims, environment={**dims.environment, "ADCE_AS_OF": ""})
     first = told(later, measure(later, instance, events=["reconciliation_complete"]))
     assert first["event_reconciliation_complete"] == "ran"
     assert (first["code.programs"], first["docs.notes"]) == (5, 2)
     write(dims, programs=3, notes=9)
-    again = told(later, measure(later.at(seconds=30), instance, events=["reconciliation_complete"]))
-    assert again["event_reconciliation_complete"] == "rests until 13:01:00 UTC"
+    again = told(later, measure(later, instance, events=["reconciliation_complete"]))
+    assert again["event_reconciliation_complete"].startswith("rests until ")
     assert again["code.programs"] == 5
 
 
@@ -359,6 +361,18 @@ def test_an_installation_without_metrics_has_none_of_it(small: SmallProject):
     assert not [name for name in repository.job_names if "dims" in name]
     assert not [one.name for one in (*repository.sensor_defs, *repository.schedule_defs) if "dims" in one.name]
     assert dg.AssetKey("dims_metrics") not in definitions.resolve_all_asset_keys()
+
+
+def test_faulty_metrics_leave_the_loop_as_it_is_and_their_own_runs_say_the_fault(
+    dims: SmallProject, instance: dg.DagsterInstance
+):
+    config = dims.home / "inventory" / "config.yaml"
+    config.write_text(METRICS + "bogus: 1\n")
+    repository = dims.defs().get_repository_def()
+    assert {RECONCILIATION, JOB} <= {*repository.job_names}
+    assert "dims_schedule" in {one.name for one in repository.schedule_defs}
+    with pytest.raises(ConfigurationError, match=r"config\.yaml"):
+        measure(dims, instance)
 
 
 def test_with_metrics_the_definitions_are_whole_and_the_asset_says_what_it_is(dims: SmallProject):

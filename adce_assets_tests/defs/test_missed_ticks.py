@@ -180,6 +180,12 @@ def test_what_is_switched_off_or_unknown_is_an_error_with_what_to_do(watched: dg
         missed(watched, EVERY_30_S)
 
 
+def test_by_a_clock_that_stands_nobody_knows_what_was_missed(watched: dg.DagsterInstance):
+    watch(watched, HOURLY, NOW - 9 * DAY)
+    with pytest.raises(MetricError, match="the clock stands"):
+        missed_ticks(watched, lambda: NOW, clock_stands=True)("schedule", HOURLY, NOW - DAY)
+
+
 def test_looks_that_dagster_has_thrown_away_are_not_taken_for_missed(watched: dg.DagsterInstance):
     watch(watched, HOURLY, NOW - 30 * DAY)
     with pytest.raises(MetricError, match="for 7 days, and 8 were asked for"):

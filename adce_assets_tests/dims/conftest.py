@@ -1,7 +1,6 @@
 """A history in each of the two databases, empty, and a small project whose metrics are the numbers in a file."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
 
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 NUMBERS = "numbers.json"
 FIRST: Mapping[str, Value] = {"objects": 100, "size": 10.5, "sync": "in_sync", "lines": 40, "games": 20}
 CONTRACT = """
@@ -124,10 +122,9 @@ class Site:
         self.now += timedelta(**passed)
 
     def configure(self, **changes: Any) -> Place:
-        """Write other definitions, long ago, and open them."""
+        """Write other definitions, and open them."""
         path = self.project.settings.metrics_config_path
         path.write_text(json.dumps({**CONFIG, **changes}))
-        os.utime(path, (LONG_AGO, LONG_AGO))
         self.place.dispose()
         self.place = open_place(self.project)
         return self.place
@@ -153,7 +150,6 @@ def opened(workshop: "Workshop", database_url: str | None) -> Site:
     project = replace(project, settings=replace(project.settings, configured_database=database_url))
     path = project.settings.metrics_config_path
     path.write_text(json.dumps(CONFIG))
-    os.utime(path, (LONG_AGO, LONG_AGO))
     told.append(Site(project, open_place(project)))
     told[0].say(**FIRST)
     return told[0]

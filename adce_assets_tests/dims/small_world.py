@@ -318,10 +318,17 @@ def _report(entity: str, season: str, checks: int, passed: int, hours: float) ->
         "outcome": "reconciled" if checks == passed else "failed",
         "totals": totals,
     }
+    at = (NOW - timedelta(hours=hours)).isoformat()
     run = {
         "id": f"{entity}-{season}",
-        "finished_at": (NOW - timedelta(hours=hours)).isoformat(),
+        "started_at": at,
+        "finished_at": at,
+        "settles_at": None,
         "audit": f"1:{'0' * 64}",
+        "cut": None,
+        "merged": {},
+        "workers": [],
+        "checks": [],
     }
     return {**told, "digest": report.digest_of(told), "run": run}
 

@@ -17,12 +17,11 @@ from adce_assets_tests.dims.tellings import FEW, HOUR, NOON, record, verdict
 NAMES = count()
 
 
-def hold(history: History, new: Value, metric: str = "lake.objects", *, at: datetime = NOON) -> int | None:
+def hold(history: History, new: Value, metric: str = "lake.objects", *, at: datetime = NOON) -> int:
     return history.hold(metric, old=4, new=new, drift=25.0, severity=Severity.HIGH, run_id=7, at=at)
 
 
-def decide(history: History, number: int | None, *, accept: bool = True, by: str = "bob", **more: Any) -> Approval:
-    assert number is not None
+def decide(history: History, number: int, *, accept: bool = True, by: str = "bob", **more: Any) -> Approval:
     return history.decide(number, accept=accept, by=by, note="a new source", at=NOON + HOUR, **more)
 
 
@@ -42,7 +41,7 @@ def test_a_metric_has_one_pending_approval_that_is_brought_up_to_date(history: H
     number = hold(history, 5)
     assert [hold(history, value, at=NOON + HOUR) for value in (6, 6, 7)] == [number] * 3
     assert hold(history, 5, "lake.bytes") != number
-    found = history.approval(number or 0)
+    found = history.approval(number)
     assert (found.new, found.asked_at, found.proposed_at) == (7, NOON, NOON + HOUR)
     assert [(one.value, one.at) for one in history.proposals(found.id)] == [
         (5, NOON),
@@ -68,15 +67,7 @@ def test_who_decides_is_named_and_what_is_decided_is_there(history: History):
         decide(history, number, by=" \n")
     with pytest.raises(HistoryError, match="there is no approval 999"):
         decide(history, 999)
-    assert history.approval(number or 0).state is ApprovalState.PENDING
-
-
-def test_a_rejected_move_is_not_asked_about_again_but_another_is(history: History):
-    decide(history, hold(history, 5), accept=False)
-    assert hold(history, 5) is None
-    assert record(history, verdict(value=5), held=["lake.objects"]).held == ()
-    assert hold(history, 5.0) is not None  # another type is another value
-    assert len(history.approvals(ApprovalState.REJECTED)) == 1
+    assert history.approval(number).state is ApprovalState.PENDING
 
 
 def test_what_is_back_where_it_was_waits_no_more(history: History):
@@ -95,7 +86,7 @@ def test_what_cannot_be_applied_is_not_decided(history: History):
     number = hold(history, 5)
     with pytest.raises(LakeError):
         decide(history, number, apply=fail)
-    assert history.approval(number or 0).state is ApprovalState.PENDING
+    assert history.approval(number).state is ApprovalState.PENDING
     with pytest.raises(LakeError):
         record(history, verdict(), apply=fail)
     assert (history.runs(), history.newest(["lake.objects"])) == ([], {})
@@ -137,7 +128,7 @@ def test_approvals_go_the_way_of_a_plain_model(history: History, steps: list[int
             hold(history, step, metric)
             if pending:
                 model[pending[0]][1] = step
-            elif not model or model[-1] != ["rejected", step]:
+            else:
                 model.append(["pending", step])
         elif step == "withdraw":
             record(history, settled=[metric])

@@ -51,7 +51,7 @@ def test_a_value_of_a_document_keeps_its_type(world: World, name: str, path: str
 
 
 def test_a_day_in_a_document_is_its_text(world: World):
-    put(world, **{"d.yaml": "day: 2025-01-15\n1: key\non: push\n"})
+    put(world, **{"d.yaml": "day: 2025-01-15\n1: key\n'1': another\non: push\n"})
     assert measured(world, "document", file="d.yaml", path="day") == "2025-01-15"
 
 
@@ -92,6 +92,9 @@ def test_what_is_no_value_is_refused(world: World, path: str, said: str):
         ("d.yaml", b"a: " + b"- " * 3000, "is no YAML"),
         ("d.yaml", b"a: 2025-99-99", "is no YAML"),
         ("d.yaml", b"", "nothing was found"),
+        ("d.yaml", b"a: 1\nb: 2\na: 3\n", "the key `a` stands there twice"),
+        ("d.yaml", b"x: &x {b: 1, 'b': 2}\na: *x\n", "the key `b` stands there twice"),
+        ("d.json", b'{"a": [{"b": 1, "b": 1}]}', "the key `b` stands there twice"),
     ],
 )
 def test_a_damaged_document_is_no_value(world: World, name: str, body: bytes, said: str):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from fractions import Fraction
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from adce_assets.dims.kinds.numbers import percent
 from adce_assets.dims.world import World
 from adce_assets.errors import MetricError
 from adce_assets_tests.dims import small_lake
@@ -35,11 +37,15 @@ def look(world: World) -> Iterator[World]:
         yield world
 
 
+CELL = {"source", "data_type", "season"}
+SEASONS = {"official": {"2022-23", "2023-24", "current", "previous"}, "almanac": {"all"}}
+
+
 def wanted(**of: Any) -> list[Put]:
     """Choose objects as a person would."""
     seasons = {"current": "2023-24", "previous": "2022-23"}
     season = seasons.get(of.get("season", ""), of.get("season"))
-    part = of.get("part") or ("data" if {"source", "data_type", "season"} & of.keys() else None)
+    part = of.get("part") or ("data" if CELL & of.keys() else None)
     return [
         found
         for found in OBJECTS
@@ -69,13 +75,27 @@ FILTERS = st.fixed_dictionaries(
 )
 
 
+def _why_refused(of: dict[str, Any]) -> str:
+    """Say why there is no number, as the contract has it."""
+    if of.get("part", "data") != "data" and CELL & of.keys():
+        return "is of no source, data type or season"
+    found = {
+        (one.data_type, one.source)
+        for one in OBJECTS
+        if of.get("source") in {None, one.source} and of.get("data_type") in {None, one.data_type} and one.source
+    }
+    if not found:
+        return "the contract has no data type"
+    is_expected = "season" not in of or any(of["season"] in SEASONS[source or ""] for _, source in found)
+    return "" if is_expected else "nothing is expected of"
+
+
 @settings(max_examples=60)
 @given(of=FILTERS)
 def test_objects_are_counted_and_weighed_as_plain_python_does(look: World, of: dict[str, Any]):
     chosen = wanted(**of)
-    data_types = {found.data_type for found in OBJECTS if of.get("source") in {None, found.source}}
-    if of.get("data_type") not in {None, *data_types}:
-        with pytest.raises(MetricError, match="the contract has no data type"):
+    if why := _why_refused(of):
+        with pytest.raises((MetricError, ValidationError), match=why):
             measured(look, "objects", **of)
         return
     assert measured(look, "objects", **of) == len(chosen)
@@ -162,6 +182,14 @@ def test_completeness_is_the_share_of_what_is_due(look: World, of: dict[str, Any
     assert measured(look, "coverage", **of) == pytest.approx(100 * share)
 
 
+@given(due=st.integers(1, 10**7), missing=st.integers(0, 50), digits=st.none() | st.integers(0, 6))
+def test_a_share_is_all_of_it_only_where_nothing_is_missing(due: int, missing: int, digits: int | None):
+    present = max(0, due - missing)
+    share, exact = percent(present, due, digits), Fraction(100 * present, due)
+    assert (share == 100) == (present == due)
+    assert float(exact) - (0 if digits is None else 10**-digits) <= share <= float(exact)
+
+
 def test_what_cannot_be_named_has_no_completeness(look: World):
     with pytest.raises(MetricError) as caught:
         measured(look, "coverage", source="almanac", data_type="players")
@@ -232,6 +260,26 @@ def test_a_source_that_the_contract_lacks_is_no_zero(look: World, kind: str):
     assert "did you mean `official`?" in str(caught.value)
     with pytest.raises(MetricError, match="no data type `awards`"):
         measured(look, kind, source="official", data_type="awards")
+
+
+@pytest.mark.parametrize("kind", ["objects", "coverage", "gaps", "gap_days", "object_age"])
+@pytest.mark.parametrize("of", [{"season": "1990-91"}, {"source": "almanac", "season": "2023-24"}])
+def test_a_season_of_which_nothing_is_expected_is_no_zero(look: World, kind: str, of: dict[str, Any]):
+    with pytest.raises(MetricError, match=f"nothing is expected of .*{of['season']}"):
+        measured(look, kind, **of)
+
+
+@pytest.mark.parametrize("of", [{"source": "official"}, {"data_type": "pbp"}, {"season": "current"}])
+def test_what_is_no_data_is_of_no_cell(of: dict[str, Any]):
+    with pytest.raises(ValidationError, match="what is `non_data` is of no source"):
+        small_lake.ADAPTER.validate_python({"kind": "objects", "part": "non_data", **of})
+
+
+def test_what_lies_ahead_has_no_age(look: World):
+    assert measured(later(look, hours=-1, seconds=-100), "object_age") == 0.0  # clocks differ
+    for kind, hours in (("object_age", 2), ("inventory_age", 1)):
+        with pytest.raises(MetricError, match=r"has no age: 2024-01-15 1[12]:00 UTC is 1\.0 hours from now"):
+            measured(later(look, hours=-hours), kind)
 
 
 @pytest.mark.parametrize("season", ["2023/24", "2023-25", "last", ""])

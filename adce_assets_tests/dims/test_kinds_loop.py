@@ -66,6 +66,17 @@ def test_what_is_queued_is_counted(world: World, of: dict[str, Any], value: floa
     assert (found, type(found)) == (value, type(value))
 
 
+@pytest.mark.parametrize(
+    ("kind", "of"),
+    [("queue", {}), ("ledger_events", {"events": ["closed"]}), ("oldest_open", {}), ("time_to_close", {})],
+)
+def test_what_the_contract_lacks_is_no_zero(world: World, kind: str, of: dict[str, Any]):
+    with pytest.raises(MetricError, match=r"no source `oficial`(.|\n)*did you mean `official`"):
+        measured(world, kind, source="oficial", **of)
+    with pytest.raises(MetricError, match="no data type `awards`"):
+        measured(world, kind, source="official", data_type="awards", **of)
+
+
 def test_before_anything_is_planned_there_is_no_number(empty: World):
     with pytest.raises(LakeError, match="has not been made yet"):
         measured(empty, "queue")
@@ -183,8 +194,8 @@ def test_a_key_that_was_opened_again_is_open_and_not_closed(empty: World):
         measured(empty, "time_to_close")
 
 
-def test_what_nobody_tries_to_close_any_more_is_not_open(empty: World):
-    gaps = [Gap("given_up", "pbp", 90, None), Gap("none", "pbp", 80, None), Gap("gone", "pbp", 70, None)]
+def test_what_is_not_there_to_be_closed_is_not_open_and_what_is_given_up_is(empty: World):
+    gaps = [Gap("given_up", "box", 40, None), Gap("none", "pbp", 80, None), Gap("gone", "pbp", 70, None)]
     gaps += [Gap("collected", "pbp", 60, None), Gap("waits", "pbp", 50, None)]
     written(empty, gaps)
     steps = [
@@ -195,6 +206,7 @@ def test_what_nobody_tries_to_close_any_more_is_not_open(empty: World):
     ]
     assert not empty.project.ledger.append(steps).refused
     assert measured(empty, "oldest_open", span="hours") == 60.0  # nobody else has seen it yet
+    assert measured(empty, "oldest_open", span="hours", data_type="box") == 40.0
     states = [State.DEAD_LETTERED, State.TOMBSTONED, State.WITHDRAWN]
     assert [measured(empty, "ledger_keys", states=[state]) for state in states] == [1, 1, 1]
     assert measured(empty, "ledger_keys", states=[*states, "detected", "detected"]) == 4
@@ -260,9 +272,10 @@ def verified(workshop: "Workshop") -> World:
 @pytest.mark.parametrize(
     ("of", "value"),
     [
-        ({}, 66.66),
-        ({"entity": "games"}, 57.14),
-        ({"entity": "players"}, 100.0),
+        ({}, 100 * 6 / 9),
+        ({"digits": 0}, 66.0),
+        ({"entity": "games", "digits": 2}, 57.14),
+        ({"entity": "players", "digits": 2}, 100.0),
         ({"season": "2023-24", "value": "checks"}, 6),
         ({"value": "checks"}, 9),
         ({"value": "failed_checks"}, 3),

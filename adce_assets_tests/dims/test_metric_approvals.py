@@ -1,16 +1,18 @@
 """Moves that wait for a person, over both databases: accepted with their type, rejected in peace, decided once."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adce_assets.dims import accepted, approvals
+from adce_assets.dims import accepted, approvals, snapshots
 from adce_assets.dims.approvals import Decision
 from adce_assets.dims.history_records import Approval, ApprovalState
 from adce_assets.dims.metrics import Accepted, Status, Value
 from adce_assets.dims.place import open_place
+from adce_assets.dims.telling import tell
 from adce_assets.errors import HistoryError, LakeError, MetricError
+from adce_assets_tests.dims.conftest import CONFIG
 
 if TYPE_CHECKING:
     from adce_assets_tests.dims.conftest import Site
@@ -22,8 +24,7 @@ def held(site: "Site", **numbers: Value) -> Approval:
     site.after(hours=1)
     site.say(**numbers)
     site.verify()
-    (waiting,) = approvals.pending(site.place)
-    return waiting
+    return approvals.pending(site.place)[0]
 
 
 def decide(site: "Site", approval: Approval, *, accept: bool = True, **told: Any) -> Decision:
@@ -74,12 +75,78 @@ def test_nobody_is_asked_again_while_a_metric_stays_where_it_was_rejected(
     assert [one.new for one in approvals.pending(small_site.place)] == ([found] if asked else [])
 
 
-def test_a_metric_that_is_back_where_it_was_rejected_waits_no_longer(small_site: "Site"):
-    decide(small_site, held(small_site, objects=150), accept=False)
-    for found in (170, 151):
-        small_site.say(objects=found)
-        small_site.verify()
-    assert [one.state for one in small_site.place.history.approvals()] == ["rejected", "withdrawn"]
+@pytest.mark.parametrize("way", [(100, 50), (100, None, 51), (None, 70, 50), (60, 50)])
+def test_a_metric_that_has_left_where_it_was_rejected_and_comes_back_is_asked_about_again(
+    way: tuple[int | None, ...], site: "Site"
+):
+    decide(site, held(site, objects=50), accept=False, note="data was deleted: restore it")
+    for found in way:
+        site.after(days=90)
+        site.say(objects=found)
+        site.verify()
+    site.after(hours=1)
+    assert site.verify().pending == (approvals.pending(site.place)[0].id,)
+    assert [one.new for one in approvals.pending(site.place)] == [way[-1]]
+
+
+def test_a_rejection_stands_while_nothing_can_be_measured_and_not_after_a_later_decision(site: "Site"):
+    decide(site, held(site, objects=200), accept=False)
+    for found in (None, 201):
+        site.say(objects=found)
+        assert site.verify().pending == ()
+    for found in (300, 100):
+        site.after(hours=1)
+        site.say(objects=found)
+        site.verify()
+        decide(site, approvals.pending(site.place)[0])
+    site.say(objects=200)
+    site.verify()
+    assert [one.new for one in approvals.pending(site.place)] == [200]
+
+
+def test_what_is_rejected_while_a_verification_looks_is_not_asked_about_by_it(
+    small_site: "Site", monkeypatch: pytest.MonkeyPatch
+):
+    waiting = held(small_site, objects=150)
+    record, once = small_site.place.history.record, [True]
+
+    def overtaken(*told: Any, **more: Any) -> Any:
+        if once and once.pop():
+            decide(small_site, waiting, accept=False)
+        return record(*told, **more)
+
+    monkeypatch.setattr(small_site.place.history, "record", overtaken)
+    assert small_site.verify().pending == ()
+    assert approvals.pending(small_site.place) == ()
+
+
+def test_what_could_not_be_read_again_is_not_decided(site: "Site"):
+    waiting = held(site, objects=150)
+    last = Accepted(100, datetime(2099, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "first", "eve")
+    before = accepted.read(site.project.state)
+    accepted.put(site.project.state, {**before.values, "lake.objects": last}, instead_of=before, at=site.now)
+    with pytest.raises(MetricError, match="not of our times"):
+        decide(site, waiting)
+    assert [one.id for one in approvals.pending(site.place)] == [waiting.id]
+    site.project.state.store.delete(accepted.KEY)
+    assert site.verify().counts[Status.NEW] == 5
+
+
+def test_what_was_decided_is_what_is_told(site: "Site"):
+    """In the order of the definitions, with what holds now, and with what waits of metrics that are off."""
+    first = held(site, objects=150, sync="behind", lines=60)
+    decide(site, first)
+    told = tell(site.place)
+    assert [shown.metric.id for shown in told.shown] == list(site.place.catalogue.metrics)
+    shown = {one.metric.id: (one.value, one.accepted and one.accepted.value, one.status) for one in told.shown}
+    assert shown["lake.objects"] == (150, 150, Status.OK)
+    assert shown["code.lines"] == (60, 60, Status.OK)
+    assert shown["lake.sync"] == ("behind", "in_sync", Status.MAJOR)
+    document = snapshots.take(site.place, site.now.date())
+    assert (document["lake"]["objects"]["status"], document["lake"]["objects"]["drift"]) == ("ok", 0.0)
+    site.configure(metrics={"code": CONFIG["metrics"]["code"]}, events={})
+    (waiting,) = tell(site.place).waiting
+    assert (waiting.metric, waiting.unit, waiting.old, waiting.new) == ("lake.sync", "", "in_sync", "behind")
 
 
 def test_the_same_move_from_another_value_is_asked_about_again(small_site: "Site"):

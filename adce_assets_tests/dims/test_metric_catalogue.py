@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from adce_assets.contract.loading import Contract, load_contract
 from adce_assets.dims.catalogue import Catalogue, load_metrics
 from adce_assets.errors import ConfigurationError, Fault
+from adce_assets_tests.dims.conftest import NUMBERS, declared
+
+if TYPE_CHECKING:
+    from adce_assets_tests.dims.conftest import Site
 
 SMALL = """
 version: 1
@@ -27,6 +31,7 @@ sources:
       other: {description: a season, templates: ['two/{season}.json'], seasons: 2020-21.., required: false}
 """
 ENTRY = "{measure: {kind: objects}, unit: objects, nature: volatile, description: some}"
+TWO_LINES, RED = '"a\\nb"', 'unit: "\\e[31m"'
 CLOCK = 'schedules: {events: {uplaod: "0 1 * * *"}}'
 Load = Callable[[str], Catalogue]
 
@@ -220,6 +225,8 @@ def test_an_event_refreshes_what_its_patterns_mean(some: Catalogue):
 def test_an_event_that_is_not_configured_is_told(some: Catalogue):
     with pytest.raises(ConfigurationError, match=r"there is no event `uplaod`\nhint: did you mean `upload`\?"):
         some.of_event("uplaod")
+    with pytest.raises(ConfigurationError, match=r"valid: audit, upload\nhint: `events` of inventory/config.yaml"):
+        some.of_event("nope")
 
 
 @pytest.mark.parametrize(
@@ -288,6 +295,11 @@ def test_an_event_that_is_not_configured_is_told(some: Catalogue):
         ("metrics: 5", 2, "`metrics`: Input should be a valid"),
         ("metrics: {source_one: 5}\nfor_each_source: {x: 5}", 2, "a template makes it too"),
         ("metric: {}", 2, "`metric`: unknown key; valid: "),
+        (f"metrics:\n  metadata: {{pages: {ENTRY}}}", 3, "`metrics.metadata`: `metadata` is no name: metrics.yaml"),
+        (f"metrics: {{lake: {{pages: {ENTRY[:-1]}, ttl_minutes: true}}}}}}", 2, "ttl_minutes`: Input should be"),
+        ("seasons: {nba: [true]}", 2, "`seasons.nba.0`: Input should be"),
+        (f"metrics: {{lake: {{pages: {ENTRY.replace('some', TWO_LINES)}}}}}", 2, "description`: must be one line"),
+        (f"metrics: {{lake: {{pages: {ENTRY.replace('unit: objects', RED)}}}}}", 2, "unit`: must be one line"),
     ],
 )
 def test_a_fault_is_told_with_its_line(refuse: Callable[[str], tuple[Fault, ...]], text: str, line: int, said: str):
@@ -319,3 +331,16 @@ def test_a_file_may_include_others(file: Path, load: Load):
         "lake.pages",
         "code.lines",
     ]
+
+
+def test_the_measured_project_may_lie_elsewhere(small_site: "Site", tmp_path: Path):
+    home, ttl = small_site.project.settings.home, {"lake": {"objects": declared("objects", ttl_minutes=60)}}
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / NUMBERS).write_text('{"objects": 7}')
+    (home / "code").mkdir()
+    (home / "code" / NUMBERS).write_text('{"objects": 3}')
+    found = []
+    for project in (".", "code", str(tmp_path / "elsewhere")):  # nothing is remembered of another folder
+        place = small_site.configure(project=project, metrics=ttl, events={})
+        found.append((place.world.root, small_site.verdicts()["lake.objects"].measurement.value))
+    assert found == [(home, 100), (home / "code", 3), (tmp_path / "elsewhere", 7)]

@@ -1,5 +1,6 @@
 """Events in, verifications out, once in a while: over both databases, and whatever process they are told to."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -45,6 +46,42 @@ def test_an_event_rests_for_its_source_as_long_as_is_configured(site: Site):
     site.after(seconds=1)
     assert happened(site).ran
     assert len(site.place.history.runs()) == 4
+
+
+def test_who_verifies_after_an_event_that_rested_measures_and_uses_that_again(site: Site):
+    """What happened while the event rested is seen before the time to live of what it moved is over."""
+    happened(site)
+    site.after(seconds=4)
+    site.say(size=11.5)
+    assert not happened(site).ran
+    site.after(seconds=1)
+    assert site.verdicts("lake")["lake.size"].measurement.value == 11.5
+    site.after(seconds=1)
+    assert site.verdicts("lake")["lake.size"].measurement.is_cached
+
+
+def test_under_a_clock_that_stands_no_event_rests(small_site: Site):
+    small_site.project = replace(small_site.project, settings=replace(small_site.project.settings, clock_stands=True))
+    small_site.configure()
+    outcomes = [happened(small_site), happened(small_site)]
+    assert [(one.ran, one.until) for one in outcomes] == [(True, small_site.now)] * 2
+
+
+@pytest.mark.parametrize("source", ["", " ", "a\x1b[31mb", "x" * 201])
+def test_a_source_is_a_word_or_two(source: str, small_site: Site):
+    with pytest.raises(MetricError, match="source: "):
+        happened(small_site, source=source)
+
+
+def test_an_event_that_something_else_breaks_is_over_too(small_site: Site, monkeypatch: pytest.MonkeyPatch):
+    def breaks(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(events, "verify", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        happened(small_site)
+    (kept,) = small_site.place.history.events()
+    assert (kept.ended_at, kept.error) == (small_site.now, "KeyboardInterrupt")
 
 
 def test_what_became_of_an_event_is_remembered(site: Site):

@@ -159,9 +159,10 @@ def test_an_event_ends_once_with_its_run_or_its_error(history: History):
 def test_a_snapshot_is_kept_of_each_day_and_the_oldest_go(history: History):
     days = [date(2024, 12, 30) + timedelta(days=number) for number in range(5)]
     for day in days[:4]:
-        assert history.keep_snapshot(day, {"lake": {"objects": {"value": 5.0, "by": "a\0n"}}}, keep=4) == ()
+        history.keep_snapshot(day, {"lake": {"objects": {"value": 5.0, "by": "a\0n"}}})
     history.keep_snapshot(days[3], {"lake": {}})
-    assert history.keep_snapshot(days[4], {}, keep=2) == tuple(days[:3])
+    history.keep_snapshot(days[4], {})
+    assert history.prune(NOON, days=1, snapshots=2).snapshots == tuple(days[:3])
     assert history.snapshot_days() == days[3:]
     assert (history.snapshot(days[3]), history.snapshot(days[0])) == ({"lake": {}}, None)
 
@@ -183,13 +184,15 @@ def test_what_is_too_old_goes_and_approvals_stay(history: History):
     assert history.prune(NOON + 9 * DAY, days=3, snapshots=4) == type(gone)(0, 0, 0, ())
 
 
-def test_a_run_lets_go_of_what_is_too_old_and_no_number_is_given_twice(history: History):
-    first = record(history, verdict(), keep_days=365)
-    record(history, verdict(at=NOON + 365 * DAY), at=NOON + 365 * DAY, keep_days=365)
-    assert len(history.runs()) == 2
-    history.prune(NOON + 1000 * DAY, days=0, snapshots=0)
-    assert history.runs() == []
-    assert record(history, verdict()).run_id == first.run_id + 2
+def test_what_is_kept_ends_with_the_newest_run_that_has_company_and_no_number_is_given_twice(history: History):
+    for day in (0, 365, 366, 5000):
+        record(history, at=NOON + day * DAY)
+    assert history.prune(NOON + 365 * DAY, days=365, snapshots=9).runs == 0
+    assert history.prune(NOON + 9999 * DAY, days=365, snapshots=9).runs == 1
+    assert [run.id for run in history.runs()] == [4, 3, 2]
+    record(history, at=NOON + 5001 * DAY)
+    assert history.prune(NOON + 9999 * DAY, days=365, snapshots=9).runs == 2
+    assert record(history, verdict()).run_id == 6
 
 
 @pytest.mark.parametrize(

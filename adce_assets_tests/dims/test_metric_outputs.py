@@ -1,6 +1,7 @@
 """What is told of the metrics, in every form: read back by a parser, a browser or a kernel, not by the words alone."""
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -28,7 +29,12 @@ HOSTILE = "<script>alert(1)</script> | \"quoted\" 'twice' \\ end\nnext line"
 
 
 def metric(category: str, name: str, **changes: Any) -> Metric:
-    told = {"measure": {"kind": "objects"}, "unit": "objects", "nature": "volatile", "description": HOSTILE}
+    told = {
+        "measure": {"kind": "objects"},
+        "unit": "objects",
+        "nature": "volatile",
+        "description": HOSTILE.replace("\n", " "),
+    }
     return Metric.model_validate({"category": category, "name": name, **told, **changes})
 
 
@@ -136,6 +142,7 @@ def test_a_table_of_markdown_keeps_its_shape_whatever_is_told(told: Told) -> Non
     tables = [line.replace("\\\\", "").replace("\\|", "") for line in lines if line.startswith("|")]
     assert {line.count("|") for line in tables} == {6, 7}
     assert any("no price" in line for line in tables)
+    assert "<script" not in re.sub(r"\\.", "", markdown(told))
     assert (
         "| total_objects (critical) | 172,754 objects | 100 objects | 172,654.0 % | major | 2024-12-05 12:00 UTC |"
         in lines
@@ -188,3 +195,14 @@ def test_a_course_stays_within_its_picture_and_breaks_where_nothing_is_known(
             x, y = map(float, point.split(","))
             assert 0 <= x <= 260
             assert 0 <= y <= 56
+
+
+def test_a_long_course_is_drawn_with_few_points_and_keeps_its_extremes_and_its_breaks() -> None:
+    values: list[float | None] = [float(at % 7) for at in range(9_000)]
+    values[4_321], values[8_000] = 99.0, None
+    drawn = trend([(NOW + timedelta(hours=at), value) for at, value in enumerate(values)], label="m")
+    pieces = [part.split('"')[0].split() for part in drawn.split('points="')[1:]]
+    heights = [float(point.split(",")[1]) for piece in pieces for point in piece]
+    assert (len(pieces), min(heights), max(heights)) == (2, 5.0, 51.0)
+    assert len(heights) <= 3 * 260
+    assert "<title>m, 2024-12-05 to 2025-12-15: 0 to 99</title>" in drawn

@@ -177,8 +177,9 @@ def _cell(key: str) -> str:
 
 def of_ledger(home: Path) -> dict[str, Value]:
     last = [story[-1][0] for _, story in STORIES]
-    since = [max(hours for event, hours in story if event in {"detected", "reopened"}) for _, story in STORIES]
-    at_work = [hours for hours, event in zip(since, last, strict=True) if event in {"leased", "fetched", "promoted"}]
+    since = [min(hours for event, hours in story if event in {"detected", "reopened"}) for _, story in STORIES]
+    waits = {"leased", "fetched", "promoted", "reopened", "dead_lettered"}
+    is_open = [hours for hours, event in zip(since, last, strict=True) if event in waits]
     took = [story[0][1] - story[-1][1] for _, story in STORIES if story[-1][0] == "closed" and story[-1][1] < 30 * 24]
     return {
         "ledger.closed_per_day": _happened("closed", 24),
@@ -188,7 +189,7 @@ def of_ledger(home: Path) -> dict[str, Value]:
         "ledger.tombstones": last.count("tombstoned"),
         "ledger.under_way": last.count("leased") + last.count("fetched"),
         "ledger.unseen": last.count("promoted"),
-        "ledger.oldest_open_days": max(at_work) / 24,
+        "ledger.oldest_open_days": max(is_open) / 24,
         "ledger.time_to_close_p50_hours": float(statistics.median(took)),
         "ledger.time_to_close_p90_hours": round(statistics.quantiles(took, n=10, method="inclusive")[8], 2),
         "ledger.size_mb": round(_on_disk(home / ".adce", "ledger.sqlite", "ledger.sqlite-wal") / MIB, 2),

@@ -1,17 +1,18 @@
 """Metrics in, verdicts out: what is measured, remembered and accepted, and what waits for a person."""
 
-import os
 from collections.abc import Callable
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from adce_assets.dims import accepted, verification
+from adce_assets.dims import accepted, snapshots, verification
 from adce_assets.dims.history_records import ApprovalState
 from adce_assets.dims.metrics import Accepted, Severity, Status, Value
 from adce_assets.dims.place import Place, open_place
+from adce_assets.dims.telling import tell
 from adce_assets.errors import ConditionFailedError, ConfigurationError, HistoryError, LakeError, MetricError
+from adce_assets_tests.dims.conftest import CONFIG, declared
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -177,15 +178,14 @@ def test_what_was_measured_in_the_future_is_measured_again(small_site: "Site"):
     assert small_site.verdicts()["lake.size"].measurement.value == 20.5
 
 
-def test_what_was_measured_by_other_definitions_is_measured_again(small_site: "Site"):
+def test_what_was_measured_by_another_definition_is_measured_again_and_by_the_same_it_is_not(small_site: "Site"):
+    """Whatever date the file of the definitions has: it may have been put back."""
     small_site.verify()
     small_site.say(size=20.5)
-    written = (small_site.now + timedelta(minutes=1)).timestamp()
-    os.utime(small_site.project.settings.metrics_config_path, (written, written))
-    small_site.after(minutes=2)
-    small_site.place.dispose()
-    small_site.place = open_place(small_site.project)
-    assert small_site.verdicts()["lake.size"].measurement.value == 20.5
+    small_site.configure(metrics=CONFIG["metrics"] | {"lake": {"size": declared("size", ttl_minutes=50)}})
+    assert small_site.verdicts("lake")["lake.size"].measurement.value == 10.5
+    small_site.configure(metrics=CONFIG["metrics"] | {"lake": {"size": declared("objects", ttl_minutes=55)}})
+    assert small_site.verdicts("lake")["lake.size"].measurement.value == 100
 
 
 def test_only_what_is_asked_for_is_measured(small_site: "Site"):
@@ -193,11 +193,32 @@ def test_only_what_is_asked_for_is_measured(small_site: "Site"):
     assert set(small_site.holds()) == {"code.lines", "code.games"}
 
 
-def test_old_runs_go_when_new_ones_come(site: "Site"):
+def test_a_clock_that_was_ahead_for_an_hour_takes_nothing_away_and_is_not_what_is_shown(site: "Site"):
     site.verify()
-    site.after(days=11)
-    found = site.verify()
-    assert [run.id for run in site.place.history.runs()] == [found.run_id]
+    site.after(days=9)
+    site.verify()
+    site.after(days=3650)
+    site.say(size=99.0)
+    site.verify(update=False)
+    snapshots.take(site.place, site.now.date())
+    site.after(days=-3650, hours=1)
+    site.say(size=10.6)
+    site.verify()
+    assert len(site.place.history.runs()) == 4
+    (shown,) = tell(site.place, ids=["lake.size"]).shown
+    assert (shown.value, shown.at, [point.value for point in shown.points]) == (10.6, site.now, [10.5, 10.5, 10.6])
+    assert snapshots.take(site.place, site.now.date())["lake"]["size"]["value"] == 10.6
+
+
+def test_what_was_accepted_in_summer_and_found_in_order_in_winter_is_judged_in_full(site: "Site"):
+    site.now = site.now.replace(year=2024, month=7)
+    site.verify()
+    for month, found, status in ((1, 2, Status.MINOR), (2, 20, Status.OK), (3, 2, Status.MAJOR)):
+        site.now = site.now.replace(year=2025, month=month)
+        site.say(games=found)
+        assert statuses(site, "code", update=False)["code.games"] is status
+    (shown,) = tell(site.place, ids=["code.games"]).shown
+    assert shown.status == Status.MAJOR
 
 
 @pytest.mark.parametrize("by", ["", " ", "a\nb", "x" * 1001])
@@ -297,4 +318,3 @@ def test_the_real_kinds_measure_what_the_definitions_name(workshop: "Workshop"):
     site = opened(workshop, None)
     with site.place:
         assert site.verdicts("code")["code.lines"].measurement.value == 40
-    assert site.place.configured_at.tzinfo is UTC

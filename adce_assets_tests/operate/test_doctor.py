@@ -1,9 +1,10 @@
 """Each examination, made to find what it is there for; and one that breaks, which is found as well."""
 
+import json
 import shutil
 import sys
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from adce_assets.errors import LakeError
 from adce_assets.fetch.limits import Answered, Limits
 from adce_assets.lake.file_store import FileStore
 from adce_assets.operate import doctor
-from adce_assets.operate.doctor import GIB, PROBE, Installation
+from adce_assets.operate.doctor import GIB, NEEDS, PROBE, Installation
 from adce_assets.operate.findings import Finding, Said, findings, ok
 from adce_assets.settings import Settings, load_settings
 from adce_assets_tests.cli.conftest import ROOT, make_installation
@@ -36,21 +37,32 @@ def made(tmp_path: Path) -> Any:
 
 def examined(made: Any, name: str, settings: Settings | None = None) -> Finding:
     """Make one examination of an installation."""
-    installation = Installation(settings or load_settings(made.variables))
-    every = [*doctor.examinations(installation), *examining.examinations(installation)]
-    (found,) = findings((one, examine) for one, examine in every if one == name)
+    (found,) = findings((one, examine) for one, examine in every(made, settings) if one == name)
     return found
 
 
+def every(made: Any, settings: Settings | None = None) -> list[tuple[str, Callable[[], Said]]]:
+    installation = Installation(lambda: settings or load_settings(made.variables))
+    return [*doctor.examinations(installation), *examining.examinations(installation)]
+
+
+def broken(made: Any) -> dict[str, str]:
+    """Make all examinations; tell what is wrong, and what is not looked at because of it."""
+    found = findings(every(made), needs=NEEDS)
+    return {one.name: one.what for one in found if one.standing == "wrong" or "not looked at" in one.what}
+
+
 def test_every_examination_can_be_chosen_by_its_name(made: Any) -> None:
-    installation = Installation(load_settings(made.variables))
-    every = [*doctor.examinations(installation), *examining.examinations(installation)]
-    assert tuple(name for name, _ in every) == NAMES
+    assert tuple(name for name, _ in every(made)) == NAMES
+    assert {*NEEDS, *(one for needed in NEEDS.values() for one in needed)} <= {*NAMES}
 
 
 @pytest.mark.parametrize(
     "name",
-    ["python", "disk", "contract", "scrapers", "hosts", "ledger", "lake_reading", "lake_writing", "clock", "data_sets"],
+    [
+        *("python", "settings", "disk", "contract", "scrapers", "hosts", "ledger"),
+        *("lake_reading", "lake_writing", "clock", "metrics", "history", "data_sets"),
+    ],
 )
 def test_what_is_as_it_should_be_is_said_to_be(made: Any, name: str) -> None:
     assert (found := examined(made, name)).standing == "ok", found
@@ -106,7 +118,7 @@ def test_secrets_that_nobody_keeps_are_named_and_none_is_shown(made: Any) -> Non
 
 def test_a_host_that_has_shut_us_out_is_named(made: Any) -> None:
     settings = load_settings(made.variables)
-    entry = Installation(settings).catalogue.hosts["espn_site"]
+    entry = Installation(lambda: settings).catalogue.hosts["espn_site"]
     limits = Limits(settings.limits_place)
     for _ in range(3):
         limits.answered("espn_site", entry, Answered.SILENT)
@@ -124,8 +136,12 @@ def test_a_ledger_that_cannot_be_opened_is_wrong(made: Any, tmp_path: Path) -> N
 def test_a_lake_that_is_not_there_or_empty_is_told_apart(made: Any) -> None:
     shutil.rmtree(made.lake)
     assert examined(made, "lake_reading").standing == "wrong"
+    for name in ("lake_writing", "clock"):
+        assert examined(made, name).standing == "wrong"
+    assert not made.lake.exists()
     made.lake.mkdir()
-    assert examined(made, "lake_reading").standing == "warning"
+    assert examined(made, "lake_writing").standing == "ok"
+    assert "is empty" in examined(made, "lake_reading").what
 
 
 @pytest.mark.parametrize("name", ["put_if_absent", "put_if_match"])
@@ -166,6 +182,37 @@ def test_an_inventory_is_wanted_and_wanted_young(made: Any) -> None:
     later["clock"] = lambda: datetime.now(UTC) + timedelta(hours=9)
     found = examined(made, "inventory", Settings(**later))
     assert (found.standing, "9.0 h old" in found.what) == ("warning", True)
+
+
+def test_a_fault_of_the_settings_is_a_finding_and_what_needs_none_is_examined_all_the_same(made: Any) -> None:
+    with (made.home / "config" / "autonomous_config.yaml").open("a") as file:
+        file.write("bogus: 1\n")
+    told = made.adce("doctor", "--json")
+    found = {one["name"]: one for one in json.loads(told.stdout)["findings"]}
+    assert (told.exit_code, found["settings"]["standing"], found["python"]["standing"]) == (1, "wrong", "ok")
+    assert "autonomous_config.yaml" in found["settings"]["what"]
+    assert {found[name]["standing"] for name in NEEDS if "settings" in NEEDS[name]} == {"skipped"}
+
+
+def test_one_cause_is_one_finding_and_the_ledger_needs_no_lake(made: Any) -> None:
+    del made.variables["ADCE_LAKE"]
+    found = broken(made)
+    assert [name for name, what in found.items() if "not looked at" not in what] == ["lake_reading"]
+    assert {name for name, what in found.items() if "not looked at" in what} == {"lake_writing", "clock", "inventory"}
+
+
+def test_faults_of_the_metrics_and_of_their_history_are_found(made: Any) -> None:
+    config = made.home / "inventory" / "config.yaml"
+    shipped = config.read_text()
+    config.write_text(shipped + "bogus: 1\n")
+    found = examined(made, "metrics")
+    assert (found.standing, "config.yaml" in found.what + found.hint) == ("wrong", True)
+    config.unlink()
+    assert {examined(made, name).standing for name in ("metrics", "history")} == {"skipped"}
+    config.write_text(shipped)
+    (made.home / ".adce").mkdir(exist_ok=True)
+    (made.home / ".adce" / "metrics.sqlite").write_text("no database " * 100)
+    assert examined(made, "history").standing == "wrong"
 
 
 def test_an_examination_that_breaks_is_a_finding_and_the_others_go_on() -> None:
@@ -225,6 +272,15 @@ def test_settings_without_which_something_is_lost_are_missed(
 ) -> None:
     change(dagster_home, **{section: value})
     assert (found := examined(made, name)).standing == standing, found
+
+
+def test_a_broken_dagster_yaml_is_named_once(made: Any, dagster_home: Path) -> None:
+    shipped = (dagster_home / "dagster.yaml").read_text()
+    for text in ("bogus: 1\n", "storage: ["):
+        (dagster_home / "dagster.yaml").write_text(text)
+        found = examined(made, "dagster")
+        assert (found.standing, str(dagster_home / "dagster.yaml") in found.what) == ("wrong", True), found
+    (dagster_home / "dagster.yaml").write_text(shipped)
 
 
 def test_a_daemon_that_is_not_heard_of_is_wrong(made: Any, dagster_home: Path) -> None:

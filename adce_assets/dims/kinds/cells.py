@@ -1,12 +1,13 @@
 """A source, a data type and a season in, which cells of the contract are meant out; a name that it lacks is refused."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from adce_assets.contract.loading import DataSet
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.dims.kinds.kind import KindParameters
 from adce_assets.dims.world import World
@@ -31,15 +32,20 @@ Text = Annotated[str, Field(min_length=1, max_length=1024)]
 SeasonName = Annotated[str, AfterValidator(check_season)]
 
 
-class OfCells(KindParameters):
+class OfDataSets(KindParameters):
+    """Which keys: all, those of a source, of a data type."""
+
+    source: Text | None = None
+    data_type: Text | None = None
+
+
+class OfCells(OfDataSets):
     """Which cells: all, those of a source, of a data type, of a season.
 
     ``season`` is a label such as ``2024-25``, ``all`` (of data without seasons), or ``current`` or ``previous`` by the
     calendar of the source's league.
     """
 
-    source: Text | None = None
-    data_type: Text | None = None
     season: SeasonName | None = None
 
 
@@ -84,18 +90,35 @@ def chosen(world: World, of: OfCells) -> Cells:
     """Say which cells are meant.
 
     Raises:
+        MetricError: the contract has no such source or data type, or expects nothing of the season.
+    """
+    sets, now = _data_sets(world, of), world.project.clock()
+    seasons = None if of.season is None else frozenset({of.season})
+    if of.season in BEHIND:
+        current = {found.calendar.current(now) for found in sets}
+        seasons = frozenset(Season(season.start - BEHIND[of.season]).label for season in current)
+    cells = Cells(of.source, of.data_type, seasons, tuple(found.name for found in sets))
+    if seasons is not None and not any(seasons.intersection(found.season_labels(now)) for found in sets):
+        raise MetricError(f"nothing is expected of {cells}", where=of.kind)
+    return cells
+
+
+def meant(world: World, of: OfDataSets) -> Callable[[str, str], bool]:
+    """Return what tells of a source and a data type whether keys of these are meant.
+
+    Raises:
         MetricError: the contract has no such source or data type.
     """
+    _data_sets(world, of)
+    return lambda source, data_type: of.source in {None, source} and of.data_type in {None, data_type}
+
+
+def _data_sets(world: World, of: OfDataSets) -> list[DataSet]:
     contract = world.project.contract
     _refuse_unknown("source", of.source, contract.sources)
     sets = [found for found in contract.data_sets.values() if of.source in {None, found.source}]
     _refuse_unknown("data type", of.data_type, [found.data_type for found in sets])
-    sets = [found for found in sets if of.data_type in {None, found.data_type}]
-    seasons = None if of.season is None else frozenset({of.season})
-    if of.season in BEHIND:
-        current = {found.calendar.current(world.project.clock()) for found in sets}
-        seasons = frozenset(Season(season.start - BEHIND[of.season]).label for season in current)
-    return Cells(of.source, of.data_type, seasons, tuple(found.name for found in sets))
+    return [found for found in sets if of.data_type in {None, found.data_type}]
 
 
 def _refuse_unknown(what: str, name: str | None, known: Iterable[str]) -> None:

@@ -7,14 +7,14 @@ neither has a source, data type or season that nobody expects.
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adce_assets.dims.kinds import held
 from adce_assets.dims.kinds.cells import Cells, OfCells, Text, chosen
 from adce_assets.dims.kinds.kind import Kind, KindParameters
-from adce_assets.dims.kinds.numbers import UNITS, Digits, Scale, Span, age, rounded, scaled
+from adce_assets.dims.kinds.numbers import UNITS, Digits, Scale, Span, age, percent, rounded, scaled
 from adce_assets.dims.world import Reading, World
 from adce_assets.errors import MetricError
 from adce_assets.loop.records import OPEN_STATES
@@ -43,6 +43,13 @@ class OfObjects(OfCells):
     glob: Text | None = None
     smaller_than: Bytes | None = None
     larger_than: Bytes | None = None
+
+    @model_validator(mode="after")
+    def _only_data_has_a_cell(self) -> Self:
+        if self.part not in {None, "data"} and (self.source, self.data_type, self.season) != (None, None, None):
+            message = f"what is `{self.part}` is of no source, data type or season"
+            raise ValueError(message)
+        return self
 
 
 class Objects(OfObjects):
@@ -94,7 +101,10 @@ class InventoryAge(KindParameters):
 
 
 class Coverage(OfCells):
-    """How many expected keys are in a state, or ``completeness_pct``: which share of those that are due is present."""
+    """How many expected keys are in a state, or ``completeness_pct``: which share of those that are due is present.
+
+    The share is never rounded up.
+    """
 
     kind: Literal["coverage"]
     value: Literal[
@@ -176,7 +186,7 @@ def coverage(world: World, of: Coverage) -> int | float:
     if of.value != "completeness_pct":
         return sum(cell[of.value] for cell in cells)
     present, due = (sum(cell[name] for cell in cells) for name in ("present", "due"))
-    return rounded(100.0 * present / due if due else 100.0, of.digits)
+    return percent(present, due, of.digits) if due else 100.0
 
 
 def gaps(world: World, of: Gaps) -> int:

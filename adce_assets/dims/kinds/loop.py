@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from adce_assets.dims.kinds.cells import Text
+from adce_assets.dims.kinds.cells import OfDataSets, Text, meant
 from adce_assets.dims.kinds.kind import Kind, KindParameters
 from adce_assets.dims.kinds.lake import Priority
-from adce_assets.dims.kinds.numbers import SPANS, Digits, Span, age, rounded
+from adce_assets.dims.kinds.numbers import SPANS, Digits, Span, age, percent, rounded
 from adce_assets.dims.world import World
 from adce_assets.errors import MetricError
 from adce_assets.ledger.transitions import Event, State
@@ -17,20 +17,9 @@ from adce_assets.loop.records import OPEN_STATES
 from adce_assets.loop.state import QUEUE
 
 Days = Annotated[float, Field(gt=0, le=36_500)]
-OVER = (State.CLOSED, State.TOMBSTONED, State.DEAD_LETTERED, State.WITHDRAWN, State.UNTRACKED)
-"""The states of a key that has no open gap: it is closed, or nobody tries to close it any more."""
+OVER = (State.CLOSED, State.TOMBSTONED, State.WITHDRAWN, State.UNTRACKED)
+"""The states of a key that has no open gap: it is closed, or there is nothing to close any more."""
 OPEN = tuple(state for state in State if state not in OVER)
-
-
-class OfDataSets(KindParameters):
-    """Which keys: all, those of a source, of a data type."""
-
-    source: Text | None = None
-    data_type: Text | None = None
-
-    def has(self, source: str, data_type: str) -> bool:
-        """Tell whether keys of a data set are meant."""
-        return self.source in {None, source} and self.data_type in {None, data_type}
 
 
 class Queue(OfDataSets):
@@ -57,7 +46,10 @@ class LedgerKeys(KindParameters):
 
 
 class OldestOpen(OfDataSets):
-    """For how long the oldest gap has been open that the ledger knows; 0 where none is open."""
+    """For how long the oldest gap has been open that the ledger knows; 0 where none is open.
+
+    The gaps of keys that are not tried again are open too.
+    """
 
     kind: Literal["oldest_open"]
     span: Span = "days"
@@ -105,12 +97,13 @@ class TicksMissed(KindParameters):
 
 def queue(world: World, of: Queue) -> int | float:
     """Count what is queued; LakeError where nothing has been planned yet."""
+    is_meant = meant(world, of)
     with world.reading() as read:
         told = read.once(QUEUE, lambda _: world.project.state.read_json(QUEUE))
     rows = [
         row
         for row in told["left_out" if of.value == "left_out" else "tasks"]
-        if of.has(row["source"], row["data_type"]) and of.priority in {None, row["priority"]}
+        if is_meant(row["source"], row["data_type"]) and of.priority in {None, row["priority"]}
     ]
     if of.value == "tasks":
         return len(rows)
@@ -122,12 +115,12 @@ def queue(world: World, of: Queue) -> int | float:
 
 def ledger_events(world: World, of: LedgerEvents) -> int:
     """Count entries; LedgerError where the ledger cannot be used."""
-    project = world.project
+    project, is_meant = world.project, meant(world, of)
     since = project.clock() - timedelta(days=of.days)
     with world.reading() as read:
         asked = ("tally", frozenset(of.events), of.days)
         told = read.once(asked, lambda _: project.ledger.tally(of.events, since))
-    return sum(count for (_, source, data_type), count in told.items() if of.has(source, data_type))
+    return sum(count for (_, source, data_type), count in told.items() if is_meant(source, data_type))
 
 
 def ledger_keys(world: World, of: LedgerKeys) -> int:
@@ -139,9 +132,10 @@ def ledger_keys(world: World, of: LedgerKeys) -> int:
 
 def oldest_open(world: World, of: OldestOpen) -> float:
     """Say for how long the oldest gap has been open; LedgerError where the ledger cannot be used."""
+    is_meant = meant(world, of)
     with world.reading() as read:
         told = read.once("oldest open", lambda _: _oldest(world))
-    since = [found for data_set, found in told.items() if of.has(*data_set)]
+    since = [found for data_set, found in told.items() if is_meant(*data_set)]
     return age(world.project.clock(), min(since), of.span, of.digits) if since else 0.0
 
 
@@ -157,9 +151,10 @@ def _oldest(world: World) -> dict[tuple[str, str], datetime]:
 
 def time_to_close(world: World, of: TimeToClose) -> float:
     """Say how long keys took; MetricError where none was closed in that time."""
+    is_meant = meant(world, of)
     with world.reading() as read:
         told = read.once(("times to close", of.days), lambda _: _times(world, of.days))
-    seconds = sorted(took for source, data_type, took in told if of.has(source, data_type))
+    seconds = sorted(took for source, data_type, took in told if is_meant(source, data_type))
     if not seconds:
         raise MetricError(f"no key was closed in the last {of.days:g} day(s)", where=of.kind)
     return rounded(_percentile(seconds, of.percentile) / SPANS[of.span], of.digits)
@@ -218,7 +213,7 @@ def _of_reports(told: list[dict[str, Any]], of: Reconciliation) -> int | float:
         return sums[of.value.removesuffix("_checks")]
     if not sums["checks"]:
         raise MetricError("no check was asked", where=of.kind, hint="see the reports by `adce verify report`")
-    return math.floor(10_000 * sums["passed"] / sums["checks"]) / 100
+    return percent(sums["passed"], sums["checks"], of.digits)
 
 
 def _reports(world: World) -> list[dict[str, Any]]:

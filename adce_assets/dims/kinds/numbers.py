@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from adce_assets.errors import MetricError
+
 Scale = Literal["B", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"]
 Span = Literal["seconds", "minutes", "hours", "days"]
 Digits = Annotated[int, Field(ge=0, le=12)]
@@ -18,6 +20,8 @@ UNITS: Mapping[str, int] = {
 """Bytes of a unit."""
 SPANS: Mapping[str, int] = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 """Seconds of a span."""
+AHEAD_S = 300
+"""How far a clock may be ahead of ours."""
 
 
 def rounded(number: float, digits: int | None) -> float:
@@ -32,6 +36,21 @@ def scaled(count: float, scale: Scale, digits: int | None) -> int | float:
     return rounded(count / UNITS[scale], digits)
 
 
+def percent(part: int, whole: int, digits: int | None) -> float:
+    """Say how many of a hundred that is, rounded down: 100 is all of it and nothing less."""
+    if digits is None:
+        return 100 * part / whole
+    return 100 * 10**digits * part // whole / 10**digits
+
+
 def age(now: datetime, then: datetime, span: Span, digits: int | None) -> float:
-    """Say how long ago a moment was; less than 0 where it lies ahead, as with a clock that is set back."""
-    return rounded((now - then).total_seconds() / SPANS[span], digits)
+    """Say how long ago a moment was; 0 where it lies ahead by no more than clocks may differ.
+
+    Raises:
+        MetricError: it lies further ahead.
+    """
+    seconds = (now - then).total_seconds()
+    if seconds < -AHEAD_S:
+        what = f"has no age: {then:%Y-%m-%d %H:%M} UTC is {-seconds / SPANS['hours']:,.1f} hours from now"
+        raise MetricError(what, where="measure", hint="one of the clocks is wrong, or `ADCE_AS_OF` is set")
+    return rounded(max(0.0, seconds) / SPANS[span], digits)

@@ -82,7 +82,7 @@ class FileAge(OfFiles):
 class Git(KindParameters):
     """How many commits lead to the one that is checked out, or how old the newest of them is.
 
-    Of which all that is given holds: written between the days ``since`` and ``until`` (UTC, both of them too), with a
+    Of which all that is given holds: committed between the days ``since`` and ``until`` (UTC, both of them too), with a
     line of the message that ``matching`` matches, by an ``author``, touching one of ``paths``. The two are extended
     regular expressions.
     """
@@ -106,7 +106,10 @@ class Git(KindParameters):
 
 
 class Document(KindParameters):
-    """What a JMESPath expression finds in a YAML or JSON file: a number or a short text."""
+    """What a JMESPath expression finds in a YAML or JSON file: a number or a short text.
+
+    YAML is read by the rules of 1.1: ``010`` is 8 and ``12:30:00`` is 45000. A key that stands twice is refused.
+    """
 
     kind: Literal["document"]
     file: File

@@ -80,7 +80,7 @@ def _row(one: Shown) -> str:
         f'<div class="quiet">{escape(one.metric.description)}</div></td>'
     )
     said = escape(one.error) if value is None else f"<b>{escape(amount(value, unit))}</b>"
-    course = trend(one.spots, accepted=one.accepted_number, label=f"{one.metric.id} over the last days")
+    course = trend(one.spots, accepted=one.accepted_number, label=one.metric.id)
     cells = (
         f'<td class="value">{said}</td>',
         f"<td>{escape('' if one.accepted is None else amount(one.accepted.value, unit))}</td>",

@@ -7,6 +7,8 @@ from typing import Any
 from adce_assets.dims.outputs.wording import amount, moment, percent
 from adce_assets.dims.telling import Shown, Told
 
+_ESCAPED = str.maketrans({letter: f"\\{letter}" for letter in "\\|<&`[*"})
+
 
 def markdown(told: Told) -> str:
     """Write a table of each category, after what waits for a decision."""
@@ -40,8 +42,8 @@ def _table(headings: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> lis
 
 
 def _line(cells: Iterable[object]) -> str:
-    """Write a line of a table; what would end a cell or the line is escaped."""
-    plain = (" ".join(str(cell).split()).replace("\\", "\\\\").replace("|", "\\|") for cell in cells)
+    """Write a line of a table; what would end a cell or the line, or is markup, is escaped."""
+    plain = (" ".join(str(cell).split()).translate(_ESCAPED) for cell in cells)
     return f"| {' | '.join(plain)} |"
 
 

@@ -15,7 +15,8 @@ Spot = tuple[datetime, float | None]
 def trend(spots: Sequence[Spot], *, accepted: float | None = None, label: str = "") -> str:
     """Draw the course of a number over time, with the accepted value as a dashed line.
 
-    Where nothing could be measured the line is broken. A picture of less than one number is empty text.
+    Where nothing could be measured the line is broken. A picture of less than one number is empty text. Of a long
+    course no more is drawn than can be seen.
     """
     values = [value for _, value in spots if value is not None]
     if not values:
@@ -32,14 +33,28 @@ def trend(spots: Sequence[Spot], *, accepted: float | None = None, label: str = 
 
     lines = [
         _line([(across(at), down(value)) for at, value in piece if value is not None])
-        for is_known, piece in groupby(spots, key=lambda spot: spot[1] is not None)
+        for is_known, piece in groupby(_thinned(spots), key=lambda spot: spot[1] is not None)
         if is_known
     ]
     dashed = "" if accepted is None else f'<path class="accepted" d="M{MARGIN} {down(accepted):.1f}H{WIDTH - MARGIN}"/>'
+    said = f"{label}, {begins:%Y-%m-%d} to {ends:%Y-%m-%d}: {min(values):,g} to {max(values):,g}"
     return (
         f'<svg class="trend" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img">'
-        f"<title>{escape(label)}</title>{dashed}{''.join(lines)}</svg>"
+        f"<title>{escape(said)}</title>{dashed}{''.join(lines)}</svg>"
     )
+
+
+def _thinned(spots: Sequence[Spot]) -> list[Spot]:
+    """Of neighbours that share a unit of the width keep the lowest, the highest and a break."""
+    size = -(-len(spots) // WIDTH)
+    return [spot for at in range(0, len(spots), size) for spot in _outermost(spots[at : at + size])]
+
+
+def _outermost(spots: Sequence[Spot]) -> list[Spot]:
+    known = [(value, number) for number, (_, value) in enumerate(spots) if value is not None]
+    broken = [number for number, (_, value) in enumerate(spots) if value is None][:1]
+    kept = {*broken, *(number for _, number in (min(known), max(known)))} if known else {*broken}
+    return [spots[number] for number in sorted(kept)]
 
 
 def _scaled(value: float, low: float, high: float, length: int) -> float:
