@@ -65,7 +65,8 @@ def run(ctx: click.Context, entity: str, season: str, run_id: str | None, *, wai
     What is loaded are the documents that the last reconciliation expects and the lake has.
 
     \b
-    Exit codes: 0 everything is accounted for; 1 an error; 2 something is not, or is settling.
+    Exit codes: 0 nothing that stops a season, of which warnings are told; 1 an error, or the audit's end was cut off;
+    2 something is not accounted for, or is settling.
     """  # noqa: D301 - click wants the character itself before text that it shall not fill
     import time
 
@@ -101,8 +102,8 @@ def report(
     It is held against the audit, and made of it where it was lost. Nothing is written.
 
     \b
-    Exit codes: 0 everything is accounted for; 1 there is no report, or the audit's end was cut off; 2 something is not
-    accounted for, or is settling.
+    Exit codes: 0 nothing that stops a season, of which warnings are told; 1 there is no report, or it and the audit do
+    not fit together; 2 something is not accounted for, or is settling.
     """  # noqa: D301 - click wants the character itself before text that it shall not fill
     from adce_assets.verify.page import page
     from adce_assets.verify.recall import recalled
@@ -115,7 +116,7 @@ def report(
         click.echo(page(found.told), nl=False)
     if found.said:
         talk(f"run {found.told['run']['id']}: {found.said}")
-    _write(ctx, found.told, as_json=as_json, silent=html, cut=found.cut)
+    _write(ctx, found.told, as_json=as_json, silent=html, apart=found.apart)
 
 
 @command.command("show", epilog="Example: `adce verify show --run ID --json` is all that the audit has on a run.")
@@ -123,7 +124,9 @@ def report(
 @options.as_json
 @click.pass_context
 def show(ctx: click.Context, run_id: str, *, as_json: bool) -> None:
-    """Show what the audit has on a run, hash the whole audit anew, and hold it against the last reports.
+    """Show what the audit has on a run, hash the whole audit anew, and hold it against every report.
+
+    A run that found its end cut off is a fault for ever: those rows are gone.
 
     Nothing is written.
 
@@ -134,11 +137,11 @@ def show(ctx: click.Context, run_id: str, *, as_json: bool) -> None:
     from adce_assets.verify import audit, report
 
     with _read_only() as (files, warehouse):
-        kept = [report.head_of(told) for told in report.latest(files)]
+        kept, damaged = report.heads(files)
         with warehouse.transaction() as connection:
             head = audit.head(connection)
             entries = [entry.document() for entry in audit.entries(connection, run_id)]
-            faults = audit.verify(audit.entries(connection), head, *kept)
+            faults = [*damaged, *audit.verify(audit.entries(connection), head, *kept)]
     if not entries and not faults:
         hint = "`adce verify run` tells the id of its run"
         raise VerifyError(f"the audit has nothing on the run `{run_id}`", where="--run", hint=hint)
@@ -178,14 +181,18 @@ def _read_only() -> "Iterator[tuple[LakeStore, Warehouse]]":
 
 
 def _write(
-    ctx: click.Context, told: Mapping[str, Any], *, as_json: bool, silent: bool = False, cut: bool = False
+    ctx: click.Context, told: Mapping[str, Any], *, as_json: bool, silent: bool = False, apart: bool = False
 ) -> None:
-    """Show a report, unless that is done, and exit as it ended, or as a report of which the audit has lost its end."""
+    """Show a report, unless that is done, and exit as it ended, or as one that does not fit the audit."""
     if as_json:
         write_json(told)
     elif not silent:
         show_report(told)
-    if cut:
+    if told["run"]["cut"]:
+        talk(
+            f"the run has not found row {told['run']['cut']} of the audit: its end was cut off, or it was written anew"
+        )
+    if apart or told["run"]["cut"]:
         ctx.exit(1)
     if told["outcome"] != "reconciled":
         ctx.exit(DIFFERS)
@@ -196,14 +203,16 @@ def show_report(told: Mapping[str, Any]) -> None:
     from adce_assets.errors import printable
 
     rows = [
-        {**one, "what": printable(" ".join(filter(None, (one["name"], one["source"]))))}
+        {**one, "state": one["state"] if one["asked"] else "not asked"}
+        | {"what": printable(" ".join(filter(None, (one["name"], one["source"]))))}
         | {name: printable(one[name])[:SHORT] for name in SIDES}
         for one in told["checks"]
     ]
     write_table(COLUMNS, rows)
     totals = told["totals"]
     talk(f"{told['entity']} {told['season']}: {told['outcome']}: {printable(told['says'])}")
-    talk(f"{totals['passed']} of {totals['checks']} checks hold; run {told['run']['id']}")
+    aside = f", {totals['not_asked']} had nothing to ask" if totals["not_asked"] else ""
+    talk(f"{totals['passed']} of {totals['checks']} checks hold{aside}; run {told['run']['id']}")
     changes = ", ".join(f"{many} {how}" for how, many in told["run"]["merged"].items())
     talk(f"published: {changes}" if told["published"] else "not published: the final table has the season as it was")
     for one in told["checks"]:

@@ -3,12 +3,13 @@
 A partition is a season. It is loaded when its data sets have been updated (`warehouse_sensor` looks now and then, and
 that is how often a season is loaded at most), or when somebody asks for `warehouse_job`. Its run loads the documents
 that the lake has, asks all checks and publishes the season, or leaves the final table as it was and fails, if an error
-was found and the entity's file says that it blocks. Where it is too early to say, it tries again when it no longer is.
+was found and the entity's file says that it blocks. Where it is too early to say, the run ends, so that other seasons
+are loaded meanwhile, and `settling_sensor` asks for another one when it no longer is.
 What is asked stands in `verify`; here is how Dagster shows it: a check for each type, and the worst rows beside it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,11 @@ import dagster as dg
 from adce_assets.configuration import Loads
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.defs.data_sets import PartitionSets, key_of
-from adce_assets.defs.jobs import PRIORITY_TAG
+from adce_assets.defs.jobs import PRIORITY_TAG, WAREHOUSE
 from adce_assets.defs.jobs import WAREHOUSE_GROUP as GROUP
 from adce_assets.defs.metadata import SHOWN, Metadata, table
 from adce_assets.defs.resources import ProjectResource
+from adce_assets.settings import now
 
 if TYPE_CHECKING:
     from adce_assets.warehouse.entities import Entity
@@ -35,8 +37,11 @@ TYPES: Mapping[str, tuple[str, str]] = {
     "BUSINESS_RULE": ("rules_hold", "Do the rows say of each other what they must?"),
 }
 """The check of an asset that stands for all checks of a type, with what it asks."""
-RETRIES = 2
-"""How often a season is loaded again because something of it was settling."""
+SETTLING, SETTLES_AT = "adce/settling", "adce/settles_at/"
+"""The tags of a run that was too early: that it was, and for each entity, whose name follows, until when."""
+PARTITION = "dagster/partition"
+FORGOTTEN = timedelta(days=1)
+"""A season that settled so long ago is not asked for any more: whoever was away that long looks for himself."""
 PRIORITY = "-10"
 """A season that is loaded by itself lets all collecting go before it."""
 COLUMNS = ("check", "row", "how", "column", "expected", "actual")
@@ -94,6 +99,37 @@ def warehouse_sensor(loads: Loads) -> dg.AutomationConditionSensorDefinition:
     )
 
 
+def settling_sensor() -> dg.SensorDefinition:
+    """Make the sensor that asks for the seasons that were settling when they were loaded, and no longer are."""
+
+    @dg.sensor(
+        name="warehouse_settling_sensor",
+        job_name=WAREHOUSE,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Seasons of which it was too early to say whether they reconcile are loaded again.",
+    )
+    def look(context: dg.SensorEvaluationContext, project: ProjectResource) -> list[dg.RunRequest]:
+        waiting = dg.RunsFilter(tags={SETTLING: "true"}, created_after=now() - FORGOTTEN)
+        at = project.settings().clock()
+        return [request for run in context.instance.get_runs(waiting) for request in _settled(run, at)]
+
+    return look
+
+
+def _settled(run: dg.DagsterRun, at: datetime) -> Iterator[dg.RunRequest]:
+    """Ask again for each entity of a run that is no longer settling, once."""
+    for tag, settles_at in run.tags.items():
+        if tag.startswith(SETTLES_AT) and datetime.fromisoformat(settles_at) <= at:
+            name = tag.removeprefix(SETTLES_AT)
+            yield dg.RunRequest(
+                f"{run.run_id} {name}",
+                partition_key=run.tags[PARTITION],
+                asset_selection=[asset_key(name)],
+                tags={PRIORITY_TAG: PRIORITY},
+            )
+
+
 def when_updated() -> "dg.AutomationCondition[Any]":
     """Say when a season is to be loaded: once for all updates of its data sets since it last was, or was asked for.
 
@@ -130,10 +166,10 @@ def _asset(contract: Contract, entity: "Entity", spec: dg.AssetSpec) -> dg.Asset
     def load_season(
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-        run_id = context.run.run_id + (f"-retry{context.retry_number}" if context.retry_number else "")
-        told = reconciled(contract, project, entity.name, context.partition_key, run_id)
-        if told["outcome"] == "settling" and not told["published"] and context.retry_number < RETRIES:
-            raise dg.RetryRequested(RETRIES, seconds_to_settle(told, project.open(contract).clock()))
+        told = reconciled(contract, project, entity.name, context.partition_key, context.run.run_id)
+        if told["outcome"] == "settling" and not told["published"]:
+            tags = {SETTLING: "true", f"{SETTLES_AT}{entity.name}": told["run"]["settles_at"]}
+            context.instance.add_run_tags(context.run.run_id, tags)
         results = list(check_results(told, spec.key))
         if not told["published"]:
             yield from results
@@ -192,11 +228,6 @@ def reconciled(
     with open_place(installation.settings, installation.lake, installation.state.store) as place:
         declared = place.entity(entity)
         return reconcile(place, entity, season, lambda: keys_of(installation, declared, season), run_id=run_id)
-
-
-def seconds_to_settle(told: Mapping[str, Any], now: datetime) -> float:
-    """Say how long it will be too early to call a settling season wrong."""
-    return max((datetime.fromisoformat(told["run"]["settles_at"]) - now).total_seconds(), 0.0)
 
 
 def check_results(told: Mapping[str, Any], key: dg.AssetKey) -> Iterator[dg.AssetCheckResult]:

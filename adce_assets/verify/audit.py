@@ -135,6 +135,7 @@ def document_of(one: Check) -> dict[str, Any]:
         "message": one.message,
         "offenders": one.offenders,
         "unasked": dict(one.unasked),
+        "asked": one.asked,
         "rows": [
             {
                 "key": row.key,
@@ -173,7 +174,7 @@ def head(connection: Connection) -> Head:
 
 
 def verify(written: Iterable[Entry], *heads: Head) -> tuple[Fault, ...]:
-    """Hash all rows anew, and find each that is not what was written, or not in its place.
+    """Hash all rows anew, and find each that is not what was written or in its place, or tells of rows that are gone.
 
     Args:
         written: All rows, in order.
@@ -186,6 +187,10 @@ def verify(written: Iterable[Entry], *heads: Head) -> tuple[Fault, ...]:
             faults.append(Fault(entry.seq, entry.run, f"row {seq + 1} is gone" if entry.seq > seq else "out of order"))
         elif digest(entry.seq, before, "", entry[1:-2], entry.detail) != entry.hash:
             faults.append(Fault(entry.seq, entry.run, "it is not what was written, or not in its place"))
+        if entry.event == Event.CUT:
+            faults.append(
+                Fault(entry.seq, entry.run, "the run has found the end of the audit cut off, or written anew")
+            )
         before, seq = entry.hash, entry.seq
         named.discard((entry.seq, entry.hash))
     faults += [gone(seq) for seq, _ in sorted(named)]

@@ -114,6 +114,7 @@ class Answer:
         since: When the oldest of what differs was written, if that is known of all of it.
         holds: Whether the totals agree, where they are compared beside the rows.
         unasked: How many things could not be asked about, by the reason.
+        asked: Whether there was anything to ask about: of what was not asked nobody can say that it holds.
     """
 
     expected: str
@@ -125,6 +126,7 @@ class Answer:
     since: datetime | None = None
     holds: bool = True
     unasked: Mapping[str, int] = field(default_factory=dict)
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Check:
         since: When the oldest of what differs was written; None where that is not known of all of it.
         checked_at: When it was looked at.
         unasked: How many things it could not be asked about, by the reason.
+        asked: Whether there was anything to ask about; if not, it counts for nothing.
     """
 
     kind: Kind
@@ -170,6 +173,7 @@ class Check:
     since: datetime | None
     checked_at: datetime
     unasked: Mapping[str, int] = field(default_factory=dict)
+    asked: bool = True
 
     @property
     def id(self) -> str:
@@ -210,6 +214,7 @@ def check(cell: Cell, question: Question, answer: Answer) -> Check:
         since=answer.since,
         checked_at=cell.at,
         unasked=answer.unasked,
+        asked=answer.asked,
     )
 
 

@@ -11,10 +11,10 @@ from decimal import Decimal, localcontext
 from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.errors import VerifyError, printable
+from adce_assets.errors import VerifyError
 from adce_assets.verify.difference_sql import KINDS, MOST, NOTHING, PLACES, DifferenceKind, Question, digest_query
 from adce_assets.verify.encoding import ColumnType, written
-from adce_assets.verify.relations import Relation
+from adce_assets.verify.relations import Relation, told
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -147,8 +147,7 @@ def _fetch(
         return connection.execute(query, parameters).fetchall()
     except duckdb.Error as error:
         where = " and ".join(relation.name for relation in relations)
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise VerifyError(f"it cannot be read: {printable('; '.join(lines[:3]))}", where=where) from error
+        raise VerifyError(f"it cannot be read: {told(error, 3)}", where=where) from error
 
 
 @dataclass(frozen=True, slots=True)

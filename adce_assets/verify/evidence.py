@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from adce_assets.errors import VerifyError, printable
 from adce_assets.lake.store import LakeStore
+from adce_assets.sql_text import literal
 from adce_assets.verify.balance import NUMBERS, REPEATED, UNREAD, Counted, Tally
+from adce_assets.verify.encoding_sql import shown_sql
 from adce_assets.verify.rereading import SERVICE, read_again, typed
 from adce_assets.warehouse import tables
 from adce_assets.warehouse.database import Connection, quoted
@@ -26,6 +28,8 @@ from adce_assets.warehouse.entities import Entity
 
 if TYPE_CHECKING:
     import duckdb
+
+MOMENT = "TIMESTAMP WITH TIME ZONE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,10 @@ def count(connection: Connection, of: Season, source: Mapping[str, Mapping[str, 
     """Gather all that was counted of a run, of every place from another table."""
     name, cell = of.entity.name, (of.run, of.entity.name, of.season)
     where = "run_id = ? AND entity = ? AND season = ?"
-    numbers = ", ".join(NUMBERS)
+    numbers, staging = ", ".join(NUMBERS), quoted(tables.staging(of.entity))
     tallies = connection.rows(f"SELECT worker_id, source, object_key, {numbers} FROM load_objects WHERE {where}", cell)
     staged = connection.rows(
-        f"SELECT worker_id, object_key, count(*) FROM staging_{name} WHERE run_id = ? AND season = ? GROUP BY 1, 2",
+        f"SELECT worker_id, object_key, count(*) FROM {staging} WHERE run_id = ? AND season = ? GROUP BY 1, 2",
         (of.run, of.season),
     )
     refused = connection.rows(
@@ -122,7 +126,7 @@ def take_source(
     """
     raw, file = folder / "documents.parquet", folder / "source.parquet"
     read_again(lake, of.entity, keys, raw)
-    names = ", ".join(f'"{name}"' for name in of.key)
+    names = ", ".join(map(quoted, of.key))
     opened.execute(f"""
         COPY (
             SELECT {typed(of.entity.columns)} FROM '{_path(raw)}'
@@ -148,7 +152,8 @@ def take_tables(
     The run answers for the final rows of its sources (``keys``), and for any that were not there before it.
     """
     name = of.entity.name
-    staged = f"SELECT {_columns(of.entity, *SERVICE)} FROM staging_{name} WHERE run_id = ? AND season = ?"
+    staging = quoted(tables.staging(of.entity))
+    staged = f"SELECT {_columns(of.entity, *SERVICE)} FROM {staging} WHERE run_id = ? AND season = ?"
     connection.export(staged, (of.run, of.season), folder / "staged.parquet")
     _view(opened, "staged", name, folder / "staged.parquet")
     own = f'SELECT {_columns(of.entity, "SOURCE")} FROM "{name}" WHERE season = ?'
@@ -156,7 +161,7 @@ def take_tables(
         file = folder / f"final-{other}.parquet"
         connection.export(own if other == name else _with_objects(of.entities[other]), (of.season,), file)
         _view(opened, "final", other, file)
-    sources = ", ".join(f"'{source}'" for source in keys)
+    sources = ", ".join(map(literal, keys))
     opened.execute(f"""
         CREATE OR REPLACE VIEW "merged_{name}" AS SELECT * FROM "final_{name}" AS f WHERE SOURCE IN ({sources})
         OR NOT EXISTS (SELECT 1 FROM "published_{name}" AS p WHERE {same_key("f", "p", of.key)})
@@ -165,7 +170,13 @@ def take_tables(
 
 def same_key(one: str, other: str, key: Iterable[str]) -> str:
     """Ask whether two rows, given by their aliases, are of the same thing."""
-    return " AND ".join(f'{one}."{name}" = {other}."{name}"' for name in key)
+    return " AND ".join(f"{one}.{quoted(name)} = {other}.{quoted(name)}" for name in key)
+
+
+def shown_key(of: Season) -> list[str]:
+    """Write what tells a row from all others as people read it: so it names the row, whoever compares it."""
+    moments = {name for name, column in of.entity.columns.items() if column.type == "timestamp"}
+    return [shown_sql(name, MOMENT if name in moments else "VARCHAR") for name in of.key]
 
 
 def _with_objects(entity: Entity) -> str:
@@ -187,7 +198,7 @@ def date_rows(opened: "duckdb.DuckDBPyConnection", of: Season, written_at: Mappi
     opened.register("moments", pa.table({"OBJECT_KEY": pa.array(list(written_at), pa.string()), "WRITTEN_AT": moments}))
     opened.execute("CREATE OR REPLACE TABLE objects AS SELECT * FROM moments")
     opened.unregister("moments")
-    name, key = of.entity.name, ", ".join(f'"{column}"' for column in of.key)
+    name, key = of.entity.name, ", ".join(map(quoted, of.key))
     known = f"""
         SELECT {key}, max(objects.WRITTEN_AT) AS WRITTEN_AT
         FROM "staged_{name}" LEFT JOIN objects USING (OBJECT_KEY) GROUP BY ALL
@@ -211,7 +222,7 @@ def dated_keys(
     names = [f"k{place}" for place in range(len(of.key))]
     columns = [pa.array(column, pa.string()) for column in zip(*keys, strict=True)]
     opened.register("keys_asked", pa.table(columns, names=names))
-    key = ", ".join(f'CAST("{column}" AS VARCHAR) AS {name}' for name, column in zip(names, of.key, strict=True))
+    key = ", ".join(f"{text} AS {name}" for name, text in zip(names, shown_key(of), strict=True))
     places = [place for place in ("source", "staged") if _has(opened, f"{place}_{of.entity.name}")]
     every = " UNION ALL ".join(
         f'SELECT {key}, WRITTEN_AT FROM "{place}_{of.entity.name}" JOIN objects USING (OBJECT_KEY)' for place in places
@@ -229,7 +240,7 @@ def _has(opened: "duckdb.DuckDBPyConnection", view: str) -> bool:
 
 def _columns(entity: Entity, *service: str) -> str:
     """List columns as the views are to have them; what every table has is called by its name in capitals."""
-    return ", ".join([*(f'{name.lower()} AS "{name}"' for name in service), *(f'"{name}"' for name in entity.columns)])
+    return ", ".join([*(f'{name.lower()} AS "{name}"' for name in service), *map(quoted, entity.columns)])
 
 
 def _view(opened: "duckdb.DuckDBPyConnection", place: str, name: str, file: Path) -> None:

@@ -79,6 +79,8 @@ def _checks(checks: Iterable[Document]) -> str:
 
 
 def _shade(one: Document) -> str:
+    if not one["asked"]:
+        return "not asked"
     return "warning" if one["state"] == "failed" and one["severity"] == "warning" else one["state"]
 
 

@@ -18,16 +18,18 @@ from adce_assets.warehouse.database import Connection, Warehouse
 from adce_assets.warehouse.tables import exists
 
 CUT = "the audit has not the row that it names: its end was cut off, or it was written anew"
+OTHER = "its file is not what was written: this is made of the rows that the audit has of the run"
+CHANGED = "the audit's rows of the run are not those that it was made of"
 ANEW = "its file is lost or was never kept: this is made of the rows that the audit has of the run"
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """A report, what is to be said of it besides, and whether rows of the audit are gone that it tells of."""
+    """A report, what is to be said of it besides, and whether it and the audit do not fit together."""
 
     told: Mapping[str, Any]
     said: str = ""
-    cut: bool = False
+    apart: bool = False
 
 
 def recalled(
@@ -51,10 +53,23 @@ def recalled(
     head = report.head_of(kept)
     try:
         with warehouse.transaction() as connection:
-            cut, anew = not audit.has(connection, head), last(connection, asked, after=head.seq)
+            anew = last(connection, asked, after=head.seq)
+            if not audit.has(connection, head):
+                return Recalled(anew or kept, CUT, apart=True)
+            return Recalled(anew, ANEW) if anew else _held_against(connection, kept, head)
     except WarehouseError as error:
         return Recalled(kept, f"it was not held against the audit: {error}")
-    return Recalled(anew or kept, CUT if cut else ANEW if anew else "", cut)
+
+
+def _held_against(connection: Connection, kept: Mapping[str, Any], head: Head) -> Recalled:
+    """Hold a report against the rows that it was made of: they tell the part of it, too, that its digest leaves out."""
+    found = connection.rows("SELECT seq, run, entity, season FROM verify_audit WHERE seq = ?", (head.seq,))
+    try:
+        anew = report.of_audit(_rows_of(connection, *found[0]))
+    except VerifyError:
+        return Recalled(kept, CHANGED, apart=True)
+    same = report.body_of(anew) == report.body_of(kept)
+    return Recalled(kept) if same else Recalled(anew, OTHER, apart=True)
 
 
 def _lost(warehouse: Warehouse, asked: Mapping[str, str | None]) -> dict[str, Any] | None:

@@ -34,6 +34,10 @@ PACKED = (".gz", ".zst")
 MOST_NAMED = 20
 MOST_HEADING = 1_000_000
 """Characters in which the heading of a CSV file has to end: a hostile file may have no end of a line."""
+MOST_LINE = 16 * 1024**2
+"""Bytes of a row of a CSV file, and so of PostgreSQL. Memory for two is taken, by each thread."""
+MOST_TOLD = 300
+"""Characters of a line of an error that are told: some hold the row they are about."""
 CONNECT_SECONDS = 10
 NOTHING: Mapping[str, ColumnType] = {}
 PLACES = "FILE.parquet, FILE.csv, FILE.tsv (or .csv.gz, .csv.zst), FILE.duckdb#TABLE, postgresql://HOST/DATABASE#TABLE"
@@ -109,7 +113,8 @@ def of_csv(
     columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in _heading(path, separator))
     source = (
         f"read_csv({_existing(path)}, delim={literal(separator)}, quote='\"', escape='\"', header=true, nullstr='', "
-        f"allow_quoted_nulls=false, auto_detect=false, columns={{{columns}}})"
+        f"allow_quoted_nulls=false, auto_detect=false, columns={{{columns}}}, "
+        f"max_line_size={MOST_LINE}, buffer_size={2 * MOST_LINE})"
     )
     return _relation(connection, source, name or str(path), meant or {})
 
@@ -239,11 +244,23 @@ def _heading(path: Path, separator: str) -> list[str]:
             names = next(csv.reader(heading, delimiter=separator, strict=True), [])
     except (OSError, UnicodeDecodeError, csv.Error, zstandard.ZstdError) as error:
         raise VerifyError(f"its heading cannot be read: {_first_line(error)}", where=str(path)) from error
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if not names or twice:
-        what = f"two columns are called `{printable(twice[0])}`" if twice else "there is no heading"
-        raise VerifyError(what, where=str(path))
+    if not names:
+        raise VerifyError("there is no heading", where=str(path))
+    _check_names(names, str(path))
     return names
+
+
+def _check_names(names: Sequence[str], where: str) -> None:
+    """Refuse what DuckDB takes for one column: it does not tell small letters from capital ones."""
+    met: dict[bytes, str] = {}
+    for name in names:
+        other = met.setdefault(name.encode().lower(), name)  # of bytes, `lower` knows the letters of ASCII alone
+        if other != name:
+            what = f"`{printable(other)}` and `{printable(name)}` differ in case alone"
+            raise VerifyError(what, where=where, hint="give one of them another name")
+    if len(met) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise VerifyError(f"two columns are called `{printable(twice)}`", where=where)
 
 
 def _open_zstandard(path: Path, mode: str, **options: Any) -> Any:
@@ -279,4 +296,10 @@ def _copy(cursor: Any, table: Sequence[str], file: Path) -> dict[str, str]:
 
 
 def _first_line(error: Exception) -> str:
-    return printable(str(error).strip().partition("\n")[0])
+    return told(error, 1)
+
+
+def told(error: Exception, lines: int) -> str:
+    """Tell the first lines of an error, each as far as it is worth telling."""
+    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return printable("; ".join(line[:MOST_TOLD] for line in said[:lines]))

@@ -16,9 +16,11 @@ from hashlib import sha256
 from json import loads
 from typing import Any
 
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
 from adce_assets.errors import ObjectNotFoundError, VerifyError
 from adce_assets.lake.store import LakeStore
-from adce_assets.ledger.chain import Head, canonical, moment_text
+from adce_assets.ledger.chain import Fault, Head, canonical, moment_text
 from adce_assets.verify.audit import Entry, Event, document_of
 from adce_assets.verify.checks import Check, Kind, Severity, State
 
@@ -39,7 +41,8 @@ class Outcome(StrEnum):
 class Run:
     """A run: its name, when it was, what its workers and its merge did, and when it is no longer too early to say.
 
-    ``audit`` is the head of the audit when the run ended: the row that tells of its end.
+    ``audit`` is the head of the audit when the run ended: the row that tells of its end. ``cut`` is the one of the
+    season's last report, if the run found no such row in the audit.
     """
 
     id: str
@@ -49,6 +52,23 @@ class Run:
     merged: Mapping[str, int] = field(default_factory=dict)
     settles_at: datetime | None = None
     audit: Head | None = None
+    cut: str | None = None
+
+
+class _RunPart(BaseModel):
+    """The part of a report that its digest leaves out, as it is read again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    started_at: AwareDatetime
+    finished_at: AwareDatetime
+    settles_at: AwareDatetime | None
+    audit: str
+    cut: str | None
+    merged: Mapping[str, int]
+    workers: Sequence[Mapping[str, Any]]
+    checks: Sequence[Mapping[str, Any]]
 
 
 def outcome_of(checks: Sequence[Check]) -> Outcome:
@@ -102,7 +122,9 @@ def of_audit(rows: Sequence[Entry]) -> dict[str, Any]:
 def _run_of(began: Entry, ended: Entry, workers: Sequence[Mapping[str, Any]], detail: Mapping[str, Any]) -> Run:
     started, finished = (datetime.fromisoformat(row.moment) for row in (began, ended))
     due = detail["settles_at"] and datetime.fromisoformat(detail["settles_at"])
-    return Run(began.run, started, finished, workers, detail["merged"], due, Head(ended.seq, ended.hash, None))
+    return Run(
+        began.run, started, finished, workers, detail["merged"], due, Head(ended.seq, ended.hash, None), detail["cut"]
+    )
 
 
 def _laid_out(
@@ -125,9 +147,11 @@ def _laid_out(
 
 
 def _totals(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    checks, unasked = [one for one in checks if one["asked"]], sum(not one["asked"] for one in checks)
     states = Counter(one["state"] for one in checks)
     return {
         "checks": len(checks),
+        "not_asked": unasked,
         **{state.value: states[state] for state in State},
         "failed_errors": sum(one["state"] == State.FAILED and one["severity"] == Severity.ERROR for one in checks),
         "success_rate_pct": _percent(states[State.PASSED], len(checks)),
@@ -146,6 +170,7 @@ def _of_run(run: Run, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "finished_at": moment_text(run.finished_at),
         "settles_at": run.settles_at and moment_text(run.settles_at),
         "audit": run.audit and str(run.audit),
+        "cut": run.cut,
         "merged": dict(run.merged),
         "workers": list(run.workers),
         "checks": list(checks),
@@ -174,9 +199,14 @@ def text_of(told: Mapping[str, Any]) -> str:
     return json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def body_of(told: Mapping[str, Any]) -> bytes:
+    """Write a report as the bytes that are kept."""
+    return text_of(told).encode("utf-8", "replace")
+
+
 def write(files: LakeStore, told: Mapping[str, Any]) -> str:
     """Keep a report as the run's own and as its season's last; return the run's key. Readers see all of it or none."""
-    body, run = text_of(told).encode("utf-8", "replace"), told["run"]["id"]
+    body, run = body_of(told), told["run"]["id"]
     key = f"{FOLDER}{told['entity']}/{told['season']}/{run}.json"
     files.put(key, body)  # first: the season's last report is never one that the run has not
     files.put(latest_key(told["entity"], told["season"]), body)
@@ -196,6 +226,17 @@ def latest(files: LakeStore) -> list[dict[str, Any]]:
     """
     keys = [held.key for held in files.list(FOLDER)]
     return [read(files, key) for key in keys if key.removeprefix(FOLDER).count("/") == 1]
+
+
+def heads(files: LakeStore) -> tuple[list[Head], list[Fault]]:
+    """Say how the audit ended by every report that is kept, and which of them are not what was written."""
+    found, faults = [], []
+    for held in files.list(FOLDER):
+        try:
+            found.append(head_of(read(files, held.key)))
+        except VerifyError as error:
+            faults.append(Fault(0, held.key, f"{held.key}: {error.what}"))
+    return found, faults
 
 
 def latest_key(entity: str, season: str) -> str:
@@ -238,6 +279,7 @@ def read(files: LakeStore, key: str) -> dict[str, Any]:
         told = json.loads(body)
         whole = isinstance(told, dict) and isinstance(told.get("run"), dict) and told["digest"] == digest_of(told)
         if whole:
+            _RunPart.model_validate(told["run"])
             head_of(told)
     except (ValueError, KeyError, RecursionError) as error:
         raise VerifyError(f"this is no report: {error}", where=key, hint="run it again") from error

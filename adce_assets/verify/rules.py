@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NUMBER = "DECIMAL(38, 12)"
 ALONE, DOUBLED = "told by one source alone", "told more than once by a source, and not compared"
 """What `agree` cannot ask about."""
+EMPTY = "without any part"
+"""What `parts_sum` does not ask about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def judge(engine: "duckdb.DuckDBPyConnection", cell: Cell, asked: Asked, rule: c
     (many, wrong, since, dated), worst = _answers(engine, asked, rule)
     rows = [_row(*found) for found in worst]
     idle = 0 if many else _there(engine, asked, rule)
-    unasked = _unmatched(engine, asked, rule) if isinstance(rule, config.Agree) else {}
+    unasked = _unasked(engine, asked, rule)
     told = "".join(f"; {number} {words}" for words, number in unasked.items() if number)
     answer = Answer(
         expected=f"{many} of {many}",
@@ -54,6 +56,7 @@ def judge(engine: "duckdb.DuckDBPyConnection", cell: Cell, asked: Asked, rule: c
         since=since if dated == wrong else None,
         holds=not idle,
         unasked=unasked,
+        asked=bool(many or idle),
     )
     severity = Severity.WARNING if idle else Severity(rule.severity)
     return check(cell, Question(Kind.BUSINESS_RULE, Level.SOURCE_FINAL, rule.name, severity=severity), answer)
@@ -64,6 +67,15 @@ def _there(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Rule)
     of_entity = quoted("checked_" + asked.entity)
     rows, sources = engine.execute(f"SELECT count(*), count(DISTINCT SOURCE) FROM {of_entity}").fetchall()[0]
     return 0 if isinstance(rule, config.Agree) and sources == 1 else int(rows)
+
+
+def _unasked(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Rule) -> dict[str, int]:
+    """Count what a rule has no answer to, by the reason."""
+    if rule.rule not in _UNASKED:
+        return {}
+    found = engine.execute(_UNASKED[rule.rule](asked, rule))
+    reasons = [column[0] for column in found.description or ()]
+    return dict(zip(reasons, found.fetchall()[0], strict=True))
 
 
 def _answers(
@@ -127,7 +139,7 @@ def _bounded(asked: Asked, rule: config.Within, column: str) -> str:
     join, most = "", _literal(rule.most) if rule.most is not None else "NULL"
     if rule.most_of is not None:
         join = f"LEFT JOIN ({_theirs(rule.most_of)}) AS other USING (SOURCE, {_names(rule.most_of.match)})"
-        most = "other.told"
+        most = "other._told"
     value, least = _number(f"mine.{quoted(column)}"), _literal(rule.least) if rule.least is not None else "NULL"
     missing = f"OR {most} IS NULL" if rule.most_of is not None else ""
     apart = f"greatest({least} - {value}, {value} - {most})"
@@ -155,24 +167,41 @@ def _last_equals(asked: Asked, rule: config.LastEquals) -> str:
 
 def _against_another(asked: Asked, rule: config.SumsTo | config.LastEquals, total: str) -> str:
     """Ask of each group whether a number made of it is what another entity says."""
-    by, tolerance, both = _names(rule.by), _literal(rule.tolerance), _names(rule.equals.match)
-    names = {name: name for name in rule.by}
-    sources = ", ".join(map(_literal, asked.sources)) or "NULL"
+    apart = "abs(_total - _told)"
+    return f"""
+        SELECT {_key("joined", rule.by)} AS key, '{rule.of}' AS "column", CAST(_told AS VARCHAR) AS expected,
+            CAST(_total AS VARCHAR) AS actual, {apart} AS apart,
+            coalesce({apart} > {_literal(rule.tolerance)}, _total IS NOT NULL OR _told IS NOT NULL) AS wrong,
+            coalesce(_own_written_at, _written_at) AS written_at
+        FROM ({_joined(asked, rule, total)}) AS joined WHERE {_both_needed(rule)}
+    """
+
+
+def _joined(asked: Asked, rule: config.SumsTo | config.LastEquals, total: str) -> str:
+    """Put every group beside what the other entity says of it, and each of either side that has no other."""
+    by, sources = _names(rule.by), ", ".join(map(_literal, asked.sources)) or "NULL"
+    return f"""
+        SELECT * FROM (
+            SELECT SOURCE, {by}, {total} AS _total, 1 AS _mine, max(WRITTEN_AT) AS _own_written_at
+            FROM {quoted("checked_" + asked.entity)} AS own WHERE {_where("own", rule.where)} GROUP BY SOURCE, {by}
+        ) FULL JOIN (SELECT *, 1 AS _theirs FROM ({_theirs(rule.equals)}) WHERE SOURCE IN ({sources}))
+        USING (SOURCE, {_names(rule.equals.match)})
+    """
+
+
+def _both_needed(rule: config.SumsTo | config.LastEquals) -> str:
+    """Say which of them are asked about: those of both sides, and of sources of which each needs the other all."""
     strict = ", ".join(map(_literal, rule.every)) or "NULL" if isinstance(rule.every, tuple) else ""
     alone = f"SOURCE IN ({strict})" if strict else str(rule.every).upper()
+    return f"coalesce(_mine + _theirs = 2 OR {alone}, FALSE)"
+
+
+def _one_sided(asked: Asked, rule: config.SumsTo | config.LastEquals) -> str:
+    """Count the groups that are not asked about because only one of the two entities knows them."""
+    here, there = (quoted(f"{how} in {rule.equals.entity}") for how in ("not", "only"))
     return f"""
-        WITH mine AS (
-            SELECT SOURCE, {by}, {total} AS total, 1 AS _mine, max(WRITTEN_AT) AS written_at
-            FROM {quoted("checked_" + asked.entity)} AS own WHERE {_where("own", rule.where)} GROUP BY SOURCE, {by}
-        ), theirs AS (SELECT *, 1 AS _theirs FROM ({_theirs(rule.equals)}) WHERE SOURCE IN ({sources}))
-        SELECT {_key("joined", names)} AS key, '{rule.of}' AS "column", CAST(told AS VARCHAR) AS expected,
-            CAST(total AS VARCHAR) AS actual, abs(total - told) AS apart,
-            coalesce(abs(total - told) > {tolerance}, total IS NOT NULL OR told IS NOT NULL) AS wrong,
-            coalesce(written_at, _written_at) AS written_at
-        FROM (
-            SELECT * FROM mine FULL JOIN theirs USING (SOURCE, {both})
-            WHERE _mine + _theirs = 2 OR {alone}
-        ) AS joined
+        SELECT count(*) FILTER (_mine = 1) AS {here}, count(*) FILTER (_mine IS NULL) AS {there}
+        FROM ({_joined(asked, rule, "NULL")}) WHERE NOT {_both_needed(rule)}
     """
 
 
@@ -180,11 +209,11 @@ def _count_of(asked: Asked, rule: config.CountOf) -> str:
     by = _names(rule.by)
     return f"""
         SELECT {_key("mine", rule.by)} AS key, '' AS "column", '{rule.equals}' AS expected,
-            CAST(many AS VARCHAR) AS actual, abs(many - {rule.equals}) AS apart, many <> {rule.equals} AS wrong,
-            written_at
+            CAST(_many AS VARCHAR) AS actual, abs(_many - {rule.equals}) AS apart, _many <> {rule.equals} AS wrong,
+            _written_at AS written_at
         FROM (
-            SELECT SOURCE, {by}, count(*) FILTER (WHERE {_where("own", rule.where)}) AS many,
-                max(WRITTEN_AT) AS written_at
+            SELECT SOURCE, {by}, count(*) FILTER (WHERE {_where("own", rule.where)}) AS _many,
+                max(WRITTEN_AT) AS _written_at
             FROM {quoted("checked_" + asked.entity)} AS own GROUP BY SOURCE, {by}
         ) AS mine
     """
@@ -192,12 +221,24 @@ def _count_of(asked: Asked, rule: config.CountOf) -> str:
 
 def _parts_sum(asked: Asked, rule: config.PartsSum) -> str:
     parts = " + ".join(f"coalesce({_number(quoted(column))}, 0)" for column in rule.columns)
-    whole, there = _number(quoted(rule.equals)), " OR ".join(f"{quoted(column)} IS NOT NULL" for column in rule.columns)
+    whole = _number(quoted(rule.equals))
     return f"""
         SELECT {_key("mine", asked.key)} AS key, '{rule.equals}' AS "column", CAST({whole} AS VARCHAR) AS expected,
             CAST({parts} AS VARCHAR) AS actual, abs({parts} - {whole}) AS apart,
             coalesce(abs({parts} - {whole}) > {_literal(rule.tolerance)}, TRUE) AS wrong, WRITTEN_AT AS written_at
-        FROM {quoted("checked_" + asked.entity)} AS mine WHERE ({there}) AND {_where("mine", rule.where)}
+        FROM {quoted("checked_" + asked.entity)} AS mine WHERE {_has_parts(rule)} AND {_where("mine", rule.where)}
+    """
+
+
+def _has_parts(rule: config.PartsSum) -> str:
+    return f"({' OR '.join(f'{quoted(column)} IS NOT NULL' for column in rule.columns)})"
+
+
+def _without_parts(asked: Asked, rule: config.PartsSum) -> str:
+    """Count the rows that are not asked about because no part has a value, though the whole has one."""
+    return f"""
+        SELECT count(*) AS {quoted(EMPTY)} FROM {quoted("checked_" + asked.entity)} AS mine
+        WHERE NOT {_has_parts(rule)} AND {quoted(rule.equals)} IS NOT NULL AND {_where("mine", rule.where)}
     """
 
 
@@ -210,13 +251,14 @@ def _agreed(asked: Asked, rule: config.Agree, column: str) -> str:
     value = f"CAST({quoted(column)} AS VARCHAR)"
     number = f"TRY_CAST({value} AS {NUMBER})"
     return f"""
-        SELECT {_key("things", rule.by, source=False)} AS key, '{column}' AS "column", told AS expected, said AS actual,
-            apart, coalesce(apart > {_literal(rule.tolerance)}, words > 1) AS wrong, written_at
+        SELECT {_key("things", rule.by, source=False)} AS key, '{column}' AS "column", _told AS expected,
+            _said AS actual, _apart AS apart, coalesce(_apart > {_literal(rule.tolerance)}, _words > 1) AS wrong,
+            _written_at AS written_at
         FROM (
-            SELECT {_names(rule.by)}, arg_min({value}, ({_rank(rule)}, {value})) AS told,
-                string_agg(SOURCE || ' ' || {value}, ', ' ORDER BY {_rank(rule)}, {value}) AS said,
-                CASE WHEN count({number}) = count(*) THEN max({number}) - min({number}) END AS apart,
-                count(DISTINCT {value}) AS words, max(WRITTEN_AT) AS written_at
+            SELECT {_names(rule.by)}, arg_min({value}, ({_rank(rule)}, {value})) AS _told,
+                string_agg(SOURCE || ' ' || {value}, ', ' ORDER BY {_rank(rule)}, {value}) AS _said,
+                CASE WHEN count({number}) = count(*) THEN max({number}) - min({number}) END AS _apart,
+                count(DISTINCT {value}) AS _words, max(WRITTEN_AT) AS _written_at
             FROM ({_counted(asked, rule)}) WHERE {quoted(column)} IS NOT NULL
             GROUP BY {_names(rule.by)} HAVING count(DISTINCT SOURCE) > 1 AND max(_times) = 1
         ) AS things
@@ -229,15 +271,14 @@ def _counted(asked: Asked, rule: config.Agree) -> str:
     return f"SELECT *, {times} FROM {quoted('checked_' + asked.entity)} AS own WHERE {_where('own', rule.where)}"
 
 
-def _unmatched(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Agree) -> dict[str, int]:
+def _unmatched(asked: Asked, rule: config.Agree) -> str:
     """Count the things that only one source knows, and those that cannot be matched because one tells them twice."""
-    alone, doubled = engine.execute(f"""
-        SELECT count(*) FILTER (sources = 1), count(*) FILTER (times > 1) FROM (
+    return f"""
+        SELECT count(*) FILTER (sources = 1) AS {quoted(ALONE)}, count(*) FILTER (times > 1) AS {quoted(DOUBLED)} FROM (
             SELECT count(DISTINCT SOURCE) AS sources, max(_times) AS times
             FROM ({_counted(asked, rule)}) GROUP BY {_names(rule.by)}
         )
-    """).fetchall()[0]
-    return {ALONE: alone, DOUBLED: doubled}
+    """
 
 
 def resolved(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Agree) -> list[tuple[Any, ...]]:
@@ -252,9 +293,9 @@ def resolved(engine: "duckdb.DuckDBPyConnection", asked: Asked, rule: config.Agr
     ]
     by, same = _names(rule.by), " AND ".join(_same(column, rule.tolerance) for column in rule.columns)
     return engine.execute(f"""
-        SELECT {", ".join([by, *best])}, string_agg(once, ',' ORDER BY {_rank(rule)}), {same}
+        SELECT {", ".join([by, *best])}, string_agg(_once, ',' ORDER BY {_rank(rule)}), {same}
         FROM (
-            SELECT *, CASE WHEN row_number() OVER of_source = 1 THEN SOURCE END AS once
+            SELECT *, CASE WHEN row_number() OVER of_source = 1 THEN SOURCE END AS _once
             FROM {quoted("checked_" + asked.entity)} AS own WHERE {_where("own", rule.where)}
             WINDOW of_source AS (PARTITION BY {by}, SOURCE ORDER BY {_names(asked.key)})
         ) GROUP BY {by} ORDER BY {by}
@@ -278,17 +319,23 @@ _QUESTIONS: Mapping[str, Callable[[Asked, Any], str]] = {
     "parts_sum": _parts_sum,
     "agree": _agree,
 }
+_UNASKED: Mapping[str, Callable[[Asked, Any], str]] = {
+    "sums_to": _one_sided,
+    "last_equals": _one_sided,
+    "parts_sum": _without_parts,
+    "agree": _unmatched,
+}
 
 
 def _theirs(other: config.Reference) -> str:
-    """Select what another entity says (``told``), with its columns under the names that the rule's own entity has."""
+    """Select what another entity says (``_told``), with its columns under the names that the rule's own entity has."""
     told = _number(quoted(other.column))
     if other.values:
         cases = " ".join(f"WHEN {_literal(name)} THEN {_literal(value)}" for name, value in other.values.items())
         told = f"CAST(CASE CAST({quoted(other.column)} AS VARCHAR) {cases} END AS {NUMBER})"
     columns = ", ".join(f"{quoted(theirs)} AS {quoted(mine)}" for mine, theirs in other.match.items())
     dated = "WRITTEN_AT AS _written_at"
-    return f"SELECT SOURCE, {columns}, {told} AS told, {dated} FROM {quoted('checked_' + other.entity)}"
+    return f"SELECT SOURCE, {columns}, {told} AS _told, {dated} FROM {quoted('checked_' + other.entity)}"
 
 
 def _rank(rule: config.Agree) -> str:

@@ -121,6 +121,7 @@ class _Attempt:
     workers: list[dict[str, Any]] = field(default_factory=list)
     merged: Mapping[str, int] = field(default_factory=dict)
     times: Mapping[str, datetime] | None = None
+    cut: str | None = None
 
     @property
     def names(self) -> tuple[str, str, str]:
@@ -206,11 +207,11 @@ def reconcile(
     for form, valid, text, what in ((RUN, RUN_FORM, run_id, "name of a run"), (SEASON, SEASON_FORM, season, "season")):
         if not form.fullmatch(text):
             raise ConfigurationError(f"`{printable(text[:90])}` is no {what}", valid=valid)
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {"run": {"cut": None}}
     for look in range(1, MOST_LOOKS + 1):
         of = Season(declared, season, run_id if look == 1 else f"{run_id}-{look}", place.entities)
         with place.warehouse.hold(f"verify {entity} {season}"):
-            attempt = _begun(place, of, keys)
+            attempt = _begun(place, of, keys, told["run"]["cut"])
             told = _looked(attempt, processes, writers, progress)
             report.write(place.files, told)
         due = settles_at(attempt.checks, attempt.settling_time)
@@ -222,10 +223,11 @@ def reconcile(
     return told
 
 
-def _begun(place: Place, of: Season, keys: Callable[[], Keys]) -> _Attempt:
+def _begun(place: Place, of: Season, keys: Callable[[], Keys], cut: str | None) -> _Attempt:
     """List a season's objects, once nobody else is at it, and write down that a run begins.
 
     Earlier ones of which no end is told are written down as given up, and the report of the last is kept if it was not.
+    ``cut`` is the row of the audit that an earlier look has found gone.
     """
     for name in of.referred:
         tables.prepare(place.warehouse, of.entities[name])
@@ -241,8 +243,9 @@ def _begun(place: Place, of: Season, keys: Callable[[], Keys]) -> _Attempt:
                 audit.append(connection, other, entity, season, attempt.started_at, [told])
         objects = {source: len(there) for source, there in listed.items()}
         began = Told(Event.STARTED, "", "started", {"objects": objects})
-        lost, cut = recall.held(connection, entity, season, kept)
-        audit.append(connection, *attempt.names, attempt.started_at, [*cut, began])
+        lost, gone = recall.held(connection, entity, season, kept)
+        attempt.cut = str(kept) if gone else cut
+        audit.append(connection, *attempt.names, attempt.started_at, [*gone, began])
     if lost:
         report.write(place.files, lost)
     return attempt
@@ -311,13 +314,13 @@ def _told(attempt: _Attempt, connection: Connection, *, published: bool, words: 
     run, entity, season = attempt.names
     checks, now = attempt.checks, attempt.place.clock()
     due = settles_at(checks, attempt.settling_time)
-    of_run = Run(run, attempt.started_at, now, attempt.workers, attempt.merged, due)
+    of_run = Run(run, attempt.started_at, now, attempt.workers, attempt.merged, due, cut=attempt.cut)
     blocking = attempt.of.entity.checks.blocking
     told = report.document(
         entity, season, checks, of_run, published=published, blocking=blocking, says=words or says(checks)
     )
     ended = {name: told[name] for name in ("says", "published", "blocking", "totals", "digest")}
-    ended |= {name: told["run"][name] for name in ("merged", "settles_at")}
+    ended |= {name: told["run"][name] for name in ("merged", "settles_at", "cut")}
     workers = [Told(Event.WORKER, numbers["worker"], "told", numbers) for numbers in attempt.workers]
     rows = [*workers, *map(audit.of_check, checks), Told(Event.ENDED, "", told["outcome"], ended)]
     last = audit.append(connection, run, entity, season, now, rows)[-1]
@@ -342,7 +345,7 @@ def asked(opened: "duckdb.DuckDBPyConnection", attempt: _Attempt, counted: Count
     cell = Cell(of.entity.name, of.season, attempt.place.clock())
     date_rows(opened, of, counted.written_at)
     yield from balance(cell, counted, {"errored": checks.errored, "rejected": checks.rejected})
-    yield compare_published(opened, cell, of, attempt.keys, attempt.objects)
+    yield from compare_published(opened, cell, of, attempt.keys, attempt.objects)
     yield from compare_amounts(opened, cell, of, reread=checks.hash)
     if checks.hash:
         yield from compare_rows(opened, cell, of)

@@ -9,10 +9,11 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
+from adce_assets.sql_text import quoted
 from adce_assets.verify.checks import SHOWN, Answer, Cell, Check, Kind, Level, Question, Row, check, key_text, plain
 from adce_assets.verify.difference import RowDifference, compare
 from adce_assets.verify.encoding import ColumnType
-from adce_assets.verify.evidence import Season, dated_keys
+from adce_assets.verify.evidence import Season, dated_keys, shown_key
 from adce_assets.verify.relations import of_view
 from adce_assets.verify.rules import NUMBER
 
@@ -121,8 +122,8 @@ def _summed(totals: Sequence[tuple[Any, ...]], tolerance: Decimal) -> tuple[str,
 
 def _totals(name: str, column: str, places: tuple[str, str]) -> str:
     """Sum a column by source, of both places, with how many values are no number."""
-    value = f'TRY_CAST("{column}" AS {NUMBER})'
-    odd = f'count(*) FILTER ("{column}" IS NOT NULL AND {value} IS NULL)'
+    value = f"TRY_CAST({quoted(column)} AS {NUMBER})"
+    odd = f"count(*) FILTER ({quoted(column)} IS NOT NULL AND {value} IS NULL)"
     sides = [
         f"SELECT SOURCE, coalesce(sum({value}), 0) AS {side}_total, {odd} AS {side}_odd "
         f'FROM "{place}_{name}" GROUP BY SOURCE'
@@ -136,10 +137,9 @@ def _totals(name: str, column: str, places: tuple[str, str]) -> str:
 
 def _worst(of: Season, column: str, places: tuple[str, str]) -> str:
     """Find the rows that differ most in a column."""
-    key = ", ".join(f'"{part}"' for part in of.key)
-    texts = ", ".join(f'CAST("{part}" AS VARCHAR)' for part in of.key)
-    value = f'TRY_CAST("{column}" AS {NUMBER})'
-    text = f'any_value(CAST("{column}" AS VARCHAR))'
+    key, texts = ", ".join(map(quoted, of.key)), ", ".join(shown_key(of))
+    value = f"TRY_CAST({quoted(column)} AS {NUMBER})"
+    text = f"any_value(CAST({quoted(column)} AS VARCHAR))"
     order = ", ".join(map(str, range(1, len(of.key) + 1)))
     sides = [
         f"SELECT {key}, sum({value}) AS {side}, {text} AS {side}_text, count(*) AS {side}_many "

@@ -25,8 +25,11 @@ DOCUMENT = "document"
 """The level above all that a reading names: the whole document."""
 OWN_COLUMNS = frozenset(
     {"source", "season", "object_key", "record_number", "run_id", "worker_id", "last_run_id", "written_at"}
+    | {"sources", "agreed"}
+    | {"ctid", "tableoid", "xmin", "cmin", "xmax", "cmax"}
 )
-"""Columns that tables of the warehouse, or those that checks are made of, have besides those of the entity."""
+"""Columns that tables of the warehouse, those that checks are made of, those of resolved values, or all tables of
+PostgreSQL have besides those of the entity."""
 MOST_DIGITS = 38
 """Digits of a decimal, in DuckDB and so everywhere."""
 

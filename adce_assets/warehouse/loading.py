@@ -82,8 +82,8 @@ def stage(
     wanted = sorted({(source, key) for source, of_source in keys.items() for key in of_source})
     with warehouse.hold(f"stage {entity.name} {season}"):
         begun = staged.begin(warehouse, run, keys, clock())
-        line = _Line(lake, warehouse, run, begun, clock, progress, len(wanted))
-        line.work(wanted, processes, writers)
+        line = _Line(lake, warehouse, run, begun, clock, progress, len(wanted), processes)
+        line.work(wanted, writers)
         staged.finish(warehouse, run, begun.earlier + line.counts, clock())
 
 
@@ -99,19 +99,21 @@ class _Line:
         clock: Callable[[], datetime],
         progress: Progress,
         total: int,
+        processes: int,
     ) -> None:
         self.counts = Counts()
         self._lake, self._warehouse, self._run, self._begun = lake, warehouse, run, begun
         self._clock, self._progress, self._total = clock, progress, total
+        self._parsers = range(1, processes + 1)
         self._lock, self._done = threading.Lock(), 0
         self._failure: BaseException | None = None
-        self._jobs: Handover[_Job] = Handover(2 * PROCESSES)
+        self._jobs: Handover[_Job] = Handover(2 * processes)
         self._finished: Handover[Finished] = Handover(TOGETHER)
 
-    def work(self, wanted: Sequence[tuple[str, str]], processes: int, writers: int) -> None:
+    def work(self, wanted: Sequence[tuple[str, str]], writers: int) -> None:
         """Stage all objects; raise what stopped it."""
         reading = [self._thread(lambda: self._read(wanted))]
-        parsing = [self._thread(lambda name=f"parser-{number}": self._mind(name)) for number in range(1, processes + 1)]
+        parsing = [self._thread(lambda name=f"parser-{number}": self._mind(name)) for number in self._parsers]
         writing = [self._thread(self._write) for _ in range(writers)]
         try:
             _join(reading)

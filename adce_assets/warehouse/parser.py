@@ -137,6 +137,8 @@ def _outcome(entity: Entity, source: str, body: bytes) -> Outcome:
         reason = f"the document cannot be read: {error.what}"
     except MemoryError:
         reason = "the document cannot be read: it takes too much memory"
+    except Exception as error:  # noqa: BLE001 - a document that is wrong in a new way must not end the load of all others
+        reason = f"the document cannot be read: {type(error).__name__}: {error}"
     return unreadable(reason)
 
 

@@ -11,7 +11,7 @@ from adce_assets.errors import NotPublishedError
 from adce_assets.warehouse import staged, tables
 from adce_assets.warehouse.database import Connection, Warehouse, listed, quoted
 from adce_assets.warehouse.entities import Entity
-from adce_assets.warehouse.staged import OF_RUN, Run, placeholders
+from adce_assets.warehouse.staged import EARLIER, OF_RUN, Run, placeholders
 from adce_assets.warehouse.values import plain
 
 READY = ("staged", "refused", "published")
@@ -63,7 +63,7 @@ def _check(connection: Connection, run: Run) -> None:
     asked = f"SELECT COUNT(*) FROM {quoted(tables.staging(run.entity))} WHERE run_id = ? AND season = ?"
     there = connection.rows(asked, (run.run_id, run.season))[0][0]
     if found[0][1] and not there:
-        hint = "a later run was published and cleared them: start a new run"
+        hint = "a later run of the season has cleared them: start a new run"
         raise NotPublishedError("its staged rows are gone", where=run.where, hint=hint)
 
 
@@ -93,21 +93,15 @@ def _note(connection: Connection, run: Run, at: datetime) -> None:
     connection.execute(
         f"UPDATE load_runs SET outcome = 'published', finished = ? WHERE {OF_RUN}", (plain(at), *run.ids)
     )
-    earlier = f"""
-        entity = ? AND season = ? AND run_id <> ? AND started <= (SELECT started FROM load_runs WHERE {OF_RUN})
-    """
-    ids = (run.entity.name, run.season, run.run_id, *run.ids)
-    connection.execute(
-        f"DELETE FROM {quoted(tables.staging(run.entity))} WHERE season = ?"
-        f" AND run_id IN (SELECT run_id FROM load_runs WHERE {earlier})",
-        (run.season, *ids),
-    )
+    staged.clear(connection, run, "TRUE")
     connection.execute(
         f"UPDATE load_workers SET outcome = 'lost', ended = ? WHERE outcome = 'working' AND entity = ? AND season = ?"
-        f" AND run_id IN (SELECT run_id FROM load_runs WHERE {earlier})",
-        (plain(at), run.entity.name, run.season, *ids),
+        f" AND run_id IN (SELECT run_id FROM load_runs WHERE {EARLIER})",
+        (plain(at), run.entity.name, run.season, *run.earlier),
     )
-    connection.execute(f"UPDATE load_runs SET outcome = 'superseded' WHERE outcome <> 'published' AND {earlier}", ids)
+    connection.execute(
+        f"UPDATE load_runs SET outcome = 'superseded' WHERE outcome <> 'published' AND {EARLIER}", run.earlier
+    )
 
 
 def _note_refused(warehouse: Warehouse, run: Run) -> None:

@@ -190,7 +190,7 @@ class Checks(_Model):
         amounts: Columns whose totals are compared, with how far they may differ.
         errored: How many records may be unreadable each by itself, or stand twice in a document with other values.
         rejected: How many may be no row a database can keep, or stand in another document with other values.
-        may_lose_pct: How many of the published rows, in percent, may vanish while their documents are there.
+        may_lose_pct: How many of a source's published rows, in percent, may vanish, with their documents or from them.
         rules: What rows must say of each other.
     """
 

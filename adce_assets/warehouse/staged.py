@@ -54,9 +54,17 @@ class Run:
         """What its rows are found by, in every table of loads."""
         return self.run_id, self.entity.name, self.season
 
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        """What those before it are found by, with `EARLIER`."""
+        return self.entity.name, self.season, self.run_id, *self.ids
+
 
 Rows = list[Sequence[Plain]]
 OF_RUN = "run_id = ? AND entity = ? AND season = ?"
+EARLIER = f"entity = ? AND season = ? AND run_id <> ? AND started <= (SELECT started FROM load_runs WHERE {OF_RUN})"
+KEPT_RUNS = 24
+"""Earlier runs of a season of which it is kept what became of each object: a day of them, if it is loaded hourly."""
 PLACE = "_place"
 """No column of an entity begins so."""
 
@@ -213,10 +221,8 @@ def settle(connection: Connection, run: Run) -> int:
     One that is the same in both is written down as repeated. The object whose key is least, in bytes, wins, whoever was
     first to stage it: the result does not depend on the workers.
     """
-    later = _later(run)
-    ids = (run.run_id, run.season)
     connection.execute("DROP TABLE IF EXISTS load_later")
-    connection.execute(f"CREATE TEMPORARY TABLE load_later AS {later}", (*ids, *ids))
+    connection.execute(f"CREATE TEMPORARY TABLE load_later AS {_later(run)}", (run.run_id, run.season))
     refused = """
         INSERT INTO load_refused (run_id, worker_id, entity, source, season, object_key, record_number, kind, reason)
         SELECT run_id, worker_id, ?, source, season, object_key, record_number,
@@ -240,14 +246,11 @@ def _later(run: Run) -> str:
         WITH placed AS (
             SELECT *, ROW_NUMBER() OVER (PARTITION BY {listed(key)} ORDER BY object_key, record_number) AS {PLACE}
             FROM {staging} WHERE run_id = ? AND season = ?
-        ), firsts AS (
-            SELECT *, ROW_NUMBER() OVER (PARTITION BY {listed(key)} ORDER BY object_key, record_number) AS {PLACE}
-            FROM {staging} WHERE run_id = ? AND season = ?
         )
         SELECT r.run_id, r.worker_id, r.source, r.season, r.object_key, r.record_number,
                NOT {tables.distinct(run.entity, "r", "f")} AS same,
                f.object_key AS first_key, CAST(f.record_number AS VARCHAR) AS first_number
-        FROM placed r JOIN firsts f ON {joined} AND f.{PLACE} = 1
+        FROM placed r JOIN placed f ON {joined} AND f.{PLACE} = 1
         WHERE r.{PLACE} > 1
     """
 
@@ -285,6 +288,27 @@ def finish(warehouse: Warehouse, run: Run, counted: Counts, at: datetime) -> Non
         ended = f"UPDATE load_runs SET finished = ?, outcome = 'staged', {sets} WHERE {OF_RUN} AND outcome = 'staging'"
         if not connection.execute(ended, (plain(at), *astuple(total), *run.ids)):
             raise WarehouseError("a later run was published meanwhile", where=run.where, hint="start a new run")
+        clear(connection, run, "outcome IN ('staging', 'refused')")
+        _forget_long_ago(connection, run)
+
+
+def clear(connection: Connection, run: Run, which: str) -> None:
+    """Remove what those earlier runs of the season have staged of which ``which`` is true."""
+    connection.execute(
+        f"DELETE FROM {quoted(tables.staging(run.entity))} WHERE season = ?"
+        f" AND run_id IN (SELECT run_id FROM load_runs WHERE {EARLIER} AND {which})",
+        (run.season, *run.earlier),
+    )
+
+
+def _forget_long_ago(connection: Connection, run: Run) -> None:
+    """Remove what became of the objects of runs that are more than `KEPT_RUNS` back; their totals stay."""
+    long_ago = f"SELECT run_id FROM load_runs WHERE {EARLIER} ORDER BY started DESC, run_id DESC OFFSET {KEPT_RUNS}"
+    for table in ("load_objects", "load_refused", "load_workers"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE entity = ? AND season = ? AND run_id IN ({long_ago})",
+            (run.entity.name, run.season, *run.earlier),
+        )
 
 
 def note_start(warehouse: Warehouse, run: Run, worker: str, attempt: int, pid: int, at: datetime) -> None:

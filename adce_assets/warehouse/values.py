@@ -38,7 +38,7 @@ def typed(column: Column, found: Any, zone: str | None = None) -> Value:
 def plain(value: Value) -> str | int | float | bool | None:
     """Write a value as both databases and JSON take it: decimals and times as text, times in UTC."""
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S.%f}+00"
+        return value.isoformat(sep=" ", timespec="microseconds").removesuffix(":00")  # strftime cuts years to `25`
     if isinstance(value, Decimal):
         return f"{value:f}"
     return value.isoformat() if isinstance(value, date) else value
@@ -125,7 +125,10 @@ def _as_date(found: Any, _column: Column, zone: str | None) -> date:
     if zone is None or moment.tzinfo is None:
         message = f"{shown(found)} is a time; its date depends on a `zone`"
         raise ValueError(message)
-    return moment.astimezone(ZoneInfo(zone)).date()
+    try:
+        return moment.astimezone(ZoneInfo(zone)).date()
+    except OverflowError as error:
+        raise _refused(found, "date") from error
 
 
 def _as_timestamp(found: Any, _column: Column, zone: str | None) -> datetime:

@@ -86,9 +86,17 @@ def test_a_season_that_does_not_reconcile_exits_with_2_and_names_what_differs(lo
 
 def test_what_documents_say_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]):
     row = {"key": "{}", "kind": "changed", "expected": "Anna", "actual": "\x1b]0;owned\x07\x1b[2JAnna"}
-    check = {"id": "HASH", "type": "HASH", "level": "", "name": "every row", "source": None, "state": "failed"}
+    check = {
+        "id": "HASH",
+        "type": "HASH",
+        "level": "",
+        "name": "every row",
+        "source": None,
+        "state": "failed",
+        "asked": True,
+    }
     told = {"entity": "games", "season": "2024-25", "outcome": "failed", "says": "no", "published": False}
-    totals, run = {"passed": 0, "checks": 1}, {"id": "it", "merged": {}}
+    totals, run = {"passed": 0, "checks": 1, "not_asked": 0}, {"id": "it", "merged": {}}
     checks = [{**check, "expected": "a", "actual": "b", "rows": [row, {**row, "actual": None}]}]
     show_report({**told, "totals": totals, "run": run, "checks": checks})
     shown = capsys.readouterr().err
@@ -135,8 +143,9 @@ def test_an_audit_whose_end_was_cut_off_is_found_against_the_last_report(loaded:
         reported = loaded.adce("verify", "report", "games", *SEASON)
     finally:
         file.write_bytes(whole)
-    (fault,) = json.loads(shown.stdout)["faults"]
-    assert (shown.exit_code, "or is gone" in fault["what"]) == (1, True)
+    faults = json.loads(shown.stdout)["faults"]
+    assert (shown.exit_code, {"or is gone" in fault["what"] for fault in faults}) == (1, {True})
+    assert len(faults) == len(list((loaded.home / "inventory" / "verify" / "games" / "2024-25").iterdir()))
     assert (reported.exit_code, "its end was cut off" in reported.stderr) == (1, True)
 
 

@@ -1,13 +1,15 @@
 """Materialising a season of the warehouse loads it, shows every check, and fails where it does not hold."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from adce_assets.defs import warehouse
+from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.warehouse import TYPES, reconciled
 from adce_assets.loop.season_keys import keys_of
 from adce_assets.warehouse.entities import load_entities
@@ -91,22 +93,33 @@ def test_a_season_that_does_not_is_no_materialisation_and_every_check_is_told(
     assert "home_quarters_sum_to_the_score" in (failed.description or "")
 
 
-def test_what_is_settling_is_loaded_again_when_it_has_settled(
+def test_what_is_settling_ends_its_run_and_is_asked_for_again_when_it_has_settled(
     loading: SmallProject, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ):
-    runs: list[str] = []
+    settles_at = (loading.project.settings.clock() + timedelta(minutes=5)).isoformat()
 
-    def once_settling(*asked: Any) -> Mapping[str, Any]:
-        runs.append(asked[-1])
-        if len(runs) == 1:
-            return {"outcome": "settling", "published": False, "run": {"settles_at": "2024-01-01T00:00:00+00:00"}}
-        return reconciled(*asked)
+    def settling(*asked: Any) -> Mapping[str, Any]:
+        told = reconciled(*asked)
+        run = {**told["run"], "settles_at": settles_at}
+        return {**told, "outcome": "settling", "published": False, "run": run}
 
-    monkeypatch.setattr(warehouse, "reconciled", once_settling)
+    monkeypatch.setattr(warehouse, "reconciled", settling)
     result = materialise(loading, instance, "games")
-    assert result.success
-    assert runs == [result.run_id, f"{result.run_id}-retry1"]
-    assert len(result.get_asset_materialization_events()) == 1
+    assert not result.success
+    assert not result.get_asset_materialization_events()
+
+    def requests(minutes: int) -> Sequence[dg.RunRequest]:
+        later = loading.at(minutes=minutes)
+        defs, resources = later.defs(), {"project": ProjectResource(environment=later.environment)}
+        with dg.build_sensor_context(instance, definitions=defs, resources=resources) as context:
+            return defs.resolve_sensor_def("warehouse_settling_sensor").evaluate_tick(context).run_requests or ()
+
+    assert not requests(4)
+    (request,) = requests(5)
+    assert (request.partition_key, request.asset_selection) == (SEASON, [dg.AssetKey(["warehouse", "games"])])
+    assert [again.run_key for again in requests(9)] == [request.run_key]
+    monkeypatch.setattr(warehouse, "FORGOTTEN", timedelta(days=-1))
+    assert not requests(9)
 
 
 def test_documents_of_another_data_type_of_the_same_form_are_loaded_too(loading: SmallProject):

@@ -88,7 +88,7 @@ def test_killed_before_its_report_is_kept_a_run_has_published_and_the_next_keeps
     asked: Any = {"entity": "games", "season": SEASON, "run": None}
     with open_warehouse(season.url, read_only=True) as warehouse:
         found = recall.recalled(season.files, warehouse, **asked)
-    assert (found.told["run"]["id"], found.said, found.cut) == ("killed", recall.ANEW, False)
+    assert (found.told["run"]["id"], found.said, found.apart) == ("killed", recall.ANEW, False)
     assert season.run("games", "next")["published"]
     assert season.files.get(KILLED) == report.text_of(found.told).encode()
     assert reported(season) == "next"

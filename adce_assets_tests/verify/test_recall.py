@@ -81,12 +81,38 @@ def test_an_audit_whose_end_was_cut_off_is_found_and_the_next_run_writes_it_down
     with open_warehouse(workshop.url) as warehouse, warehouse.transaction() as connection:
         assert audit.verify(audit.entries(connection), audit.head(connection)) == ()
         (fault,) = audit.verify(audit.entries(connection), audit.head(connection), kept)
-    assert (fault.seq, recalled(workshop).cut) == (kept.seq, True)
-    assert workshop.run("games", "next")["published"]
+    assert (fault.seq, recalled(workshop).apart) == (kept.seq, True)
+    told = workshop.run("games", "next")
+    assert (told["published"], told["run"]["cut"]) == (True, str(kept))
     asked = "SELECT what, state, detail FROM verify_audit WHERE run = 'next' AND event = 'cut'"
     ((what, state, detail),) = workshop.rows(asked)
     assert (what, state, json.loads(detail)["head"]) == (LATEST, "cut", str(kept))
-    assert not recalled(workshop).cut
+    assert not recalled(workshop).apart
+    with open_warehouse(workshop.url) as warehouse, warehouse.transaction() as connection:
+        heads, damaged = report.heads(workshop.files)
+        faults = audit.verify(audit.entries(connection), audit.head(connection), *heads)
+    assert not damaged
+    assert "next" in {fault.key for fault in faults}
+    assert kept.seq in {fault.seq for fault in faults}, "the run's own report still names its row"
+
+
+@pytest.mark.parametrize("change", [{"merged": {"inserted": 999}}, {"finished_at": "2099-01-01T00:00:00Z"}])
+def test_a_report_whose_run_was_changed_is_not_believed(workshop: Workshop, change: dict[str, Any]):
+    body = workshop.files.get(LATEST)
+    told = json.loads(body)
+    workshop.files.put(LATEST, report.body_of({**told, "run": {**told["run"], **change}}))
+    found = recalled(workshop)
+    assert (report.body_of(found.told), found.said, found.apart) == (body, recall.OTHER, True)
+
+
+@pytest.mark.parametrize("change", [{"finished_at": None}, {"merged": 3}, {"more": 1}])
+def test_a_report_whose_run_is_none_is_a_fault_and_stops_no_other(workshop: Workshop, change: dict[str, Any]):
+    body = workshop.files.get(LATEST)
+    told = json.loads(body)
+    workshop.files.put(LATEST, report.body_of({**told, "run": {**told["run"], **change}}))
+    heads, damaged = report.heads(workshop.files)
+    assert (len(heads), [fault.key for fault in damaged]) == (3, [LATEST])
+    assert report.body_of(recalled(workshop).told) == body
 
 
 def test_an_audit_that_was_written_anew_makes_no_report(workshop: Workshop):

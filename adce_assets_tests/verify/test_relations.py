@@ -182,6 +182,20 @@ def test_a_files_name_is_no_pattern_where_there_is_such_a_file(connection: duckd
     assert [(row.kind, row.key) for row in found.rows] == [("exclusive_left", ("2",)), ("exclusive_right", ("1",))]
 
 
+def test_a_long_text_is_compared_and_one_that_is_too_long_is_not_what_the_error_says(
+    connection: duckdb.DuckDBPyConnection, tmp_path: Path
+):
+    one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+    one.write_text(f'id,name\n1,"{"x" * 3_000_000}"\n')
+    other.write_text(f'id,name\n1,"{"x" * 2_999_999}y"\n')
+    assert difference(connection, one, other, tmp_path).changed == 1
+
+    other.write_text(f'id,name\n1,"{"x" * 17_000_000}"\n')
+    with pytest.raises(VerifyError, match="Maximum line size") as caught:
+        difference(connection, one, other, tmp_path)
+    assert len(str(caught.value)) < 2_000
+
+
 @pytest.mark.parametrize(
     ("place", "text", "error", "says"),
     [
@@ -194,6 +208,7 @@ def test_a_files_name_is_no_pattern_where_there_is_such_a_file(connection: duckd
         ("broken.duckdb#t", "text", VerifyError, "cannot be opened as a DuckDB file"),
         ("empty.csv", "", VerifyError, "no heading"),
         ("twice.csv", "id,name,id\n", VerifyError, "two columns are called `id`"),
+        ("case.csv", "id,Name,name\n", VerifyError, "`Name` and `name` differ in case alone"),
         ("broken.csv.gz", "text", VerifyError, "heading cannot be read"),
         ("broken.csv.zst", "text", VerifyError, "heading cannot be read"),
         ("endless.csv", '"' + "a" * 2_000_000, VerifyError, "heading cannot be read"),

@@ -58,6 +58,12 @@ def test_what_answers_amount_to(checks: list[Check], outcome: Outcome):
     assert outcome_of(checks) is outcome
 
 
+def test_what_had_nothing_to_ask_counts_in_no_total():
+    told = drawn(answer(), answer("b", asked=False))
+    assert [told["totals"][name] for name in ("checks", "passed", "not_asked", "success_rate_pct")] == [1, 1, 1, 100.0]
+    assert "not asked" in page(told)
+
+
 def test_nothing_asked_is_nought_per_cent():
     totals = drawn()["totals"]
     assert (totals["checks"], totals["success_rate_pct"]) == (0, 0.0)

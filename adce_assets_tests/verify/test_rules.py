@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from adce_assets.errors import VerifyError
 from adce_assets.verify.checks import Cell, Check, Severity
-from adce_assets.verify.rules import ALONE, DOUBLED, Asked, judge, resolved
+from adce_assets.verify.rules import ALONE, DOUBLED, EMPTY, Asked, judge, resolved
 from adce_assets.warehouse.rules_config import Agree, Checks, Rule, misfits
 
 NOW = datetime(2025, 1, 15, 12, tzinfo=UTC)
@@ -158,6 +158,7 @@ def test_only_of_sources_that_tell_both_does_each_need_the_other(
     check = asked(tables, Asked("box", ("game", "player"), ["espn", "nba"]), told)
     assert check.offenders == wrong
     assert {game["game"] for game in named(check)} <= {"g3", "0022"}
+    assert sum(check.unasked.values()) == 2 - wrong
 
 
 def test_a_value_that_is_no_number_is_wrong(tables: duckdb.DuckDBPyConnection):
@@ -187,6 +188,29 @@ def test_totals_are_exact_where_binary_numbers_are_not(tables: duckdb.DuckDBPyCo
 def test_a_rule_that_cannot_be_asked_is_an_error_with_its_name(tables: duckdb.DuckDBPyConnection):
     with pytest.raises(VerifyError, match="the rule `it` cannot be asked"):
         asked(tables, BOX, rule(rule="not_negative", columns=["points"], where={"side": 1}))
+
+
+def test_rows_without_any_part_are_counted_and_a_rule_without_rows_is_not_asked(tables: duckdb.DuckDBPyConnection):
+    check = asked(tables, *RULES["parts_sum"])
+    assert (check.passed, check.unasked, check.asked) == (True, {EMPTY: 1}, True)
+    tables.execute("DELETE FROM final_games WHERE SOURCE = 'nba'")
+    alone = asked(tables, *RULES["agree"])
+    assert (alone.passed, alone.actual, alone.asked) == (True, "0 of 0", False)
+
+
+def test_a_column_may_be_called_as_something_in_a_question_is(tables: duckdb.DuckDBPyConnection):
+    names = ("told", "said", "apart", "words", "total", "many", "once", "times", "sources")
+    tables.execute(
+        f"CREATE TABLE checked_odd AS SELECT *, {', '.join(f'1 AS {name}' for name in names)} FROM final_games"
+    )
+    odd = Asked("odd", ("game",), ["espn", "nba"])
+    for name in names:
+        other = {"entity": "odd", "column": "home", "match": {"game": "game", name: name}}
+        agree = Agree(rule="agree", name="it", by=("day", name), columns=("home",), trust=("nba", "espn"))
+        assert asked(tables, odd, agree).passed
+        assert asked(tables, odd, rule(rule="sums_to", of="home", by=["game", name], equals=other)).passed
+        assert asked(tables, odd, rule(rule="count_of", by=["game", name], equals=1)).passed
+        assert resolved(tables, odd, agree)
 
 
 def test_a_warning_does_not_stop_a_season(tables: duckdb.DuckDBPyConnection):

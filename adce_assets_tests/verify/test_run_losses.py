@@ -4,17 +4,25 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 
 from adce_assets.errors import ConfigurationError
 from adce_assets.verify import rules
-from adce_assets_tests.verify.seeding import NOW, Json, Workshop, changed, failed, key_of
+from adce_assets.verify.checks import Cell
+from adce_assets.verify.evidence import Season, dated_keys
+from adce_assets.verify.vanished import LEFT as GONE
+from adce_assets.verify.vanished import THERE, compare_published
+from adce_assets_tests.verify.seeding import ENTITIES, NOW, SEASON, Json, Workshop, changed, failed
+from adce_assets_tests.warehouse.conftest import CARGO, entity
 
-LOST = "COUNT/source->final/what was published is there"
+LOST = f"COUNT/source->final/{THERE}"
+LEFT = f"COUNT/source->final/{GONE}"
 PUBLISHED = "SELECT count(*) FROM games"
 CDN = {
     "game": {
@@ -68,10 +76,53 @@ def test_so_many_rows_may_vanish_as_the_entity_says_and_the_report_counts_them(w
     assert (told["published"], told["run"]["merged"]) == (True, {"inserted": 0, "updated": 0, "deleted": 1})
 
 
-def test_a_row_goes_with_its_document(workshop: Workshop):
-    workshop.store.delete(key_of(2))
-    told = workshop.run("games", "run-2")
+def test_a_row_goes_with_its_document_if_the_entity_says_so_and_not_unseen(workshop: Workshop):
+    keys = workshop.keys[:2]
+    told = workshop.run("games", "run-2", keys=lambda: {"espn": keys})
+    assert (told["outcome"], told["published"], failed(told).keys()) == ("failed", False, {LEFT})
+    workshop.entities = changed("games", may_lose_pct=Decimal(34))
+    told = workshop.run("games", "run-3", keys=lambda: {"espn": keys})
     assert (told["published"], told["run"]["merged"]["deleted"]) == (True, 1)
+    (gone,) = failed(told).values()
+    assert (gone["id"], gone["severity"], gone["offenders"]) == (LEFT, "warning", 1)
+    assert [json.loads(row["key"])["game_id"] for row in gone["rows"]] == ["401700002"]
+
+
+def test_what_may_vanish_is_a_part_of_each_source_and_never_all_of_a_document():
+    of = Season(ENTITIES["games"], SEASON, "it", changed("games", may_lose_pct=Decimal(50)))
+    of = replace(of, entity=of.entities["games"])
+    columns = "SOURCE, game_id, OBJECT_KEY"
+    rows = [("espn", f"e{n}", f"doc{n // 2}") for n in range(6)] + [("nba", "n1", "n1"), ("nba", "n2", "n2")]
+
+    def answers(*gone: str) -> list[Any]:
+        with duckdb.connect(":memory:") as opened:
+            opened.execute("CREATE TABLE objects (OBJECT_KEY VARCHAR, WRITTEN_AT TIMESTAMPTZ)")
+            for table in ("published_games", "final_games"):
+                opened.execute(f"CREATE TABLE {table} (SOURCE VARCHAR, game_id VARCHAR, OBJECT_KEY VARCHAR)")
+                kept = [row for row in rows if table == "published_games" or row[1] not in gone]
+                opened.executemany(f"INSERT INTO {table} ({columns}) VALUES (?, ?, ?)", kept)
+            objects = {key for *_, key in rows}
+            there, _ = compare_published(opened, Cell("games", SEASON, NOW), of, ["espn", "nba"], objects)
+        return [there.passed, there.severity.value]
+
+    assert answers() == [True, "error"]
+    assert answers("e0", "e2", "n1") == [False, "warning"]
+    assert answers("n1", "n2") == [False, "error"], "all of a source"
+    assert answers("e0", "e1") == [False, "error"], "all of a document"
+
+
+def test_a_row_whose_key_has_a_moment_is_dated_too():
+    columns = {**CARGO["columns"], "landed": {"type": "timestamp", "nullable": False}}
+    cargo = entity(key=["ship", "landed"], columns=columns, readings=CARGO["readings"][:1])
+    key = ("harbour", "Anna", "2025-01-01T09:00:00.000000Z")
+    with duckdb.connect(":memory:") as opened:
+        opened.execute("SET TimeZone = 'UTC'")
+        opened.execute(
+            "CREATE TABLE objects AS SELECT 'a' AS OBJECT_KEY, TIMESTAMPTZ '2025-03-01 12:00Z' AS WRITTEN_AT"
+        )
+        moment = "TIMESTAMPTZ '2025-01-01 09:00:00+00' AS landed, 'a' AS OBJECT_KEY"
+        opened.execute(f"CREATE TABLE staged_cargo AS SELECT 'harbour' AS SOURCE, 'Anna' AS ship, {moment}")
+        assert dated_keys(opened, Season(cargo, SEASON, "it", {}), {key}) == {key: NOW}
 
 
 def test_a_record_that_can_no_longer_be_read_keeps_the_season_as_it_was(workshop: Workshop):

@@ -32,6 +32,12 @@ FAULTS: list[tuple[str, Change, str]] = [
     ("an unknown key", lambda e: e.update(keys=["ship"]), r"did you mean `key`"),
     ("a type", lambda e: e["columns"]["tons"].update(type="number"), "`number` is not known"),
     ("no scale", lambda e: e["columns"]["tons"].pop("scale"), "`scale` and the type `decimal` belong together"),
+    ("a system's column", lambda e: e["columns"].update(xmin={"type": "text"}), "is a column that tables have anyway"),
+    (
+        "a resolved one",
+        lambda e: e["columns"].update(agreed={"type": "text"}),
+        "is a column that tables have anyway",
+    ),
     ("an own column", lambda e: e["columns"].update(run_id={"type": "text"}), "is a column that tables have anyway"),
     ("the key", lambda e: e.update(key=["vessel"]), "the key's `vessel` is no column"),
     (

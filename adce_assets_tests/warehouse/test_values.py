@@ -91,6 +91,15 @@ def test_the_date_of_an_instant_is_that_of_the_zone() -> None:
     assert typed(Column(type="date"), late, "UTC") == date(2024, 1, 3)
 
 
+def test_the_date_of_an_instant_whose_day_has_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="`0001-01-01T00:00Z` is no date"):
+        typed(Column(type="date"), "0001-01-01T00:00Z", "America/New_York")
+
+
+def test_a_year_travels_with_all_its_digits() -> None:
+    assert plain(typed(Column(type="timestamp"), "0025-01-02T00:00Z")) == "0025-01-02 00:00:00.000000+00"
+
+
 def test_a_time_without_a_zone_is_in_the_one_that_is_given() -> None:
     read = typed(Column(type="timestamp"), "2025-07-01 19:30:00", "America/New_York")
     assert read == datetime(2025, 7, 1, 23, 30, tzinfo=UTC)

@@ -130,6 +130,17 @@ def test_a_document_that_cannot_be_read_is_one_record_errored(lake: LakeStore, d
     assert asked(duck, "SELECT object_key, record_number, kind FROM load_refused") == [("a", 0, "errored")]
 
 
+def test_a_document_of_which_nobody_has_thought_is_one_record_errored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(*_: object) -> None:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr(parser, "read", stumble)
+    told = parser.understood(parser.answer(entity(), "harbour", b"{}"))
+    assert (told.read, told.rows) == (1, [])
+    assert [(bad.number, bad.kind) for bad in told.refused] == [(0, "errored")]
+    assert "OverflowError" in told.refused[0].reason
+
+
 @swift
 def test_an_object_that_is_gone_is_one_record_errored(lake: LakeStore, duck: Warehouse) -> None:
     done = staged(lake, duck, {"harbour": ["nowhere"]})

@@ -6,6 +6,7 @@ import pytest
 
 from adce_assets.errors import NotPublishedError, WarehouseError
 from adce_assets.lake.store import LakeStore
+from adce_assets.warehouse import staged as staged_runs
 from adce_assets.warehouse.database import Connection, Warehouse
 from adce_assets.warehouse.publishing import publish
 from adce_assets_tests.warehouse.conftest import (
@@ -121,6 +122,33 @@ def test_what_earlier_runs_have_staged_is_cleared_and_they_cannot_be_published_a
     ]
     with pytest.raises(NotPublishedError, match="its staged rows are gone"):
         published(warehouse, "run-1")
+
+
+def test_a_season_that_is_refused_again_and_again_does_not_grow(
+    lake: LakeStore, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Connection) -> None:
+        raise NotPublishedError("no")
+
+    monkeypatch.setattr(staged_runs, "KEPT_RUNS", 2)
+    runs = [f"run-{number}" for number in range(1, 5)]
+    for run in runs:
+        load(lake, warehouse, run, report("Anna", entry("tea"), entry("tea")))
+        with pytest.raises(NotPublishedError, match="no"):
+            published(warehouse, run, verify=refuse)
+        with warehouse.transaction() as connection:
+            connection.execute(
+                "UPDATE load_runs SET started = CAST(? AS DATE) WHERE run_id = ?", ("2025-01-0" + run[-1], run)
+            )
+    assert asked(warehouse, "SELECT DISTINCT run_id FROM staging_cargo") == [("run-4",)]
+    for table in ("load_objects", "load_refused", "load_workers"):
+        kept = asked(warehouse, f"SELECT DISTINCT run_id FROM {table} ORDER BY run_id")
+        assert kept == [("run-2",), ("run-3",), ("run-4",)]
+    assert len(asked(warehouse, "SELECT run_id FROM load_runs")) == len(runs)
+    with pytest.raises(NotPublishedError, match="its staged rows are gone"):
+        published(warehouse, "run-1")
+    published(warehouse, "run-4")
+    assert asked(warehouse, LAST) == [("run-4", 1)]
 
 
 def test_a_run_that_was_superseded_while_it_went_on_ends_with_an_error(lake: LakeStore, warehouse: Warehouse) -> None:
