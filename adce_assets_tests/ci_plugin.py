@@ -9,7 +9,14 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadGroupScheduling
 
-TOGETHER = ("test_on_spark.py",)
+TOGETHER = (
+    "test_metric_rivals.py",
+    "test_on_spark.py",
+    "test_rights.py",
+    "test_simulated_month.py",
+    "test_verify_commands.py",
+    "test_warehouse_assets.py",
+)
 """Files whose tests share what is slow to start. (``xdist_group`` has no effect from pytest 9.2 to xdist 3.8.)"""
 
 
@@ -27,7 +34,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadGro
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests, so that no process is alone with one of them in the end."""
-    items.sort(key=lambda item: "/whole/" not in item.nodeid)
+    items.sort(key=lambda item: "/whole/" not in item.nodeid and not item.path.name.endswith(TOGETHER))
 
 
 @pytest.hookimpl(trylast=True)

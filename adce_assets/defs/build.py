@@ -10,12 +10,12 @@ from adce_assets.defs.canary import canary_asset, canary_job, canary_schedule
 from adce_assets.defs.checks import fresh_check
 from adce_assets.defs.data_sets import cells_of, data_set_assets, key_of, partition_sets, scrapers_of
 from adce_assets.defs.dims_asking import dims_definitions
-from adce_assets.defs.jobs import collect_jobs, reconciliation_job, reconciliation_schedule, warehouse_job
+from adce_assets.defs.jobs import collect_jobs, reconciliation_job, reconciliation_schedule
 from adce_assets.defs.loop import LoopAssets
 from adce_assets.defs.paces import paces
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.sensors import Sensors
-from adce_assets.defs.warehouse import settling_sensor, warehouse_assets, warehouse_sensor
+from adce_assets.defs.warehouse import warehouse_definitions
 from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.settings import load_settings
 
@@ -47,26 +47,18 @@ def _built(environment: Mapping[str, str] | None) -> dg.Definitions:
         paces=paces(catalogue, scrapers.values()),
         reconciliation=reconciliation,
     )
-    loads = settings.autonomous.warehouse
-    warehouse = warehouse_assets(contract, partitions, settings.home / "config" / "reconcile", loads)
     loop = dg.Definitions(
         assets=[
             *data_set_assets(contract, catalogue, scrapers, partitions),
             *LoopAssets(contract, catalogue, settings).all(key_of(data) for data in contract.data_sets.values()),
             canary_asset(contract, settings),
-            *warehouse,
         ],
         asset_checks=[fresh_check(contract)],
-        jobs=[
-            *(reconciliation, canary, *collect_jobs(contract, scrapers).values()),
-            *([warehouse_job()] if warehouse else []),
-        ],
+        jobs=[reconciliation, canary, *collect_jobs(contract, scrapers).values()],
         schedules=[reconciliation_schedule(settings, reconciliation), canary_schedule(settings, canary)],
-        sensors=[
-            *sensors.all(),
-            *([warehouse_sensor(loads), settling_sensor()] if warehouse and loads.automatic else []),
-        ],
+        sensors=sensors.all(),
         resources={"project": ProjectResource(environment=dict(environment or {}))},
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(loop, dims_definitions(contract, settings, scrapers))
+    warehouse = warehouse_definitions(contract, partitions, settings)
+    return dg.Definitions.merge(loop, warehouse, dims_definitions(contract, settings, scrapers))

@@ -19,11 +19,11 @@ import dagster as dg
 from adce_assets.configuration import Loads
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.defs.data_sets import PartitionSets, key_of
-from adce_assets.defs.jobs import PRIORITY_TAG, WAREHOUSE
+from adce_assets.defs.jobs import PRIORITY_TAG, WAREHOUSE, warehouse_job
 from adce_assets.defs.jobs import WAREHOUSE_GROUP as GROUP
 from adce_assets.defs.metadata import SHOWN, Metadata, table
 from adce_assets.defs.resources import ProjectResource
-from adce_assets.settings import now
+from adce_assets.settings import Settings, now
 
 if TYPE_CHECKING:
     from adce_assets.warehouse.entities import Entity
@@ -50,6 +50,25 @@ COLUMNS = ("check", "row", "how", "column", "expected", "actual")
 def asset_key(name: str) -> dg.AssetKey:
     """Name the asset of an entity."""
     return dg.AssetKey([GROUP, name])
+
+
+def warehouse_definitions(contract: Contract, partitions: PartitionSets, settings: Settings) -> dg.Definitions:
+    """Make everything of the warehouse; without declared entities there is nothing.
+
+    Args:
+        contract: What the lake holds.
+        partitions: The seasons of its sources.
+        settings: The installation's: whether a season is loaded by itself, and where entities are declared.
+
+    Raises:
+        ConfigurationError: the file of an entity is faulty.
+    """
+    loads = settings.autonomous.warehouse
+    assets = warehouse_assets(contract, partitions, settings.home / "config" / "reconcile", loads)
+    if not assets:
+        return dg.Definitions()
+    sensors = [warehouse_sensor(loads), settling_sensor()] if loads.automatic else []
+    return dg.Definitions(assets=assets, jobs=[warehouse_job()], sensors=sensors)
 
 
 def warehouse_assets(

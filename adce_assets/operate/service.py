@@ -237,25 +237,26 @@ class Service:
                 "nocleanup": "true",
             },
         }
-        programs = {
-            f"program:{component.name}": {
-                "command": shlex.join(component.command),
-                "priority": number,
-                "autorestart": "true",
-                "startsecs": self.running_after,
-                "startretries": TRIES,
-                "stopsignal": "INT",
-                "stopasgroup": "true",
-                "killasgroup": "true",
-                "stopwaitsecs": STOP_SECONDS,
-                "redirect_stderr": "true",
-                "stdout_logfile": self.log(component.name),
-                "stdout_logfile_maxbytes": LOG_BYTES,
-                "stdout_logfile_backups": LOG_FILES,
-            }
-            for number, component in enumerate(self.components, 1)
-        }
+        programs = {f"program:{one.name}": self._program(one, at) for at, one in enumerate(self.components, 1)}
         return "\n".join(_section(name, values) for name, values in (common | programs).items())
+
+    def _program(self, component: Component, priority: int) -> dict[str, Any]:
+        """Say how a component is started, started again, and ended with all that it has started."""
+        return {
+            "command": shlex.join(component.command),
+            "priority": priority,
+            "autorestart": "true",
+            "startsecs": self.running_after,
+            "startretries": TRIES,
+            "stopsignal": "INT",
+            "stopasgroup": "true",
+            "killasgroup": "true",
+            "stopwaitsecs": STOP_SECONDS,
+            "redirect_stderr": "true",
+            "stdout_logfile": self.log(component.name),
+            "stdout_logfile_maxbytes": LOG_BYTES,
+            "stdout_logfile_backups": LOG_FILES,
+        }
 
 
 _RPC = "supervisor.rpcinterface:make_main_rpcinterface"
