@@ -1,6 +1,5 @@
 """The environment in, the service of its installation out: for the commands that start, end and show it."""
 
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ class Served:
 
 def served() -> Served:
     """Name the service of the installation that the environment names; nothing is started."""
-    from adce_assets.operate.service import Service, components
+    from adce_assets.operate.service import WORKSPACE, Service, components, workspace
     from adce_assets.settings import dagster_home, environment_of_this, load_settings
 
     settings = load_settings()
@@ -38,21 +37,14 @@ def served() -> Served:
             hint="set DAGSTER_HOME to a folder with a copy of the project's dagster.yaml",
         )
     named = {"DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1", "PYTHONWARNINGS": "ignore"}
-    service = Service(folder, components(folder, web_port=ports.web_port, code_port=ports.code_port))
+    service = Service(
+        folder,
+        components(folder, web_port=ports.web_port, code_port=ports.code_port),
+        files={WORKSPACE: workspace(ports.code_port)},
+        # The database of Dagster's records is made by one process, before many open it.
+        first=(str(Path(sys.executable).with_name("dagster")), "instance", "info"),
+    )
     return Served(service, f"http://127.0.0.1:{ports.web_port}", home, environment_of_this() | named)
-
-
-def prepare(one: Served) -> None:
-    """Write what the components read; the database of Dagster's records is made by one process, before many open it."""
-    from adce_assets.operate.service import WORKSPACE, workspace
-    from adce_assets.settings import load_settings
-
-    one.service.prepare()
-    text = workspace(load_settings().autonomous.service.code_port)
-    (one.service.folder / WORKSPACE).write_text(text, encoding="utf-8")
-    program = Path(sys.executable).with_name("dagster")
-    command = [program, "instance", "info"]
-    subprocess.run(command, env=one.environment, capture_output=True, check=False)  # noqa: S603 - our own program
 
 
 def row(stand: "Stand") -> dict[str, object]:

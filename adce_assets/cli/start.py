@@ -25,10 +25,9 @@ def command(*, foreground: bool, as_json: bool) -> None:
     \b
     Exit codes: 0 all of it runs; 1 it does not come up, and nothing is left; 3 it runs already.
     """  # noqa: D301 - click wants the character itself before text that it shall not fill
-    from adce_assets.cli.serving import prepare, served
+    from adce_assets.cli.serving import served
 
     one = served()
-    prepare(one)
     if foreground:
         _stay(one)
     last = ""
@@ -49,6 +48,7 @@ def command(*, foreground: bool, as_json: bool) -> None:
 
 def _stay(one: "Served") -> None:
     """Become the supervisor."""
+    one.service.prepare(one.environment)
     talk(f"the loop runs here: {one.url} shows it; interrupt it to end it")
     from adce_assets.operate.service import SUPERVISOR
 

@@ -7,11 +7,8 @@ others are made all the same.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
 
 from adce_assets.errors import AdceError, printable
-
-T = TypeVar("T")
 
 
 class Standing(StrEnum):
@@ -67,9 +64,6 @@ def wrong(what: str, hint: str) -> Said:
 def skipped(what: str) -> Said:
     """Say why there is nothing to look at."""
     return Said(Standing.SKIPPED, what)
-
-
-Examination = Callable[[T], Said]
 
 
 def findings(

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -99,12 +99,16 @@ class Service:
     Attributes:
         folder: Where its files are; one folder has one supervisor.
         components: What it keeps running, in the order in which they are started.
+        files: What the components read, by its name in the folder.
+        first: A program that has to end before the components start: what several of them would make at once.
         running_after: Seconds that a component has to live to count as running.
         patience_s: How long is waited until all are.
     """
 
     folder: Path
     components: Sequence[Component] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    first: tuple[str, ...] = ()
     running_after: int = 5
     patience_s: float = 90.0
 
@@ -144,7 +148,7 @@ class Service:
         Raises:
             ServiceError: it runs already, or a component does not come up. Nothing is left running then.
         """
-        self.prepare()
+        self.prepare(environment)
         command = [*SUPERVISOR, "-c", str(self.configuration)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
         if done.returncode:
@@ -156,8 +160,12 @@ class Service:
             self.stop()
             raise
 
-    def prepare(self) -> None:
-        """Write what the supervisor reads; ServiceError if it runs already, or cannot read the name of its folder."""
+    def prepare(self, environment: dict[str, str]) -> None:
+        """Write what supervisor and components read, and run what comes first.
+
+        Raises:
+            ServiceError: it runs already, or the supervisor cannot read the name of its folder.
+        """
         if "%" in str(self.folder):
             what = "the supervisor takes a `%` in the name of a folder for something else"
             raise ServiceError(what, where=str(self.folder), hint="move the installation to a folder without one")
@@ -169,14 +177,17 @@ class Service:
             )
         self.log("supervisor").parent.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        self.configuration.write_text(self._text(), encoding="utf-8")
+        for name, text in {**self.files, self.configuration.name: self._text()}.items():
+            (self.folder / name).write_text(text, encoding="utf-8")
+        if self.first:
+            subprocess.run(self.first, env=environment, capture_output=True, check=False)  # noqa: S603 - our own program
 
     def stop(self) -> bool:
         """End all components and the supervisor, and wait until they are gone; say whether there was one."""
         pid = self.running()
         if pid is None:
             return False
-        with self._asked() as supervisor, suppress(ServiceError):
+        with suppress(ServiceError), self._asked() as supervisor:
             supervisor.shutdown()
         until = time.monotonic() + 1.5 * STOP_SECONDS
         while time.monotonic() < until:

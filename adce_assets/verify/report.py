@@ -6,7 +6,6 @@ whole or not at all, and one that is read again is held against its digest.
 """
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from adce_assets.errors import ObjectNotFoundError, VerifyError
 from adce_assets.lake.store import LakeStore
 from adce_assets.ledger.chain import Fault, Head, canonical, moment_text
+from adce_assets.shares import percent
 from adce_assets.verify.audit import Entry, Event, document_of
 from adce_assets.verify.checks import Check, Kind, Severity, State
 
@@ -154,13 +154,8 @@ def _totals(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "not_asked": unasked,
         **{state.value: states[state] for state in State},
         "failed_errors": sum(one["state"] == State.FAILED and one["severity"] == Severity.ERROR for one in checks),
-        "success_rate_pct": _percent(states[State.PASSED], len(checks)),
+        "success_rate_pct": percent(states[State.PASSED], len(checks), 2) if checks else 0.0,
     }
-
-
-def _percent(part: int, whole: int) -> float:
-    """Say how much of the whole a part is; never rounded up: 99.999 % is not all. Of nothing, nothing holds."""
-    return math.floor(10_000 * part / whole) / 100 if whole else 0.0
 
 
 def _of_run(run: Run, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from adce_assets.dims.verification import Verification, verify
 from adce_assets.dims.world import World
 from adce_assets.errors import MetricError
 from adce_assets.loop.project import Project
+from adce_assets_tests.dims.measuring import bare
 
 if TYPE_CHECKING:
     from adce_assets_tests.conftest import Workshop
@@ -189,3 +190,17 @@ def small_site(workshop: "Workshop", swift: None) -> Iterator[Site]:  # noqa: AR
 def place(site: Site) -> Place:
     """The metrics of a small project."""
     return site.place
+
+
+@pytest.fixture(scope="module")
+def bare_world(workshop: "Workshop") -> World:
+    """A world without a lake to speak of, for tests that only look at it."""
+    return bare(workshop)
+
+
+@pytest.fixture
+def world(bare_world: World, tmp_path: Path) -> World:
+    """A world whose folder is empty."""
+    root = tmp_path / "root"
+    root.mkdir()
+    return replace(bare_world, root=root)

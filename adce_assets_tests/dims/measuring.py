@@ -36,6 +36,12 @@ def write(path: Path, body: bytes | str = "") -> Path:
     return path
 
 
+def put(world: World, **files: bytes | str) -> None:
+    """Write files into the folder of a world."""
+    for name, body in files.items():
+        write(world.root / name, body)
+
+
 def why_not(world: World, kind: str, **parameters: Any) -> str:
     """Measure what cannot be; return what is said of it."""
     with pytest.raises(AdceError) as refused:

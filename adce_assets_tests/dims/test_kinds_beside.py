@@ -16,7 +16,7 @@ from adce_assets.dims.metrics import Value
 from adce_assets.dims.world import World
 from adce_assets.lake.store import open_store
 from adce_assets.loop import inventory
-from adce_assets_tests.dims.measuring import NOW, bare, why_not
+from adce_assets_tests.dims.measuring import NOW, why_not
 from adce_assets_tests.dims.small_lake import ADAPTER, CONTRACT, made, measured
 
 if TYPE_CHECKING:
@@ -30,11 +30,6 @@ AWS = {
     "AWS_CONFIG_FILE": "/nowhere",
     "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
 }
-
-
-@pytest.fixture(scope="module")
-def bare_world(workshop: "Workshop") -> World:
-    return bare(workshop)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import psycopg2
@@ -18,21 +18,13 @@ from adce_assets.dims import asking_file
 from adce_assets.dims.metrics import Value
 from adce_assets.dims.world import World
 from adce_assets.errors import AdceError
-from adce_assets_tests.dims.measuring import bare, why_not, with_secrets
+from adce_assets_tests.dims.measuring import why_not, with_secrets
 from adce_assets_tests.dims.small_lake import ADAPTER, measured
-
-if TYPE_CHECKING:
-    from adce_assets_tests.conftest import Workshop
 
 PASSWORD = "s3cret"
 ROWS = "CREATE TABLE games (id INTEGER, name VARCHAR(40), price NUMERIC(9, 2), day DATE)"
 DELETES = "CREATE FUNCTION make_one() RETURNS integer LANGUAGE sql AS 'DELETE FROM games RETURNING 1'"
 FILL = "INSERT INTO games VALUES (1, 'one', 1.50, '2025-01-15'), (2, 'two', 2.50, '2025-01-16')"
-
-
-@pytest.fixture(scope="module")
-def bare_world(workshop: "Workshop") -> World:
-    return bare(workshop)
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,6 @@
 """A value of a document keeps its type, and a document made to do harm does none."""
 
 import json
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import ValidationError
@@ -11,30 +8,8 @@ from pydantic import ValidationError
 from adce_assets.dims import lookup
 from adce_assets.dims.metrics import Value
 from adce_assets.dims.world import World
-from adce_assets_tests.dims.measuring import bare, why_not, write
+from adce_assets_tests.dims.measuring import put, why_not
 from adce_assets_tests.dims.small_lake import ADAPTER, measured
-
-if TYPE_CHECKING:
-    from adce_assets_tests.conftest import Workshop
-
-
-@pytest.fixture(scope="module")
-def bare_world(workshop: "Workshop") -> World:
-    return bare(workshop)
-
-
-@pytest.fixture
-def world(bare_world: World, tmp_path: Path) -> World:
-    """A world whose folder is empty."""
-    root = tmp_path / "root"
-    root.mkdir()
-    return replace(bare_world, root=root)
-
-
-def put(world: World, **files: bytes | str) -> None:
-    for name, body in files.items():
-        write(world.root / name, body)
-
 
 DATA = {"a": {"b": 3, "c": [1, 2, 3]}, "name": "v1.2", "f": 2.5, "yes": True, "none": None, "long": "x" * 300, "": {}}
 

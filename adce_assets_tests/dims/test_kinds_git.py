@@ -6,32 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from adce_assets.dims.world import World
-from adce_assets_tests.dims.measuring import bare, why_not, write
+from adce_assets_tests.dims.measuring import why_not, write
 from adce_assets_tests.dims.small_lake import ADAPTER, measured
 
-if TYPE_CHECKING:
-    from adce_assets_tests.conftest import Workshop
-
 IDENTITY = {"NAME": "Ann", "EMAIL": "ann@example.org"}
-
-
-@pytest.fixture(scope="module")
-def bare_world(workshop: "Workshop") -> World:
-    return bare(workshop)
-
-
-@pytest.fixture
-def world(bare_world: World, tmp_path: Path) -> World:
-    """A world whose folder is empty."""
-    root = tmp_path / "root"
-    root.mkdir()
-    return replace(bare_world, root=root)
 
 
 STARTING = (

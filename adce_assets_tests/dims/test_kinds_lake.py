@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from adce_assets.dims.kinds.numbers import percent
 from adce_assets.dims.world import World
 from adce_assets.errors import MetricError
+from adce_assets.shares import percent
 from adce_assets_tests.dims import small_lake
 from adce_assets_tests.dims.small_lake import OBJECTS, Put, later, measured, shared
 

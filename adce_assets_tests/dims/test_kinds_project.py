@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,30 +18,8 @@ from pydantic import ValidationError
 
 from adce_assets.dims import globs, texts, tree
 from adce_assets.dims.world import World
-from adce_assets_tests.dims.measuring import NOW, bare, why_not, write
+from adce_assets_tests.dims.measuring import NOW, put, why_not, write
 from adce_assets_tests.dims.small_lake import ADAPTER, measured
-
-if TYPE_CHECKING:
-    from adce_assets_tests.conftest import Workshop
-
-
-@pytest.fixture(scope="module")
-def bare_world(workshop: "Workshop") -> World:
-    return bare(workshop)
-
-
-@pytest.fixture
-def world(bare_world: World, tmp_path: Path) -> World:
-    """A world whose folder is empty."""
-    root = tmp_path / "root"
-    root.mkdir()
-    return replace(bare_world, root=root)
-
-
-def put(world: World, **files: bytes | str) -> None:
-    for name, body in files.items():
-        write(world.root / name, body)
-
 
 # Files
 

@@ -14,10 +14,11 @@ from pydantic import Field, model_validator
 from adce_assets.dims.kinds import held
 from adce_assets.dims.kinds.cells import Cells, OfCells, Text, chosen
 from adce_assets.dims.kinds.kind import Kind, KindParameters
-from adce_assets.dims.kinds.numbers import UNITS, Digits, Scale, Span, age, percent, rounded, scaled
+from adce_assets.dims.kinds.numbers import UNITS, Digits, Scale, Span, age, rounded, scaled
 from adce_assets.dims.world import Reading, World
 from adce_assets.errors import MetricError
 from adce_assets.loop.records import OPEN_STATES
+from adce_assets.shares import percent
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

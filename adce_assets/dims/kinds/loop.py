@@ -9,12 +9,13 @@ from pydantic import Field
 from adce_assets.dims.kinds.cells import OfDataSets, Text, meant
 from adce_assets.dims.kinds.kind import Kind, KindParameters
 from adce_assets.dims.kinds.lake import Priority
-from adce_assets.dims.kinds.numbers import SPANS, Digits, Span, age, percent, rounded
+from adce_assets.dims.kinds.numbers import SPANS, Digits, Span, age, rounded
 from adce_assets.dims.world import World
 from adce_assets.errors import MetricError
 from adce_assets.ledger.transitions import Event, State
 from adce_assets.loop.records import OPEN_STATES
 from adce_assets.loop.state import QUEUE
+from adce_assets.shares import percent
 
 Days = Annotated[float, Field(gt=0, le=36_500)]
 OVER = (State.CLOSED, State.TOMBSTONED, State.WITHDRAWN, State.UNTRACKED)

@@ -1,4 +1,4 @@
-"""Bytes, seconds and shares in, the number that a metric shows out: in its unit, rounded where that is asked for."""
+"""Bytes and seconds in, the number that a metric shows out: in its unit, rounded where that is asked for."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -34,13 +34,6 @@ def scaled(count: float, scale: Scale, digits: int | None) -> int | float:
     if scale == "B" and isinstance(count, int):
         return count
     return rounded(count / UNITS[scale], digits)
-
-
-def percent(part: int, whole: int, digits: int | None) -> float:
-    """Say how many of a hundred that is, rounded down: 100 is all of it and nothing less."""
-    if digits is None:
-        return 100 * part / whole
-    return 100 * 10**digits * part // whole / 10**digits
 
 
 def age(now: datetime, then: datetime, span: Span, digits: int | None) -> float:
