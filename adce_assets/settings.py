@@ -21,7 +21,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from adce_assets.configuration import AutonomousConfig, ReconciliationConfig
+from adce_assets.autonomous import AutonomousConfig
+from adce_assets.configuration import ReconciliationConfig
 from adce_assets.documents import load
 from adce_assets.errors import ConfigurationError
 

@@ -19,7 +19,8 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from adce_assets.configuration import AutonomousConfig, ReconciliationConfig
+from adce_assets.autonomous import AutonomousConfig
+from adce_assets.configuration import ReconciliationConfig
 from adce_assets.contract.events import Event, events_table
 from adce_assets.contract.loading import load_contract
 from adce_assets.lake.classify import Classifier

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from adce_assets.configuration import AutonomousConfig, ReconciliationConfig, check_cron
+from adce_assets.autonomous import AutonomousConfig
+from adce_assets.configuration import ReconciliationConfig, check_cron
 from adce_assets.errors import ConfigurationError
 from adce_assets.settings import load_settings
 

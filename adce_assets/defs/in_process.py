@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from adce_assets.configuration import Dispatch
+from adce_assets.autonomous import Dispatch
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.defs.build import build_defs
 from adce_assets.defs.collecting import CollectConfig, Refresh

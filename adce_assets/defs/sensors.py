@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from adce_assets.configuration import Dispatch, Intervals
+from adce_assets.autonomous import Dispatch, Intervals
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.defs.claiming import give_back

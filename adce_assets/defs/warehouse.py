@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from adce_assets.configuration import Loads
+from adce_assets.autonomous import Loads
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.defs.data_sets import PartitionSets, key_of
 from adce_assets.defs.jobs import PRIORITY_TAG, WAREHOUSE, warehouse_job

@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from adce_assets.configuration import Approvals
+from adce_assets.autonomous import Approvals
 from adce_assets.errors import ConditionFailedError, LakeError, VerifyError
 from adce_assets.ledger.records import Count, Record, Sha256, Time, built, write_once
 from adce_assets.loop.project import Project

@@ -17,7 +17,7 @@ from itertools import islice
 
 from pydantic import BaseModel, ConfigDict
 
-from adce_assets.configuration import Completions
+from adce_assets.autonomous import Completions
 from adce_assets.errors import LakeError, ObjectNotFoundError, VerifyError
 from adce_assets.lake.store import LakeStore, StoredObject
 from adce_assets.ledger.receipts import (

@@ -14,7 +14,7 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
-from adce_assets.configuration import Dispatch
+from adce_assets.autonomous import Dispatch
 from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.fetch.lanes import Lane
 from adce_assets.loop.records import ID_DIGITS, OPEN_STATES

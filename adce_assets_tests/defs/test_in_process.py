@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from adce_assets.configuration import Dispatch
+from adce_assets.autonomous import Dispatch
 from adce_assets.defs.in_process import Outcome, collect_all
 from adce_assets.demo.source import LocalSource, Trouble
 from adce_assets.ledger.receipts import RECEIPTS, read_receipts

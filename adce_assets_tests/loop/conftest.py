@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from adce_assets.configuration import AutonomousConfig, ReconciliationConfig
+from adce_assets.autonomous import AutonomousConfig
+from adce_assets.configuration import ReconciliationConfig
 from adce_assets.contract.loading import Contract, load_contract
 from adce_assets.lake.store import open_store
 from adce_assets.loop import gaps, tasks

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adce_assets.configuration import Approvals, AutonomousConfig, ReconciliationConfig, TaskQueue
+from adce_assets.autonomous import Approvals, AutonomousConfig
+from adce_assets.configuration import ReconciliationConfig, TaskQueue
 from adce_assets.errors import ConditionFailedError, VerifyError
 from adce_assets.lake.store import open_store
 from adce_assets.loop import approvals

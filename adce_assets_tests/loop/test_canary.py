@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from adce_assets.configuration import AutonomousConfig
+from adce_assets.autonomous import AutonomousConfig
 from adce_assets.errors import FetchError
 from adce_assets.ledger.leases import Wish
 from adce_assets.ledger.transitions import Event

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adce_assets.configuration import Completions
+from adce_assets.autonomous import Completions
 from adce_assets.errors import LakeError
 from adce_assets.lake.file_store import FileStore
 from adce_assets.lake.store import LakeStore, StoredObject, open_store

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adce_assets.configuration import PRIORITIES, Dispatch
+from adce_assets.autonomous import Dispatch
+from adce_assets.configuration import PRIORITIES
 from adce_assets.fetch.lanes import Lane
 from adce_assets.loop.dispatch import (
     LONGEST_RUN_SECONDS,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from adce_assets.configuration import PRIORITIES, Dispatch
+from adce_assets.autonomous import Dispatch
+from adce_assets.configuration import PRIORITIES
 from adce_assets.loop.dispatch import Batch, Pace, batches, starts_since
 
 TICKS = 120

@@ -16,7 +16,8 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
-from adce_assets.configuration import AutonomousConfig, ReconciliationConfig
+from adce_assets.autonomous import AutonomousConfig
+from adce_assets.configuration import ReconciliationConfig
 from adce_assets.defs.claiming import give_back, recording, wishes
 from adce_assets.fetch.limits import Limits
 from adce_assets.ledger.transitions import CLAIMABLE
