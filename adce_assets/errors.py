@@ -78,6 +78,10 @@ class ConditionFailedError(LakeError):
     """A conditional write lost: the object exists already, or has changed. Read again, then decide."""
 
 
+class MixedRunsError(LakeError):
+    """Files of the loop are of two reconciliations: the later one is still writing, or was ended while it wrote."""
+
+
 class LedgerError(AdceError):
     """The ledger cannot be used, or what it holds is not what was written."""
 
@@ -86,8 +90,22 @@ class HistoryError(AdceError):
     """The history of the metrics cannot be used, or does not hold what was asked of it."""
 
 
+class AccessError(AdceError):
+    """Who may do what, and who has done what, cannot be read or written; or somebody may not do this."""
+
+
+class HaltedError(AdceError):
+    """The loop was halted after a violation: nothing is collected before a person lets it go on."""
+
+    exit_code = 4
+
+
 class ServiceError(AdceError):
     """The service of an installation cannot be started, stopped or asked."""
+
+
+class AlertError(AdceError):
+    """An alert cannot be delivered, or what is known of alerts cannot be kept or read."""
 
 
 class AlreadyRunningError(ServiceError):

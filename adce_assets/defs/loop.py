@@ -118,10 +118,10 @@ class LoopAssets:
             description="What is missing, stale or damaged, by cell, with one priority and a reason in words.",
         )
         def detected_gaps(project: ProjectResource) -> dg.MaterializeResult:
-            from adce_assets.loop.gaps import find
+            from adce_assets.loop.reconciling import find
 
             opened = project.open(self.contract)
-            document = find(opened).document
+            document = find(opened)
             return _told("detected_gaps", opened, document, metadata.of_gaps(document))
 
         return detected_gaps

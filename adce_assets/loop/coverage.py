@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from adce_assets.contract.expected import cells
 from adce_assets.contract.loading import Contract
-from adce_assets.errors import LakeError
+from adce_assets.errors import LakeError, MixedRunsError
 from adce_assets.loop import memory
 from adce_assets.loop.coverage_sums import Parts, summed_up
 from adce_assets.loop.project import Project
@@ -65,11 +65,11 @@ def analyse(project: Project, *, progress: Progress = silent) -> CoverageSummary
             lost so much that a person must look first.
     """
     inventory, now = project.state.read_json(INVENTORY), project.clock()
-    _refuse(project, inventory)
     limits = project.settings.reconciliation.engine
     progress("coverage", 0, None)
     rows = _cell_rows(project.contract, now)
     with engine(**limits.model_dump()) as backend, _read(project, backend) as read:
+        _refuse(project, inventory)  # what was lent before stays as it is, whatever is written from now on
         parts, told = _parts(backend, read, rows, now)
         sums = summed_up(project.contract, backend, rows, parts, inventory)
         project.state.write_relation(COVERAGE, backend, told)
@@ -127,17 +127,17 @@ def _ordered(judged: "ir.Table", gathered: "ir.Table") -> "ir.Table":
 
 def _refuse(project: Project, inventory: Mapping[str, Any]) -> None:
     """Raise LakeError for an inventory from which nothing may be concluded."""
-    wrong = None
+    wrong, kind = None, LakeError
     if inventory["contract"] != project.contract.digest:
         wrong = "was taken for another contract", "the contract has changed since: run `adce reconcile`"
     elif inventory["of"] != memory.identity(project):
         wrong = "is of another lake", "run `adce reconcile`"
     elif inventory["tables"] != memory.seals(project.state):
-        wrong = "and its tables are not of one run", "run `adce reconcile`"
+        wrong, kind = ("and its tables are not of one run", "run `adce reconcile`"), MixedRunsError
     elif inventory["vanished"]:
         wrong = "has lost objects that nobody has accepted", "look first, then `adce reconcile --accept-loss`"
     if wrong is not None:
-        raise LakeError(wrong[0], where=f"{project.state.store.url}/{INVENTORY}.json", hint=wrong[1])
+        raise kind(wrong[0], where=f"{project.state.store.url}/{INVENTORY}.json", hint=wrong[1])
 
 
 def _cell_rows(contract: Contract, now: datetime) -> list[dict[str, Any]]:

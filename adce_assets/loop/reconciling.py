@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
-from adce_assets.errors import LedgerError
+from adce_assets.errors import LedgerError, MixedRunsError
 from adce_assets.loop import bookkeeping, closure, coverage, gaps, heads, inventory, tasks, tombstones
 from adce_assets.loop.chances import success_rates
 from adce_assets.loop.modes import Mode
@@ -17,6 +17,9 @@ from adce_assets.progress import Progress, silent
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
+
+ATTEMPTS = 7
+"""How often a step is taken whose files are of two reconciliations, within half a minute."""
 
 
 def reconcile(
@@ -44,7 +47,7 @@ def reconcile(
     """
     inventory.take(project, mode=mode, accept_loss=accept_loss)
     analyse(project, run=run)
-    gaps.find(project)
+    find(project)
     queue(project, scrapers, costs=costs)
     book(project, run=run)
 
@@ -56,7 +59,16 @@ def analyse(project: Project, *, run: str = "", progress: Progress = silent) -> 
         LakeError: as of `coverage.analyse`.
     """
     unless_it_is_out(lambda: tombstones.write(project, run=run), None)
-    return coverage.analyse(project, progress=progress).document
+    return _again(lambda: coverage.analyse(project, progress=progress)).document
+
+
+def find(project: Project) -> dict[str, Any]:
+    """Find the gaps of the coverage; return `detected_gaps.json`.
+
+    Raises:
+        LakeError: as of `gaps.find`.
+    """
+    return _again(lambda: gaps.find(project)).document
 
 
 def queue(project: Project, scrapers: Collection[str], *, costs: Mapping[str, float] = tasks.NOTHING) -> dict[str, Any]:
@@ -66,7 +78,7 @@ def queue(project: Project, scrapers: Collection[str], *, costs: Mapping[str, fl
         LakeError: as of `tasks.plan`.
     """
     rates: Mapping[str, float] = unless_it_is_out(lambda: success_rates(project), tasks.NOTHING)
-    return tasks.plan(project, scrapers, costs=costs, success_rates=rates).document
+    return _again(lambda: tasks.plan(project, scrapers, costs=costs, success_rates=rates)).document
 
 
 def book(project: Project, *, run: str = "") -> heads.Kept:
@@ -78,6 +90,13 @@ def book(project: Project, *, run: str = "") -> heads.Kept:
     """
     closure.close(project, bookkeeping.record(project, run=run).left, run=run)
     return heads.keep(project.state, project.ledger, project.clock())
+
+
+def _again(step: Callable[[], T]) -> T:
+    """Take a step, again where another reconciliation replaces its files: that one is through with them in a moment."""
+    from stamina import RetryingCaller
+
+    return RetryingCaller(attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=3.0)(MixedRunsError, step)
 
 
 def unless_it_is_out(ask: Callable[[], T], otherwise: T) -> T:

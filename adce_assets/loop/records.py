@@ -5,7 +5,7 @@ What a step alone knows is declared beside its function. Here stands what one st
 
 from dataclasses import dataclass
 
-from adce_assets.errors import LakeError
+from adce_assets.errors import MixedRunsError
 from adce_assets.loop.state import State
 
 STATES = ("present", "stale", "damaged", "missing", "unknown", "not_due", "unavailable")
@@ -60,9 +60,9 @@ class Gap:
 
 
 def refuse_other_run(state: State, name: str, *, said: int, found: int) -> None:
-    """Raise LakeError when a table does not hold as many keys as the summary beside it says."""
+    """Raise MixedRunsError when a table does not hold as many keys as the summary beside it says."""
     if said != found:
-        raise LakeError(
+        raise MixedRunsError(
             f"the summary counts {said:,} open keys and the table holds {found:,}: they are of two different runs",
             where=f"{state.store.url}/{name}",
             hint="run `adce reconcile`",

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from adce_assets.configuration import PRIORITIES, TaskQueue
 from adce_assets.contract.loading import Contract, DataSet
 from adce_assets.contract.seasons import Season
-from adce_assets.errors import LakeError
+from adce_assets.errors import MixedRunsError
 from adce_assets.loop import priority
 from adce_assets.loop.open_keys import rows_at
 from adce_assets.loop.project import Project
@@ -161,7 +161,7 @@ def _newest(state: State, path: Path, total: int, gaps: Sequence[Gap], config: T
     """Read the newest event of every part that a queue can hold, by its first row: no gap fills more than its cap.
 
     Raises:
-        LakeError: a gap does not lie where the summary says.
+        MixedRunsError: a gap does not lie where the summary says.
     """
     import pyarrow.parquet as pq
 
@@ -173,7 +173,7 @@ def _newest(state: State, path: Path, total: int, gaps: Sequence[Gap], config: T
         places |= {first: gap.id, first + gap.keys - 1: gap.id}
     found = rows_at(path, sorted(places), ["gap_id", "event_at"])
     if found["gap_id"].to_pylist() != [places[place] for place in sorted(places)]:
-        raise LakeError(
+        raise MixedRunsError(
             "the table holds the keys of other gaps than the summary beside it: they are of two different runs",
             where=f"{state.store.url}/{GAPS}",
             hint="run `adce reconcile`",

@@ -1,17 +1,19 @@
 """What one look leaves for the next: never that of another lake, never half of it, never a loss forgotten."""
 
+import itertools
 import json
 import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import stamina
 
 from adce_assets.demo.report_writer import write_report
-from adce_assets.errors import LakeError
+from adce_assets.errors import LakeError, MixedRunsError
 from adce_assets.lake.s3_store import S3Store
-from adce_assets.loop import coverage, inventory, memory, modes
+from adce_assets.loop import coverage, inventory, memory, modes, reconciling
 from adce_assets.loop.project import Project
-from adce_assets.loop.state import ACCEPTED, ESTIMATES, INVENTORY, MATCHED, SCHEDULE, UNMATCHED
+from adce_assets.loop.state import ACCEPTED, ESTIMATES, INVENTORY, MATCHED, SCHEDULE, UNMATCHED, State
 from adce_assets_tests.lake.conftest import AWS
 from adce_assets_tests.lake.deliveries import Delivery
 from adce_assets_tests.loop.hoops import CONTRACT, NOW
@@ -111,6 +113,27 @@ def test_tables_of_two_runs_are_not_taken_together(project: Project, name: str) 
     project.state.write_table(name, kept)
     inventory.take(project, mode="list")
     coverage.analyse(project)
+
+
+def test_what_another_reconciliation_still_writes_is_waited_for(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory.take(project, mode="list")
+    torn = project.state.read_table(MATCHED).replace_schema_metadata({"of": "another run"})
+    project.state.write_table(MATCHED, torn)
+    looks, seals = itertools.count(1), memory.seals
+
+    def seals_after(state: State) -> dict[str, str]:
+        if next(looks) == 2:
+            inventory.take(project, mode="list")
+        return seals(state)
+
+    monkeypatch.setattr(memory, "seals", seals_after)
+    with stamina.set_testing(testing=True, attempts=3):
+        assert reconciling.analyse(project)["totals"]["expected"]
+    project.state.write_table(MATCHED, torn)
+    with stamina.set_testing(testing=True, attempts=3), pytest.raises(MixedRunsError, match="not of one run"):
+        reconciling.analyse(project)
 
 
 def test_rows_of_another_listing_are_not_the_base_of_the_next_look(
