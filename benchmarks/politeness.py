@@ -6,8 +6,8 @@
 
 Starts 4 processes of 3 runs each (threads that share nothing but the process, each with its own client and limits,
 one of the three for history), which ask a local server without pause. The server notes when each request arrives.
-Prints one JSON object; exits 1 if any sliding window saw more than ``rate x window + burst``, or if less than 95 % of
-the rate was used.
+Prints one JSON object; exits 1 if any sliding window saw more than ``rate x window + burst`` and what may have been
+on its way, or if less than 95 % of the rate was used.
 """
 
 import argparse
@@ -27,6 +27,8 @@ from typing import Any
 
 PROCESSES, RUNS = 4, 3
 BURST = 5
+ON_ITS_WAY = 0.2
+"""Seconds that a request may be longer on its way than another, on a machine that does other things too."""
 LEAST_USED = 0.95
 WORKER = """
 import sys, time
@@ -135,7 +137,7 @@ def main() -> int:
         arrivals = arrivals_at(store, rate, seconds)
     lasted = arrivals[-1] - arrivals[0]
     most, used = most_in_a_window(arrivals, window), (len(arrivals) - BURST) / (rate * lasted)
-    allowed = rate * window + BURST
+    allowed = rate * (window + ON_ITS_WAY) + BURST
     told = {
         "store": given.store,
         "processes": PROCESSES,
