@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 # Where Python may keep no byte code, as in many containers, each of the many processes would compile all it imports.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo ui test check bench lock clean
+.PHONY: help demo ui test check bench audit lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name what; do printf '  make %-6s %s\n' "$$name" "$$what"; done
@@ -21,7 +21,7 @@ ui: $(INSTALLED) ## open the Dagster UI on the demo's lake
 	@$(BIN)/adce demo ui
 
 test: check bench ## run every check, the benchmark and every test
-	$(BIN)/python -m pytest -p adce_assets_tests.ci_plugin -n 2 --dist loadgroup --junitxml=.pytest_cache/results.xml
+	$(BIN)/python -m pytest -p adce_assets_tests.ci_plugin -n 3 --dist loadgroup --junitxml=.pytest_cache/results.xml
 
 check: $(INSTALLED) ## run only the checks that need no test: style, types, layers
 	$(BIN)/ruff check .
@@ -39,15 +39,24 @@ bench: $(INSTALLED) ## measure at a small size what is promised; with FOLDER=...
 	  wait $$pid && exit $$failed
 	$(BIN)/python benchmarks/ledger.py --small
 	$(BIN)/python benchmarks/difference.py --small
+	$(BIN)/python benchmarks/health.py --small
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_answers.py $(FOLDER)/recorded)
 	$(if $(FOLDER),$(BIN)/python benchmarks/real_games.py $(FOLDER)/schedule)
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_schedules.py $(FOLDER)/recorded)
 
-lock: ## write constraints.txt anew (needs uv)
+audit: ## ask a service of advisories about every pinned package (SERVICE=pypi or osv)
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
+	@.venv-audit/bin/python deploy/audit.py .venv-audit/bin/pip-audit constraints.txt $(or $(SERVICE),pypi)
+
+lock: ## write constraints.txt anew, and what images have of it in deploy/ (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --no-header --no-annotate --generate-hashes --upgrade -o constraints.txt
+	uv pip compile pyproject.toml deploy/requirements.in --universal --no-header --no-annotate --generate-hashes \
+	  -c constraints.txt -o deploy/requirements.txt
+	awk '/^[a-z]/ {own = /^setuptools==/} own' constraints.txt > deploy/requirements-build.txt
 
 clean: ## remove the environment, the demo and what tools keep
-	rm -rf .venv demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-audit demo build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # `--no-deps` is right: constraints.txt names everything, with hashes, and pip would otherwise resolve it all again.
 # Byte code is made of what is imported, when it is.

@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -194,11 +195,19 @@ def _started(data: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Lend a PostgreSQL server of our own, on a socket in a folder; it waits for no disk either."""
+def postgresql() -> Iterator[Any]:
+    """Lend a PostgreSQL server of our own, on a socket in a folder; it waits for no disk either.
+
+    The folder is not pytest's: each session of pytest closes that to other users, and one of them is the server.
+    """
+    with tempfile.TemporaryDirectory(prefix="adce-postgresql-", ignore_cleanup_errors=True) as folder:
+        yield from _lent(Path(folder))
+
+
+def _lent(folder: Path) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        server = _started(tmp_path_factory.mktemp("pg") / "data")
+        patched.setenv("XDG_RUNTIME_DIR", str(folder))
+        server = _started(folder / "data")
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         server.psql(f"ALTER SYSTEM SET {setting} = off;")
     server.psql("SELECT pg_reload_conf();")
