@@ -1,0 +1,185 @@
+"""What ADCE stands on: pinned with hashes, declared where it is imported, and nothing declared that nobody uses."""
+
+import json
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PINS = (ROOT / "constraints.txt").read_text("utf-8").replace("\\\n", " ").splitlines()
+PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+)( ;[^#]*?)?((?:\s+--hash=sha256:[0-9a-f]{64})+)")
+IMPORT = re.compile(r"^ *(?:from (\w+)[\w.]* import |import (\w+))", re.MULTILINE)
+UNIMPORTED = {
+    "dagster-webserver": "a program, which is started",
+    "dagster-aws": "dagster.yaml and deploy/ name its classes",
+    "pandas": "Ibis and Dagster hand rows over in it",
+    "sqlglot": "Ibis writes SQL with it; the range keeps to what it can",
+}
+"""Declared without an import of its own, and why."""
+BESIDE = {
+    "botocore": "a part of boto3",
+    "moto": "the S3 server of `make demo LAKE=s3`, of the extra `test`",
+    "numpy": "a part of what pandas and pyarrow are",
+    "urllib3": "botocore speaks with it",
+    "pyspark": "the extra `spark`",
+}
+"""Imported without a declaration of its own, and why."""
+
+
+def declared() -> dict[str, Requirement]:
+    found = [Requirement(text) for text in PROJECT["dependencies"]]
+    return {canonicalize_name(one.name): one for one in found}
+
+
+def optional() -> dict[str, Requirement]:
+    found = [Requirement(text) for extra in PROJECT["optional-dependencies"].values() for text in extra]
+    return {canonicalize_name(one.name): one for one in found if one.name != "adce"}
+
+
+def pinned() -> dict[str, str]:
+    matches = [PIN.fullmatch(line.strip()) for line in PINS]
+    return {canonicalize_name(match[1]): match[2] for match in matches if match}
+
+
+@cache
+def imported() -> dict[str, str]:
+    """Every module that is imported from outside, by its first name, and a file that does it."""
+    found = {
+        name: str(file.relative_to(ROOT))
+        for file in (ROOT / "adce_assets").rglob("*.py")
+        for pair in IMPORT.findall(file.read_text("utf-8"))
+        for name in pair
+        if name
+    }
+    return {name: file for name, file in found.items() if name not in {*sys.stdlib_module_names, "adce_assets"}}
+
+
+DISTRIBUTIONS = cache(packages_distributions)
+
+
+def packages_of(name: str) -> set[str]:
+    """Name the packages that a module may come from."""
+    return {canonicalize_name(one) for one in DISTRIBUTIONS().get(name, [name])}
+
+
+def used() -> set[str]:
+    return {package for name in imported() for package in packages_of(name)}
+
+
+def test_every_line_of_the_pins_has_one_version_and_its_hashes_and_no_address():
+    assert [line for line in PINS if not PIN.fullmatch(line.strip())] == []
+    assert [line for line in PINS if "://" in line or "@" in line] == []
+
+
+@pytest.mark.parametrize("name", sorted(declared() | optional()))
+def test_whatever_is_declared_is_pinned_within_its_range(name: str):
+    requirement = (declared() | optional())[name]
+    assert requirement.url is None
+    assert requirement.specifier.contains(pinned()[name], prereleases=True)
+
+
+def test_whatever_is_imported_is_declared():
+    known = {*declared(), *BESIDE}
+    assert {name: file for name, file in imported().items() if not known & packages_of(name)} == {}
+
+
+def test_whatever_is_declared_is_imported_or_needed_for_a_reason():
+    assert set(declared()) - used() - set(UNIMPORTED) == set()
+
+
+def test_every_reason_is_still_needed():
+    assert set(UNIMPORTED) <= set(declared()) - used()
+    assert set(BESIDE) <= used()
+    assert not set(BESIDE) & set(declared())
+
+
+@pytest.fixture
+def audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Run the audit with a stand-in for pip-audit that answers so; return how it ended, and what it said."""
+
+    def run(answer: str, code: int = 0) -> tuple[int, str]:
+        program = tmp_path / "pip-audit"
+        program.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\necho 'Error: no service' >&2\nexit {code}\n")
+        program.chmod(0o755)
+        main = runpy.run_path(str(ROOT / "deploy" / "audit.py"))["main"]
+        ended = main(str(program), str(ROOT / "constraints.txt"), "pypi")
+        return ended, "".join(capsys.readouterr())
+
+    return run
+
+
+WELL = {"name": "alembic", "version": "1.20.1", "vulns": []}
+WEAK = {"name": "old", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]}
+UNKNOWN = {"name": "private", "skip_reason": "Dependency not found on PyPI and could not be audited"}
+
+
+@pytest.mark.parametrize(
+    ("told", "of_the_program", "code", "said"),
+    [
+        ([WELL], 0, 0, "1 of 1 packages were looked up, 0 with a known weakness"),
+        ([WELL, WEAK], 1, 1, "old 1.0: PYSEC-1; mended in: 1.1"),
+        ([UNKNOWN], 0, 2, "nobody answered for 1 of 1 packages, such as private"),
+        ([WELL, UNKNOWN], 0, 2, "nobody answered for 1 of 2 packages"),
+        ([WEAK, UNKNOWN], 1, 1, "PYSEC-1"),
+        ([], 0, 2, "0 of 0 packages"),
+    ],
+)
+def test_an_audit_that_nobody_answered_is_no_clean_one(
+    audited: Callable[..., tuple[int, str]], told: list[object], of_the_program: int, code: int, said: str
+):
+    ended, words = audited(json.dumps({"dependencies": told, "fixes": []}), of_the_program)
+    assert (ended, said in words) == (code, True)
+
+
+def test_an_audit_that_ends_without_an_answer_says_why(audited: Callable[..., tuple[int, str]]):
+    ended, words = audited("", 1)
+    assert (ended, "Error: no service" in words) == (2, True)
+
+
+KEYS = re.compile(
+    rb"\b(AKIA|ASIA)[A-Z0-9]{16}\b|\badce_[A-Za-z0-9_-]{43}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    rb"|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bxox[abprs]-[A-Za-z0-9-]{20,}|\bhooks\.slack\.com/services/T[A-Z0-9]{6,}/B"
+    rb"|\bsk_live_[A-Za-z0-9]{20,}|\bAIza[A-Za-z0-9_-]{35}\b"
+)
+"""What keys look like: of AWS, of ADCE itself, of a certificate, of GitHub, Slack, Stripe and Google."""
+EXAMPLES = {b"AKIAIOSFODNN7EXAMPLE"}
+"""Keys that AWS's own documentation shows, which open nothing."""
+
+
+def in_the_tree() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - whichever git there is
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def test_no_file_of_the_tree_holds_what_looks_like_a_key():
+    found = {
+        f"{path.relative_to(ROOT)}: {match[0][:12].decode()}..."
+        for path in in_the_tree()
+        for match in KEYS.finditer(path.read_bytes())
+        if match[0] not in EXAMPLES
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    "key", ["AKIA" + "A" * 16, "adce_" + "a" * 43, "-----BEGIN RSA " + "PRIVATE KEY-----", "ghp_" + "a" * 36]
+)
+def test_a_key_that_somebody_leaves_would_be_found(key: str):
+    assert KEYS.search(f"secret = '{key}'".encode())
