@@ -82,6 +82,10 @@ class MixedRunsError(LakeError):
     """Files of the loop are of two reconciliations: the later one is still writing, or was ended while it wrote."""
 
 
+class AccessDeniedError(LakeError):
+    """S3 refuses a call to whoever makes it: rights were taken away, or never given."""
+
+
 class LedgerError(AdceError):
     """The ledger cannot be used, or what it holds is not what was written."""
 
@@ -92,6 +96,15 @@ class HistoryError(AdceError):
 
 class AccessError(AdceError):
     """Who may do what, and who has done what, cannot be read or written; or somebody may not do this."""
+
+
+class NotLetInError(AccessError):
+    """Whoever asks may not: ``status`` is 401 where a token is wanted, 403 where this one is not enough."""
+
+    def __init__(self, what: str, *, status: int, challenge: str, hint: str = "") -> None:
+        """Take the status, and the challenge that goes with it, beside the parts of the text."""
+        self.status, self.challenge = status, challenge
+        super().__init__(what, hint=hint)
 
 
 class HaltedError(AdceError):
@@ -184,6 +197,10 @@ class TooLargeError(PermanentFetchError):
 
 class UnsafeError(PermanentFetchError):
     """The way leads where no document can be: a private address, another host, out of its folder."""
+
+
+class InwardError(UnsafeError):
+    """A source leads to an address that is not of the internet: somebody may want to see what lies behind it."""
 
 
 class ForbiddenByRobotsError(PermanentFetchError):

@@ -7,31 +7,42 @@
 | ``ADCE_HOME`` | the folder with ``config/`` and ``inventory/`` (default: the project's own) |
 | ``ADCE_STATE`` | where the loop writes its files (default: ``inventory/`` under the home) |
 | ``ADCE_AS_OF`` | an ISO time that stands for now, for reproducible runs |
+| ``ADCE_DRY_RUN`` | ``1``: the loop computes everything and starts nothing (default: `dry_run` of the configuration) |
+| ``ADCE_TEST_MODE`` | ``1``: it comes round quickly and collects little (default: `test_mode.enabled`) |
+| ``ADCE_TOKEN`` | the secret of a token, for a command that asks a health server |
+| ``ADCE_HEALTH_ADDRESS`` | where health listens, for containers (default: `health.address` of the configuration) |
 | ``ADCE_HOST_<NAME>`` | another base URL for a host of the scraper configuration, such as a local stand-in |
-| ``ADCE_LIMITS`` | a PostgreSQL URL, for budgets of hosts that all machines share (default: a file of this one) |
-| ``ADCE_DATABASE_URL`` | the PostgreSQL of ledger and metrics, for all machines (default: SQLite files of this one) |
+| ``ADCE_SECRETS`` | a folder of secrets, a file each by its name, read anew for each run (default: the environment) |
+| ``ADCE_DATABASE_URL`` | the PostgreSQL of all that machines share (default: SQLite files of this one) |
+| ``ADCE_LIMITS`` | another PostgreSQL for the budgets of hosts (default: ``ADCE_DATABASE_URL``, else a file) |
 | ``ADCE_WAREHOUSE_URL`` | the warehouse: ``duckdb:///path`` or PostgreSQL (default: the ledger's, else a file) |
-| ``ADCE_DAGSTER_URL`` | the PostgreSQL that Dagster keeps its own records in (default: SQLite under ``DAGSTER_HOME``) |
+| ``ADCE_DAGSTER_URL`` | another PostgreSQL for Dagster's records (default: ``ADCE_DATABASE_URL``, else SQLite files) |
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from adce_assets.autonomous import AutonomousConfig
+from adce_assets.autonomous import AutonomousConfig, check_address
 from adce_assets.configuration import ReconciliationConfig
 from adce_assets.documents import load
 from adce_assets.errors import ConfigurationError
 
+SECRET_NAME = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*", re.ASCII)
+"""The name of a secret that may be a file: it leads out of no folder."""
 PREFIXES = ("ADCE_", "AWS_", "DAGSTER_")
 """What the names of settings begin with, in the environment."""
 AWS_FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
 """The variables that name the files of AWS's own settings, and where these are if they are not set."""
 AWS_READS = ("BOTO_CONFIG", "REQUESTS_CA_BUNDLE")
 """What AWS's library reads beside the variables that are named for it, and the proxies."""
+
+FLAGS = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": False, "no": False}
+"""What the value of a variable that is a yes or a no may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,7 @@ class Settings:
     @property
     def limits_place(self) -> str | Path:
         """Where the budgets of the hosts are kept, for every process that asks them: a PostgreSQL URL, or a file."""
-        return self.limits_url or self.work_folder / "limits.sqlite"
+        return self.limits_url or _shared(self.configured_database) or self.work_folder / "limits.sqlite"
 
     @property
     def database_url(self) -> str:
@@ -96,6 +107,21 @@ class Settings:
         return self.configured_database or f"sqlite:///{self.work_folder / 'metrics.sqlite'}"
 
     @property
+    def alerts_url(self) -> str:
+        """The database of the alerts: the ledger's PostgreSQL if it has one, or a SQLite file."""
+        return self.configured_database or self.own_alerts_url
+
+    @property
+    def own_alerts_url(self) -> str:
+        """The file of this machine in which alerts are kept when no other database can be reached."""
+        return f"sqlite:///{self.work_folder / 'alerts.sqlite'}"
+
+    @property
+    def access_url(self) -> str:
+        """The database of tokens and of who has done what: the ledger's PostgreSQL if it has one, or a SQLite file."""
+        return self.configured_database or f"sqlite:///{self.work_folder / 'access.sqlite'}"
+
+    @property
     def metrics_config_path(self) -> Path:
         """The definitions of the metrics."""
         return self.home / "inventory" / "config.yaml"
@@ -103,10 +129,8 @@ class Settings:
     @property
     def warehouse_url(self) -> str:
         """The database that records are loaded into: PostgreSQL, the ledger's too if it is one, or a DuckDB file."""
-        if self.configured_warehouse:
-            return self.configured_warehouse
-        shared = self.configured_database or ""
-        return shared if shared.startswith("postgres") else f"duckdb://{self.work_folder / 'warehouse.duckdb'}"
+        shared = self.configured_warehouse or _shared(self.configured_database)
+        return shared or f"duckdb://{self.work_folder / 'warehouse.duckdb'}"
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -125,7 +149,12 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         },
         clock=_clock(environ.get("ADCE_AS_OF")),
         reconciliation=load(ReconciliationConfig, home / "config" / "reconciliation_config.yaml"),
-        autonomous=load(AutonomousConfig, home / "config" / "autonomous_config.yaml"),
+        autonomous=_listening(
+            load(AutonomousConfig, home / "config" / "autonomous_config.yaml").in_force(
+                dry_run=_flag("ADCE_DRY_RUN", environ), on_trial=_flag("ADCE_TEST_MODE", environ)
+            ),
+            environ.get("ADCE_HEALTH_ADDRESS"),
+        ),
         limits_url=environ.get("ADCE_LIMITS") or None,
         configured_database=environ.get("ADCE_DATABASE_URL") or None,
         configured_warehouse=environ.get("ADCE_WAREHOUSE_URL") or None,
@@ -137,7 +166,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
 def dagster_database_url(environment: Mapping[str, str] | None = None) -> str | None:
     """Return the URL of the database of Dagster's own records, or None for SQLite."""
     environ = os.environ if environment is None else environment
-    return environ.get("ADCE_DAGSTER_URL") or None
+    return environ.get("ADCE_DAGSTER_URL") or _shared(environ.get("ADCE_DATABASE_URL"))
 
 
 def dagster_home(environment: Mapping[str, str] | None = None) -> Path | None:
@@ -147,8 +176,21 @@ def dagster_home(environment: Mapping[str, str] | None = None) -> Path | None:
 
 
 def kept(name: str, environment: Mapping[str, str] | None = None) -> str | None:
-    """Return the secret or other value that the environment keeps under a name; None where there is none."""
+    """Return the secret or other value that is kept under a name; None where there is none.
+
+    It is a file of the folder `ADCE_SECRETS`, read anew each time, so that it can be changed while the loop runs; or
+    else a variable of the environment.
+
+    Raises:
+        ConfigurationError: there is a file of that name, and it cannot be read.
+    """
     environ = os.environ if environment is None else environment
+    folder = environ.get("ADCE_SECRETS")
+    if folder and SECRET_NAME.fullmatch(name) and (file := Path(folder) / name).exists():
+        try:
+            return file.read_text("utf-8").strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError("the secret cannot be read", where=str(file), valid="a file of text") from error
     return environ.get(name) or None
 
 
@@ -189,6 +231,22 @@ def forget_settings() -> None:
         del os.environ[name]
 
 
+def _listening(found: AutonomousConfig, address: str | None) -> AutonomousConfig:
+    """Let health listen on another address than the file names: one image serves every container."""
+    if not address:
+        return found
+    try:
+        health = found.health.model_copy(update={"address": check_address(address)})
+    except ValueError as error:
+        raise ConfigurationError(str(error), where="ADCE_HEALTH_ADDRESS") from error
+    return found.model_copy(update={"health": health})
+
+
+def _shared(database: str | None) -> str | None:
+    """Return the URL of a database that all machines can share: PostgreSQL; None for what lies on one machine."""
+    return database if database and database.startswith("postgres") else None
+
+
 def _is_of_aws(name: str) -> bool:
     return "AWS_" in name or name in AWS_READS or name.upper().endswith("_PROXY")
 
@@ -200,6 +258,14 @@ def _stands(file: str) -> tuple[object, ...]:
         return (path,)
     found = path.stat()
     return path, found.st_mtime_ns, found.st_size
+
+
+def _flag(name: str, environ: Mapping[str, str]) -> bool:
+    """Read whether something is asked for; ConfigurationError for what is neither yes nor no."""
+    text = environ.get(name, "").lower()
+    if text not in FLAGS:
+        raise ConfigurationError(f"`{text}` is neither yes nor no", where=name, valid="1 or 0, true or false")
+    return FLAGS[text]
 
 
 def _clock(as_of: str | None) -> Callable[[], datetime]:

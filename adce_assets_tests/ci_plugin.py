@@ -10,6 +10,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadGroupScheduling
 
 TOGETHER = (
+    "test_loop_settings.py",
     "test_metric_rivals.py",
     "test_on_spark.py",
     "test_rights.py",

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from adce_assets.autonomous import AutonomousConfig
 from adce_assets.configuration import ReconciliationConfig, check_cron
 from adce_assets.errors import ConfigurationError
-from adce_assets.settings import load_settings
+from adce_assets.settings import dagster_database_url, kept, load_settings
 
 INFINITE = float("inf")
 
@@ -175,3 +175,58 @@ def test_an_id_of_an_inventory_configuration_is_what_aws_allows(config_id: str):
 def test_an_id_that_no_inventory_configuration_can_have_is_refused(config_id: Any):
     with pytest.raises(ValidationError, match=r"s3\.inventory_id"):
         ReconciliationConfig.model_validate({"s3": {"inventory_id": config_id}})
+
+
+PLACES = ("limits_place", "database_url", "metrics_url", "warehouse_url", "alerts_url", "access_url")
+ONE = "postgresql://adce@db/adce"
+
+
+def test_one_postgresql_is_the_place_of_all_that_machines_share():
+    told = load_settings({"ADCE_DATABASE_URL": ONE})
+    assert {name: getattr(told, name) for name in PLACES} == dict.fromkeys(PLACES, ONE)
+    assert dagster_database_url({"ADCE_DATABASE_URL": ONE}) == ONE
+
+
+def test_what_is_said_of_limits_and_records_of_dagster_is_heard_before_the_one_database():
+    other = {"ADCE_LIMITS": f"{ONE}_limits", "ADCE_DAGSTER_URL": f"{ONE}_dagster", "ADCE_DATABASE_URL": ONE}
+    assert load_settings(other).limits_place == f"{ONE}_limits"
+    assert dagster_database_url(other) == f"{ONE}_dagster"
+
+
+@pytest.mark.parametrize("database", [{}, {"ADCE_DATABASE_URL": ""}, {"ADCE_DATABASE_URL": "sqlite:///ledger.sqlite"}])
+def test_what_only_one_machine_can_reach_is_nobody_elses_place(database: dict[str, str]):
+    told = load_settings(database)
+    assert told.limits_place == told.work_folder / "limits.sqlite"
+    assert dagster_database_url(database) is None
+
+
+def test_a_container_says_on_which_address_health_listens():
+    assert load_settings({}).autonomous.health.address == "127.0.0.1"
+    assert load_settings({"ADCE_HEALTH_ADDRESS": "10.0.0.7"}).autonomous.health.address == "10.0.0.7"
+    with pytest.raises(ConfigurationError, match="ADCE_HEALTH_ADDRESS: `everywhere` is no address"):
+        load_settings({"ADCE_HEALTH_ADDRESS": "everywhere"})
+
+
+def test_a_secret_is_a_file_of_its_folder_or_else_a_variable(tmp_path: Path):
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "KEY").write_text(" in the file\n")
+    (tmp_path / "OUTSIDE").write_text("not a secret")
+    environment = {"ADCE_SECRETS": str(tmp_path / "secrets"), "KEY": "variable", "OTHER": "variable", "../OUTSIDE": ""}
+    assert [kept(name, environment) for name in ("KEY", "OTHER", "NONE")] == ["in the file", "variable", None]
+    assert [kept(name, environment) for name in ("../OUTSIDE", "..", ".", "", "/etc/passwd")] == [None] * 5
+
+
+def test_a_secret_that_cannot_be_read_is_no_absent_one(tmp_path: Path):
+    (tmp_path / "KEY").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        kept("KEY", {"ADCE_SECRETS": str(tmp_path), "KEY": "variable"})
+
+
+@pytest.mark.parametrize(("told", "is_so"), [("1", True), ("True", True), ("0", False), ("", False)])
+@pytest.mark.parametrize("by_file", [True, False])
+def test_a_dry_run_and_a_trial_may_be_asked_for_by_the_environment_too(told: str, *, is_so: bool, by_file: bool):
+    config = AutonomousConfig.model_validate({"dry_run": by_file, "test_mode": {"enabled": by_file}})
+    flags = load_settings({"ADCE_DRY_RUN": told, "ADCE_TEST_MODE": told}).autonomous
+    assert (flags.dry_run, flags.test_mode.enabled, flags.warehouse.automatic) == (is_so, is_so, not is_so)
+    found = config.in_force(dry_run=is_so, on_trial=is_so)
+    assert found.dry_run is found.test_mode.enabled is (found.intervals.task_queue_seconds == 5) is (is_so or by_file)

@@ -12,7 +12,7 @@ import click
 from adce_assets.cli import options
 from adce_assets.cli.output import talk
 
-COMPONENTS = ("daemon", "code", "web", "supervisor")
+COMPONENTS = ("daemon", "code", "web", "health", "supervisor")
 LOOKS_EVERY_S = 0.5
 
 

@@ -13,9 +13,11 @@ from typing import Any
 
 import click
 
+from adce_assets.cli.acting import logged
 from adce_assets.errors import AdceError
 
 COMMANDS = (
+    "init",
     "reconcile",
     "inventory",
     "coverage",
@@ -35,11 +37,18 @@ COMMANDS = (
     "dims",
     "report",
     "doctor",
+    "settings",
+    "alerts",
     "start",
     "stop",
     "restart",
     "status",
+    "health",
     "logs",
+    "resume",
+    "token",
+    "audit",
+    "completion",
     "demo",
 )
 """The commands, in the order in which a person meets them; each is a module of this folder."""
@@ -115,19 +124,20 @@ def main() -> None:
 
 @functools.cache
 def _load(name: str) -> click.Command:
-    """Import a command and give it, and each command it may hold, the options that all have."""
+    """Import a command; to it and all it may hold come the options that all have, and the log of actions."""
     command: click.Command = importlib.import_module(f"adce_assets.cli.{name}").command
-    for member in _with_inner(command):
+    for typed, member in _with_inner(name, command):
         member.params.append(_debug_option())
+        logged(typed, member)
     return command
 
 
-def _with_inner(command: click.Command) -> Iterator[click.Command]:
-    """Walk a command and all that it holds."""
-    yield command
+def _with_inner(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """Walk a command and all that it holds, each with what one types."""
+    yield name, command
     if isinstance(command, click.Group):
-        for member in command.commands.values():
-            yield from _with_inner(member)
+        for word, member in command.commands.items():
+            yield from _with_inner(f"{name} {word}", member)
 
 
 def _debug_option() -> click.Option:

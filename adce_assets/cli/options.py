@@ -19,6 +19,8 @@ PRIORITIES = ("critical", "high", "medium", "low")
 MOST_LISTED = 20
 """Names that an error lists; of more it gives the first and the last few."""
 
+only_computed = click.option("--dry-run", is_flag=True, help="Compute everything, and start no collecting by itself.")
+on_trial = click.option("--test-mode", is_flag=True, help="On trial: come round quickly, and collect little.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Write one JSON object (with `schema`: 1) to stdout.")
 source = click.option("--source", metavar="NAME", help="Only this source.")
 season = click.option("--season", metavar="LABEL", help="Only this season, such as 2024-25.")

@@ -6,12 +6,17 @@ from adce_assets.cli import options
 
 
 @click.command(epilog="Example: `adce restart` after a change of the configuration.")
+@options.only_computed
+@options.on_trial
 @options.as_json
 @click.pass_context
-def command(ctx: click.Context, *, as_json: bool) -> None:
-    """End the loop and start it again, which reads the configuration and the contract anew; start it if it is not."""
+def command(ctx: click.Context, *, dry_run: bool, test_mode: bool, as_json: bool) -> None:
+    """End the loop and start it again, which reads the configuration and the contract anew; start it if it is not.
+
+    Whether it is a dry run or a trial is as asked for now, not as it was.
+    """
     from adce_assets.cli import start
     from adce_assets.cli.serving import served
 
-    served().service.stop()
-    ctx.invoke(start.command, foreground=False, as_json=as_json)
+    served(to_start=True).service.stop()
+    ctx.invoke(start.command, foreground=False, dry_run=dry_run, test_mode=test_mode, as_json=as_json)

@@ -19,8 +19,10 @@ import click
 from adce_assets.cli import reconcile
 from adce_assets.cli.alone import alone
 from adce_assets.cli.drawing import drawn
+from adce_assets.cli.installation import state
 from adce_assets.cli.main import ERROR, INTERRUPTED
 from adce_assets.cli.output import talk
+from adce_assets.errors import HaltedError
 from adce_assets.progress import COLLECT, Board, Tally, current_progress
 
 if TYPE_CHECKING:
@@ -38,10 +40,13 @@ class Ran:
     seconds: float
     stopped: str = ""
     interrupted: bool = False
+    halted: bool = False
 
     @property
     def exit_code(self) -> int:
         """What the command ends with."""
+        if self.halted:
+            return HaltedError.exit_code
         if self.interrupted:
             return INTERRUPTED
         return ERROR if any(outcome.error for outcome in self.outcomes) else 0
@@ -104,8 +109,10 @@ def paces(settings: "Settings") -> Mapping[str, "Pace"]:
 
 def _run(runs: Callable[["Stop"], Iterator["Outcome"]], batches: Sequence["Batch"], settings: "Settings") -> Ran:
     from adce_assets.defs.draining import stopping_all
+    from adce_assets.operate import halting
     from adce_assets.scrapers.stopping import Stop
 
+    halting.refuse_while_halted(state())
     minutes = settings.autonomous.dispatch.max_orchestrator_runtime_minutes
     stop = Stop(threading.Event(), minutes * 60)
     began, total = time.monotonic(), sum(batch.keys for batch in batches)
@@ -123,9 +130,10 @@ def _run(runs: Callable[["Stop"], Iterator["Outcome"]], batches: Sequence["Batch
             done += outcome.batch.keys
             board.end(outcome.batch.id)
             progress(COLLECT, done, total)
-    interrupted = stop.flag.is_set()
+    halt = halting.halted(state())
+    interrupted = stop.flag.is_set() and halt is None
     said = "interrupted" if interrupted else f"{minutes:g} minutes are over" if stop() else ""
-    return Ran(outcomes, time.monotonic() - began, said, interrupted)
+    return Ran(outcomes, time.monotonic() - began, str(halt or said), interrupted, halt is not None)
 
 
 def _board(batches: Sequence["Batch"], settings: "Settings") -> Board:

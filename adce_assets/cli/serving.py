@@ -1,14 +1,18 @@
 """The environment in, the service of its installation out: for the commands that start, end and show it."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adce_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from adce_assets.operate.service import Service, Stand
+    from adce_assets.defs.health import Records
+    from adce_assets.operate.causes import Cause
+    from adce_assets.operate.outside import Seen
+    from adce_assets.operate.service import Service
+    from adce_assets.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +24,40 @@ class Served:
     dagster_home: Path
     environment: dict[str, str]
 
+    def asked_for(self, variables: dict[str, str]) -> "Served":
+        """Return the same with more in the environment of its components."""
+        return replace(self, environment=self.environment | variables)
 
-def served() -> Served:
-    """Name the service of the installation that the environment names; nothing is started."""
+    @property
+    def modes(self) -> "dict[str, bool]":
+        """Say whether its components compute and start nothing, and whether they are on trial."""
+        from adce_assets.settings import load_settings
+
+        config = load_settings(self.environment).autonomous
+        return {"dry_run": config.dry_run, "test_mode": config.test_mode.enabled}
+
+    @property
+    def held_back(self) -> str:
+        """Say so in words; empty where it is neither."""
+        said = {"dry_run": "a dry run: no collecting is started by itself", "test_mode": "a trial: quick and small"}
+        return "; ".join(said[name] for name, is_so in self.modes.items() if is_so)
+
+
+def served(*, to_start: bool = False) -> Served:
+    """Name the service of the installation that the environment names; nothing is started.
+
+    What a service needs in order to start, a lake and Dagster's own settings, is asked for with ``to_start`` alone: one
+    that runs is shown and ended whatever has become of these since.
+    """
     from adce_assets.operate.service import WORKSPACE, Service, components, workspace
     from adce_assets.settings import dagster_home, environment_of_this, load_settings
 
     settings = load_settings()
-    _ = settings.lake_url
     folder, ports = settings.work_folder / "service", settings.autonomous.service
     home = dagster_home() or settings.home
-    if not (home / "dagster.yaml").is_file():
+    if to_start:
+        _ = settings.lake_url
+    if to_start and not (home / "dagster.yaml").is_file():
         raise ConfigurationError(
             f"{home} has no dagster.yaml",
             where="DAGSTER_HOME",
@@ -47,12 +74,23 @@ def served() -> Served:
     return Served(service, f"http://127.0.0.1:{ports.web_port}", home, environment_of_this() | named)
 
 
-def row(stand: "Stand") -> dict[str, object]:
-    """Say how a component stands, in plain values."""
-    return {
-        "component": stand.name,
-        "health": stand.health,
-        "since": stand.since.isoformat() if stand.since else None,
-        "pid": stand.pid,
-        "said": stand.said,
-    }
+def records(settings: "Settings", dagster_home: Path) -> "Records":
+    """Name what knows Dagster's records of an installation."""
+    from datetime import timedelta
+
+    from adce_assets.defs.health import Records
+
+    return Records(dagster_home, timedelta(hours=settings.autonomous.health.window_hours))
+
+
+def looked(one: Served) -> "tuple[Seen, list[Cause]]":
+    """Look once at the installation that the environment names, as its health server does; say what is wrong too."""
+    from adce_assets.operate.doctor import Installation
+    from adce_assets.operate.outside import Seen
+    from adce_assets.operate.watching import found_by
+    from adce_assets.settings import load_settings
+
+    settings = load_settings()
+    outside = records(settings, one.dagster_home)()
+    seen = Seen(Installation(lambda: settings), outside, settings.clock(), one.service.known())
+    return seen, found_by(seen)

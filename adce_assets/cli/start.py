@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: `adce start`, then `adce status`; `adce stop` ends it.")
 @click.option("--foreground", is_flag=True, help="Stay in this terminal until interrupted, as systemd wants it.")
+@options.only_computed
+@options.on_trial
 @options.as_json
-def command(*, foreground: bool, as_json: bool) -> None:
+def command(*, foreground: bool, dry_run: bool, test_mode: bool, as_json: bool) -> None:
     """Start the loop, and keep it running: Dagster's daemon, its web pages and the code server that both ask.
 
     A component that ends is started again, each time a little later. All listen on this machine alone.
@@ -27,7 +29,10 @@ def command(*, foreground: bool, as_json: bool) -> None:
     """  # noqa: D301 - click wants the character itself before text that it shall not fill
     from adce_assets.cli.serving import served
 
-    one = served()
+    asked = {name: "1" for name, is_asked in (("ADCE_DRY_RUN", dry_run), ("ADCE_TEST_MODE", test_mode)) if is_asked}
+    one = served(to_start=True).asked_for(asked)
+    if one.held_back:
+        talk(one.held_back)
     if foreground:
         _stay(one)
     last = ""
@@ -41,7 +46,7 @@ def command(*, foreground: bool, as_json: bool) -> None:
 
     pid = one.service.start(one.environment, told=tell)
     if as_json:
-        write_json({"schema": 1, "pid": pid, "url": one.url, "dagster_home": str(one.dagster_home)})
+        write_json({"schema": 1, "pid": pid, "url": one.url, "dagster_home": str(one.dagster_home)} | one.modes)
     else:
         talk(f"the loop runs: {one.url} shows it, `adce status` says how it is, `adce stop` ends it")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from adce_assets.contract.loading import load_contract
+from adce_assets.defs.alerting import alert_sensors
 from adce_assets.defs.canary import canary_asset, canary_job, canary_schedule
 from adce_assets.defs.checks import fresh_check
 from adce_assets.defs.data_sets import cells_of, data_set_assets, key_of, partition_sets, scrapers_of
@@ -14,8 +15,10 @@ from adce_assets.defs.jobs import collect_jobs, reconciliation_job, reconciliati
 from adce_assets.defs.loop import LoopAssets
 from adce_assets.defs.paces import paces
 from adce_assets.defs.resources import ProjectResource
+from adce_assets.defs.scrapes import ByTheClock
 from adce_assets.defs.sensors import Sensors
 from adce_assets.defs.warehouse import warehouse_definitions
+from adce_assets.loop.scrapes import check_pauses, plans
 from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.settings import load_settings
 
@@ -38,13 +41,16 @@ def _built(environment: Mapping[str, str] | None) -> dg.Definitions:
     contract, catalogue = load_contract(settings.contract_path), load_catalogue(settings.scraper_config_path)
     scrapers = scrapers_of(contract, catalogue, settings.scraper_config_path)
     partitions = partition_sets(contract, settings.clock())
+    check_pauses(settings, contract, catalogue.hosts)
     reconciliation, canary = reconciliation_job(), canary_job()
+    collecting, pace = collect_jobs(contract, scrapers), paces(catalogue, scrapers.values())
+    cells, hosts = cells_of(contract, partitions), {scraper: one.host for scraper, one in pace.items()}
     sensors = Sensors(
         contract=contract,
         intervals=settings.autonomous.intervals,
         scrapers=scrapers,
-        cells=cells_of(contract, partitions),
-        paces=paces(catalogue, scrapers.values()),
+        cells=cells,
+        paces=pace,
         reconciliation=reconciliation,
     )
     loop = dg.Definitions(
@@ -54,9 +60,13 @@ def _built(environment: Mapping[str, str] | None) -> dg.Definitions:
             canary_asset(contract, settings),
         ],
         asset_checks=[fresh_check(contract)],
-        jobs=[reconciliation, canary, *collect_jobs(contract, scrapers).values()],
-        schedules=[reconciliation_schedule(settings, reconciliation), canary_schedule(settings, canary)],
-        sensors=sensors.all(),
+        jobs=[reconciliation, canary, *collecting.values()],
+        schedules=[
+            reconciliation_schedule(settings, reconciliation),
+            canary_schedule(settings, canary),
+            *ByTheClock(contract, hosts, cells).all(plans(settings, contract, scrapers), collecting),
+        ],
+        sensors=[*sensors.all(), *alert_sensors(settings.autonomous)],
         resources={"project": ProjectResource(environment=dict(environment or {}))},
         executor=dg.in_process_executor,
     )

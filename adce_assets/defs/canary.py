@@ -17,11 +17,13 @@ import dagster as dg
 
 from adce_assets.contract.loading import Contract
 from adce_assets.defs import metadata
+from adce_assets.defs.acting import note_run
 from adce_assets.defs.checks import judged, specs_of
 from adce_assets.defs.collecting import Collector, collected
 from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, UNFINISHED
 from adce_assets.defs.loop import GROUP
 from adce_assets.defs.resources import ProjectResource
+from adce_assets.defs.restraining import is_of_the_loop, resting
 from adce_assets.defs.watching import asleep
 from adce_assets.fetch.lanes import Lane
 from adce_assets.loop import canary
@@ -60,6 +62,8 @@ def canary_asset(contract: Contract, settings: Settings) -> dg.AssetsDefinition:
     )
     def send_canary(context: dg.AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult:
         opened = project.open(contract)
+        if is_of_the_loop(context.run):
+            note_run(opened.settings, ASSET, HOST, context.run)
 
         def collect(installation: Project, keys: Sequence[TaskKey]) -> None:
             with _source() as url:
@@ -97,6 +101,8 @@ def canary_schedule(settings: Settings, job: "UnresolvedAssetJobDefinition") -> 
     def fly(context: dg.ScheduleEvaluationContext, project: ProjectResource) -> dg.RunRequest | dg.SkipReason:
         if project.settings().configured_lake is None:
             return dg.SkipReason(NO_LAKE)
+        if rests := resting(project.settings()):
+            return dg.SkipReason(rests)
         waiting = context.instance.get_runs_count(dg.RunsFilter(job_name=JOB, statuses=list(UNFINISHED)))
         return dg.SkipReason(f"{waiting} canary(s) queued or running") if waiting else dg.RunRequest()
 

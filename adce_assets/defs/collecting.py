@@ -19,17 +19,21 @@ from pydantic import Field
 
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
+from adce_assets.defs.acting import note_run
 from adce_assets.defs.claiming import failed, of_claim, recording, seconds_to_begin, unavailable, wishes
 from adce_assets.defs.draining import draining
+from adce_assets.defs.halting import Guard, halting_where_refused
 from adce_assets.defs.metadata import Metadata, of_collection, of_failed_collection
 from adce_assets.defs.pools import pool_of
 from adce_assets.defs.resources import ProjectResource, asking
+from adce_assets.defs.restraining import restraint_of
 from adce_assets.fetch.lanes import Lane
 from adce_assets.fetch.limits import HostState
 from adce_assets.loop.kept_tasks import keys_of
 from adce_assets.loop.project import Project
 from adce_assets.loop.refreshing import due_keys
 from adce_assets.loop.tasks import TaskKey, open_keys
+from adce_assets.operate.halting import refuse_while_halted
 from adce_assets.progress import Progress, current_progress, silent
 from adce_assets.scrapers.catalogue import Catalogue
 from adce_assets.scrapers.entries import ScraperEntry
@@ -129,7 +133,9 @@ def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.A
         keys = chosen_keys(opened, collector, selected, season, config, named)
         lane = config.lane or lane_of(opened, collector, season, keys)
         reopen = is_for_a_person(config, context.run)
-        collection = collected(opened, collector, keys, lane, context, reopen=reopen)
+        note_who_asks(opened, collector, season, context.run)
+        with halting_where_refused(opened, context.run.run_id):
+            collection = collected(opened, collector, keys, lane, context, reopen=reopen)
         tell_what_fails(collector, collection)
         refuse_a_run_for_nothing(collector, collection)
         for name in selected:
@@ -138,6 +144,12 @@ def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.A
             yield dg.MaterializeResult(asset_key=name.split("/"), metadata=told | left | unknown)
 
     return collect_cells
+
+
+def note_who_asks(project: Project, collector: Collector, season: str, run: dg.DagsterRun) -> None:
+    """Tell the log of actions of a run that neither the queue's sensor nor a command has told of."""
+    if BATCH_TAG not in run.tags and current_stop.get() is None:
+        note_run(project.settings, "collect", f"{collector.scraper} {season}", run)
 
 
 def is_for_a_person(config: CollectConfig, run: dg.DagsterRun) -> bool:
@@ -238,21 +250,28 @@ def collected(
 
     Raises:
         DagsterExecutionInterruptedError: the run was asked to end; what was under way was finished, the rest is open.
+        HaltedError: as that, and because the loop was halted meanwhile.
     """
     if not keys:
         return Collection(CollectReport({}, 0))
-    seconds = seconds_to_begin(project, context.run)
-    with draining(seconds) as stop, recording(project, context.run, context.instance, stop) as recorder:
+    restraint = restraint_of(project.settings, context.run, collector.entry.host, collector.data_sets)
+    seconds = restraint.within(seconds_to_begin(project, context.run))
+    with draining(seconds, restraint) as stop, recording(project, context.run, context.instance, stop) as recorder:
         claimed = recorder.claim(wishes(keys), reopen=reopen)
         got = [key for key in keys if key.key in claimed.keys]
         if not got:
             return Collection(CollectReport({}, 0), left=claimed.left)
         with _asked(project, collector, lane, context) as (asked, how, host):
-            report = _run(project, collector, got, context.run.run_id, asked, recorder=recorder, stop=stop, **how)
+            guard = Guard(project, context.run.run_id, stop)
+            how |= {"stop": guard.begins_nothing, "on_failure": guard.failed}
+            report = _run(project, collector, got, context.run.run_id, asked, recorder=recorder, **how)
             collection = replace(_noted(project, collector, report, host() if host else None), left=claimed.left)
         was_stopped = stop.flag.is_set()
+    if restraint.said:
+        log.warning("%s: what was under way came to its end, the rest is given back", restraint.said)
     if was_stopped and current_stop.get() is None:
         log.warning("stopped: %d key(s) came to an end, the others are given back to the queue", report.settled)
+        refuse_while_halted(project.state)
         raise dg.DagsterExecutionInterruptedError
     return collection
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from adce_assets.scrapers.stopping import Stop, current_stop
+from adce_assets.scrapers.stopping import Stop, current_stop, never
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SAID = b"stopping: what is under way is finished, the rest is given back; a second signal stops at once\n"
@@ -20,16 +20,17 @@ STDERR = 2
 
 
 @contextmanager
-def draining(seconds: float) -> Iterator[Stop]:
+def draining(seconds: float, also: Callable[[], bool] = never) -> Iterator[Stop]:
     """Let the first signal within the block set the flag of a `Stop`; the next one does what it would have done before.
 
     Where several runs are stopped together (`current_stop`), it is their flag that is set.
 
     Args:
         seconds: After so long the run begins nothing new by itself.
+        also: Tells when else it begins nothing new.
     """
     shared = current_stop.get()
-    stop = shared.within(seconds) if shared else Stop(threading.Event(), seconds)
+    stop = shared.within(seconds, also) if shared else Stop(threading.Event(), seconds, also)
     before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def as_before(number: int) -> None:

@@ -22,7 +22,7 @@ SET_UP = "copy the project's dagster.yaml into DAGSTER_HOME, and restart the dae
 def examinations(installation: Installation) -> Iterator[tuple[str, Callable[[], Said]]]:
     """Name what is examined of the instance of ``DAGSTER_HOME``, and of what Dagster loads."""
     yield "data_sets", partial(data_sets, installation)
-    for name, examine in (("dagster", _instance), ("pools", _pools), ("daemons", _daemons)):
+    for name, examine in (("dagster", _instance), ("pools", pools), ("daemons", _daemons)):
         yield name, partial(_of_instance, examine)
 
 
@@ -58,7 +58,7 @@ def _instance(instance: dg.DagsterInstance) -> Said:
     return ok(f"{runs:,} runs are kept")
 
 
-def _pools(instance: dg.DagsterInstance) -> Said:
+def pools(instance: dg.DagsterInstance) -> Said:
     """Look at the settings without which a place in a pool is lost with each run that is killed."""
     if not instance.event_log_storage.supports_global_concurrency_limits:
         return warning("the storage of this instance keeps no pools: hosts are not kept apart", SET_UP)

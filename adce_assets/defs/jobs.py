@@ -10,6 +10,7 @@ from adce_assets.contract.loading import Contract
 from adce_assets.defs.data_sets import key_of
 from adce_assets.defs.loop import STEPS
 from adce_assets.defs.resources import ProjectResource
+from adce_assets.defs.restraining import resting
 from adce_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def reconciliation_schedule(settings: Settings, job: "UnresolvedAssetJobDefiniti
     def reconcile(context: dg.ScheduleEvaluationContext, project: ProjectResource) -> dg.RunRequest | dg.SkipReason:
         if project.settings().configured_lake is None:
             return dg.SkipReason(NO_LAKE)
+        if rests := resting(project.settings()):
+            return dg.SkipReason(rests)
         waiting = context.instance.get_runs_count(dg.RunsFilter(job_name=RECONCILIATION, statuses=list(UNFINISHED)))
         if waiting:
             return dg.SkipReason(f"{waiting} reconciliation(s) queued or running")

@@ -4,7 +4,6 @@ Only read. How a queue is cut into batches, and which of them start, stands in `
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import dagster as dg
 
@@ -31,12 +30,6 @@ def newest_look(instance: dg.DagsterInstance) -> Look | None:
     record = instance.get_run_record_by_id(event.run_id)
     began = record.start_time if record else None
     return Look(event.run_id, event.timestamp if began is None else began)
-
-
-def look_of(home: Path) -> Look | None:
-    """Find the newest look of the instance that has its settings in a folder."""
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        return newest_look(instance)
 
 
 def done(instance: dg.DagsterInstance, generated_at: str, look: Look | None) -> set[str]:

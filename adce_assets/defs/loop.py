@@ -18,6 +18,7 @@ from pydantic import Field
 from adce_assets.contract.loading import Contract
 from adce_assets.defs import metadata
 from adce_assets.defs.checks import judged, report_open_seasons, specs_of
+from adce_assets.defs.halting import LEDGER, halt
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.errors import AdceError
 from adce_assets.loop.project import Project
@@ -142,6 +143,8 @@ class LoopAssets:
             kept = unless_it_is_out(lambda: book(opened, run=context.run.run_id), None)
             described = metadata.of_queue(document) | _life(opened, self.catalogue, document, gaps)
             described |= metadata.of_ledger(kept) if kept else {}
+            if kept and kept.lost:
+                halt(opened, LEDGER, kept.lost, context.run.run_id)
             lost = kept.lost if kept else "the ledger cannot be used, and nobody knows what it holds"
             return _told("task_queue", opened, {**document, "ledger_lost": lost}, described, gaps)
 

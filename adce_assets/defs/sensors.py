@@ -4,7 +4,6 @@ A sensor decides nothing: it reads, asks one function of the rooms, and turns th
 cannot read the lake fails, keeps its cursor and is tried again.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,15 +17,18 @@ import dagster as dg
 from adce_assets.autonomous import Dispatch, Intervals
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY
+from adce_assets.defs.acting import note_tick
 from adce_assets.defs.claiming import give_back
 from adce_assets.defs.collecting import BATCH_TAG, CollectConfig
 from adce_assets.defs.data_sets import cells_of, partition_sets
+from adce_assets.defs.halting import not_while_halted
 from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, RECONCILIATION, UNFINISHED, job_name
 from adce_assets.defs.looking import QUEUE_TAG, Look, done, newest_look
 from adce_assets.defs.loop import REPORT
 from adce_assets.defs.pools import make_room
 from adce_assets.defs.resources import ProjectResource
-from adce_assets.loop.approvals import hold
+from adce_assets.defs.restraining import LANE_TAG, TRIAL_TAG, no_start, on_trial, resting, tasks_of
+from adce_assets.loop import approvals
 from adce_assets.loop.completions import (
     Cell,
     Finished,
@@ -39,16 +41,18 @@ from adce_assets.loop.completions import (
     settle,
     write_seen,
 )
-from adce_assets.loop.dispatch import Batch, Pace, batches, starts_since
+from adce_assets.loop.dispatch import Batch, Pace, Starts, batches
 from adce_assets.loop.project import Project
 from adce_assets.loop.state import QUEUE
+from adce_assets.loop.windows import Restraints
+from adce_assets.restraints import Trial
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 WORKING = frozenset((dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING))
 """The states of runs that may hold keys."""
-LANE_TAG, SCRAPER_TAG = "adce/lane", "adce/scraper"
+SCRAPER_TAG = "adce/scraper"
 
 NAMED = 5
 """Cells that a message names; all are counted."""
@@ -112,7 +116,12 @@ class Sensors:
         def sensor(context: dg.SensorEvaluationContext, project: ProjectResource) -> Told:
             if project.settings().configured_lake is None:
                 return dg.SkipReason(NO_LAKE)
-            return look(context, project.open(self.contract))
+            if rests := resting(project.settings()):
+                return dg.SkipReason(rests)
+            told = look(context, project.open(self.contract))
+            if isinstance(told, dg.SensorResult):
+                note_tick(project.settings(), name, told.run_requests or [])
+            return told
 
         return sensor
 
@@ -173,29 +182,39 @@ class Sensors:
             return dg.SkipReason(f"there is no queue yet: run the job `{self.reconciliation.name}`")
         for run, keys in give_back(project, context.instance).items():
             context.log.warning("%d key(s) of run %s are given back: it is over", keys, run)
-        queue, flights = project.state.read_json(QUEUE), self._in_flight(context.instance)
-        stuck = Counter(_cell(task) for task in queue["tasks"] if not self._can_be_run(task))
-        wait = self._not_loaded("task(s)", stuck, project.clock(), otherwise="reconcile")
-        since, look = _starts_before(context.cursor), newest_look(context.instance)
+        if short := no_start(project.settings) or not_while_halted(project):
+            return dg.SkipReason(short)
+        return self._started(context, project, project.state.read_json(QUEUE))
+
+    def _started(self, context: dg.SensorEvaluationContext, project: Project, queue: Mapping[str, Any]) -> Told:
+        """Choose what of a queue starts now, and ask for it."""
+        config, now, flights = project.settings.autonomous, project.clock(), self._in_flight(context.instance)
+        before, look = Starts.read(context.cursor), newest_look(context.instance)
+        hosts = {scraper: pace.host for scraper, pace in self.paces.items()}
+        rests = Restraints.at(config, now, before.moments, hosts)
         choose = partial(
             batches,
             done=done(context.instance, queue["generated_at"], look),
-            since=since,
-            limits=flights.beside_others(project.settings.autonomous.dispatch),
+            since=before.since,
+            limits=flights.beside_others(config.dispatch),
             groups=self.scrapers,
             paces=self.paces,
             in_flight=flights.lanes,
             under_way=flights.tasks,
+            resting=rests,
         )
-        loaded = queue | {"tasks": [task for task in queue["tasks"] if _cell(task) not in stuck]}
+        known = {**queue, "tasks": [task for task in queue["tasks"] if self._can_be_run(task)]}
+        loaded, tried = on_trial(context.instance, config.test_mode, known)
         chosen, held = _approved(project, queue, loaded, choose)
-        if not chosen:
-            said = f"nothing to start: {len(queue['tasks'])} queued, {len(flights.lanes)} in flight"
-            return dg.SkipReason(_joined(said, held, wait))
-        if held or wait:
-            context.log.warning(_joined(held, wait))
-        requests = [_request(batch, queue["generated_at"], look) for batch in chosen]
-        return dg.SensorResult(requests, cursor=json.dumps(starts_since(since, chosen)))
+        stuck = Counter(_cell(task) for task in queue["tasks"] if not self._can_be_run(task))
+        wait = _joined(held, self._not_loaded("task(s)", stuck, now, otherwise="reconcile"))
+        if config.dry_run or not chosen:
+            nothing = f"nothing to start: {len(queue['tasks'])} queued, {len(flights.lanes)} in flight"
+            return dg.SkipReason(_joined(_would_start(chosen) if chosen else nothing, str(rests), tried, wait))
+        if wait:
+            context.log.warning(wait)
+        requests = [_request(batch, queue["generated_at"], look, config.test_mode) for batch in chosen]
+        return dg.SensorResult(requests, cursor=before.then(chosen, now).text())
 
     def _can_be_run(self, task: Mapping[str, Any]) -> bool:
         """Tell whether these definitions have the asset and the partition: the queue may know a newer contract."""
@@ -224,7 +243,7 @@ class Sensors:
         return Flights(
             tuple(run.tags[LANE_TAG] for run in own),
             tuple(lane for run in others for lane in self._lanes_of(run)),
-            frozenset(task for run in (*own, *others) for task in _tasks_of(run)),
+            frozenset(task for run in (*own, *others) for task in tasks_of(run)),
         )
 
     def _lanes_of(self, run: dg.DagsterRun) -> set[str]:
@@ -266,7 +285,8 @@ def _approved(
 ) -> tuple[list[Batch], str]:
     """Choose what may start; where something of it waits for an approval, the rest, and what to say of it."""
     chosen = choose(loaded)
-    held = hold(project, queue) if chosen else None
+    judged = approvals.look if project.settings.autonomous.dry_run else approvals.hold
+    held = judged(project, queue) if chosen else None
     if held is None:
         return chosen, ""
     free = [task for task in loaded["tasks"] if not held.holds(task)]
@@ -279,27 +299,24 @@ def _is_coming(instance: dg.DagsterInstance) -> bool:
     return instance.get_runs_count(dg.RunsFilter(job_name=RECONCILIATION, statuses=statuses)) > 0
 
 
-def _tasks_of(run: dg.DagsterRun) -> list[str]:
-    """Name the tasks that a run was started for."""
-    ops: Any = run.run_config.get("ops", {})
-    return [task for op in ops.values() for task in op.get("config", {}).get("task_ids", ())]
+def _would_start(chosen: list[Batch]) -> str:
+    """Say what a dry run leaves undone."""
+    runs = [f"{batch.lane} ({len(batch.task_ids)} task(s), {batch.keys} key(s))" for batch in chosen[:NAMED]]
+    more = f" and {len(chosen) - NAMED} more" if len(chosen) > NAMED else ""
+    return f"dry run: it would start {len(chosen)} run(s): {', '.join(runs)}{more}"
 
 
-def _starts_before(cursor: str | None) -> dict[str, int]:
-    """Read how many runs were started since the last one of each priority; what is not that counts as none."""
-    told = json.loads(cursor) if cursor else {}
-    return told if isinstance(told, dict) else {}
-
-
-def _request(batch: Batch, generated_at: str, look: Look | None) -> dg.RunRequest:
+def _request(batch: Batch, generated_at: str, look: Look | None, trial: Trial) -> dg.RunRequest:
     """Ask for the run of a batch: once for each look after which it is still to be run."""
+    limit = trial.keys_per_data_set if trial.enabled else None
+    config = CollectConfig(task_ids=list(batch.task_ids), lane=batch.part, limit=limit)
     return dg.RunRequest(
         run_key=f"{batch.id}:{look.run}" if look else batch.id,
         partition_key=None if batch.season == WHOLE_HISTORY else batch.season,
         asset_selection=[dg.AssetKey(name.split("/")) for name in batch.data_sets],
         asset_check_keys=[],
-        run_config=dg.RunConfig(ops={batch.scraper: CollectConfig(task_ids=list(batch.task_ids), lane=batch.part)}),
-        tags=tags_of(batch, generated_at),
+        run_config=dg.RunConfig(ops={batch.scraper: config}),
+        tags=tags_of(batch, generated_at) | ({TRIAL_TAG: "true"} if trial.enabled else {}),
     )
 
 

@@ -4,10 +4,13 @@
 the loop's is kept here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 WITHOUT_HOME = Path(".dagster")
 """Where SQLite files lie when `DAGSTER_HOME` is not set, below the folder in which Dagster was started."""
+_HOME: ContextVar[Path | None] = ContextVar("dagster_home", default=None)
 
 
 class ChosenStorage(DagsterStorage, ConfigurableClass):
@@ -34,7 +38,7 @@ class ChosenStorage(DagsterStorage, ConfigurableClass):
         inst_data: ConfigurableClassData | None,
         config_value: Mapping[str, Any],  # noqa: ARG003 - the signature is Dagster's
     ) -> DagsterStorage:
-        """Open the storage that `ADCE_DAGSTER_URL` names, or SQLite in Dagster's home."""
+        """Open the storage that the environment names, or SQLite in Dagster's home."""
         url = dagster_database_url()
         if url is not None:
             from dagster_postgres import DagsterPostgresStorage
@@ -42,7 +46,22 @@ class ChosenStorage(DagsterStorage, ConfigurableClass):
             return DagsterPostgresStorage(postgres_url=with_driver(url), inst_data=inst_data)
         from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
-        return DagsterSqliteStorage.from_local(str(dagster_home() or WITHOUT_HOME.absolute()), inst_data=inst_data)
+        return DagsterSqliteStorage.from_local(_folder(), inst_data=inst_data)
+
+
+@contextmanager
+def instance_of(home: Path) -> Iterator[dg.DagsterInstance]:
+    """Open the instance that has its settings in a folder, and its records too, whether or not it is `DAGSTER_HOME`."""
+    token = _HOME.set(home)
+    try:
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            yield instance
+    finally:
+        _HOME.reset(token)
+
+
+def _folder() -> str:
+    return str(_HOME.get() or dagster_home() or WITHOUT_HOME.absolute())
 
 
 def with_driver(url: str) -> str:

@@ -18,6 +18,7 @@ import dagster as dg
 
 from adce_assets.autonomous import Loads
 from adce_assets.contract.loading import Contract, DataSet
+from adce_assets.defs.acting import note_run
 from adce_assets.defs.data_sets import PartitionSets, key_of
 from adce_assets.defs.jobs import PRIORITY_TAG, WAREHOUSE, warehouse_job
 from adce_assets.defs.jobs import WAREHOUSE_GROUP as GROUP
@@ -185,6 +186,7 @@ def _asset(contract: Contract, entity: "Entity", spec: dg.AssetSpec) -> dg.Asset
     def load_season(
         context: dg.AssetExecutionContext, project: ProjectResource
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        note_run(project.settings(), "load", f"{entity.name} {context.partition_key}", context.run)
         told = reconciled(contract, project, entity.name, context.partition_key, context.run.run_id)
         if told["outcome"] == "settling" and not told["published"]:
             tags = {SETTLING: "true", f"{SETTLES_AT}{entity.name}": told["run"]["settles_at"]}

@@ -5,6 +5,7 @@ address that it resolves to is what is asked about and then connected to.
 """
 
 import ipaddress
+import socket
 
 UNICAST = ipaddress.ip_network("2000::/3")
 """The only IPv6 addresses that are handed out: https://www.iana.org/assignments/ipv6-address-space"""
@@ -27,6 +28,38 @@ DISGUISES = tuple(
 """Networks whose addresses carry or stand for another (mapped, NAT64, 6to4, Teredo, protocol assignments): a private
 one could hide in there; with them documentation, and the address at which Azure serves its machines' metadata.
 Source: IANA's special-purpose address registries."""
+
+
+OWN_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home.arpa")
+"""Names, and ends of names, that no server of the internet has."""
+METADATA = ipaddress.ip_network("169.254.0.0/16")
+"""Where clouds serve the credentials of their machines; nobody's own server is there."""
+
+
+def leads_inward(host: str, *, own: bool) -> bool:
+    """Tell of a name or address that somebody names to us whether it is none of the internet; nothing is resolved.
+
+    Args:
+        host: The name or address, in whatever way it is written.
+        own: Whether who names it is a server of our own, which may well name others of ours.
+    """
+    name = host.strip("[]").rstrip(".").lower()
+    address = _address(name)
+    if address is None:
+        return not own and any(name == one or name.endswith(f".{one}") for one in OWN_NAMES)
+    return not is_public(address) and (not own or ipaddress.ip_address(address) in METADATA)
+
+
+def _address(name: str) -> str | None:
+    """Read an address as the system does, which takes numbers of many forms for one; None where it is none."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(name))
+    except (OSError, UnicodeEncodeError):
+        return None
 
 
 def is_public(address: str) -> bool:

@@ -20,7 +20,7 @@ from weakref import WeakSet
 import httpcore2
 import httpx2
 
-from adce_assets.errors import UnsafeError
+from adce_assets.errors import InwardError
 from adce_assets.fetch.addresses import is_public
 
 MOST_CONNECTIONS = 64
@@ -179,7 +179,7 @@ class _Backend(httpcore2.NetworkBackend):
             raise httpcore2.ConnectError(f"`{host}` does not resolve: {error}") from error
         refused = [] if self._allow_private else [address for address in addresses if not is_public(address)]
         if refused:
-            raise UnsafeError(
+            raise InwardError(
                 f"`{host}` is at {refused[0]}, which is not an address of the internet",
                 where=f"{host}:{port}",
                 hint="set `allow_private: true` in the host's entry if it is a server of your own",

@@ -12,7 +12,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, u
 
 import httpx2
 
-from adce_assets.errors import UnsafeError
+from adce_assets.errors import InwardError, UnsafeError
+from adce_assets.fetch.addresses import leads_inward
 from adce_assets.fetch.hosts import Host
 
 PATH = re.compile(r"(/[!-~]*)?")
@@ -80,7 +81,8 @@ def redirected(host: Host, url: httpx2.URL, location: str) -> httpx2.URL:
     named = target.host in host.redirect_hosts and target.port is None
     secure = target.scheme == "https" or (target.scheme == "http" and base.scheme == "http")
     if not secure or target.userinfo or not (is_own(host, target) or named):
-        raise UnsafeError(
+        kind = InwardError if leads_inward(target.host, own=host.allow_private) else UnsafeError
+        raise kind(
             f"redirects to {told(host, target)}",
             where=told(host, url),
             valid=", ".join([base.host, *host.redirect_hosts]),

@@ -24,7 +24,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from adce_assets.errors import LakeError, ObjectNotFoundError
+from adce_assets.errors import AccessDeniedError, LakeError, ObjectNotFoundError
 
 Answer = TypeVar("Answer")
 
@@ -63,6 +63,10 @@ HINTS = {
     "NotImplemented": "this server does not know the request; a shared queue needs conditional writes",
     "EntityTooLarge": "one object may have 5 GiB when written in one go",
 }
+
+
+KINDS = {"NoSuchKey": ObjectNotFoundError, "AccessDenied": AccessDeniedError}
+"""Codes that somebody asks for; a HEAD that is refused has none, whatever the reason."""
 
 
 def call(action: Callable[[], Answer], *, where: str, pause: Callable[[float], None]) -> Answer:
@@ -121,7 +125,7 @@ def explained(error: Exception, where: str) -> LakeError:
     """Turn a failure into the lake's error, with what to do where that is known."""
     if isinstance(error, ClientError):
         code = code_of(error)
-        kind = ObjectNotFoundError if code == "NoSuchKey" else LakeError
+        kind = KINDS.get(code, LakeError)
         message = error.response.get("Error", {}).get("Message", "")
         return kind(f"S3 answered {code}: {message}", where=where, hint=HINTS.get(code, ""))
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):

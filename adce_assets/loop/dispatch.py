@@ -5,10 +5,12 @@ and nothing is started here: a sensor asks for the next batches and turns them i
 """
 
 import hashlib
+import json
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, zip_longest
 from operator import itemgetter
 from types import MappingProxyType
@@ -29,6 +31,8 @@ RUN_SECONDS = 1800
 """What a run is cut for: a quarter of the time after which Dagster ends it, for a key may take several requests."""
 LONGEST_RUN_SECONDS = 7200
 """After which Dagster ends every run, as `dagster.yaml` says too."""
+MOMENTS = "last_started"
+"""The entry of a sensor's memory that says when; the others, named for priorities, count."""
 START_SECONDS, SLACK = 300, 3
 """What a run is given beside the time of its requests, and how much longer than at the host's own rate these may take:
 a document may need several, other runs share the host, and some are asked again."""
@@ -94,6 +98,7 @@ def batches(
     paces: Mapping[str, Pace],
     under_way: Collection[str] = (),
     since: Mapping[str, int] = NEVER_STARTED,
+    resting: Container[Batch] = (),
 ) -> list[Batch]:
     """Choose the runs to start now, the most urgent first.
 
@@ -106,9 +111,11 @@ def batches(
         paces: how fast scrapers are; where that is not said, nothing is held back and runs have any length.
         under_way: ids of the tasks of the runs in flight.
         since: how many runs have been started since the last one of each priority.
+        resting: the batches that are not to be started now, whatever room there is.
     """
     places = _Places.of(in_flight, limits, paces, under_way, since)
-    waiting = [batch for batch in cut(queue, limits.max_tasks_per_batch, groups, paces) if batch.id not in done]
+    ready = (batch for batch in cut(queue, limits.max_tasks_per_batch, groups, paces) if batch.id not in done)
+    waiting = [batch for batch in ready if batch not in resting]
     return list(places.filled(waiting))
 
 
@@ -118,6 +125,36 @@ def starts_since(before: Mapping[str, int], started: Collection[Batch]) -> dict[
     for batch in started:
         counts = {priority: 0 if priority == batch.priority else count + 1 for priority, count in counts.items()}
     return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """What a sensor remembers of the runs it has started, from one tick to the next.
+
+    Attributes:
+        since: How many runs have been started since the last one of each priority but the first.
+        moments: When runs of each priority were last started (UTC).
+    """
+
+    since: Mapping[str, int]
+    moments: Mapping[str, datetime]
+
+    @classmethod
+    def read(cls, text: str | None) -> "Starts":
+        """Read what `text` has written; what is not that counts as nothing started yet."""
+        told = json.loads(text) if text else {}
+        told = told if isinstance(told, dict) else {}
+        return cls(told, {name: datetime.fromisoformat(at) for name, at in told.get(MOMENTS, {}).items()})
+
+    def then(self, started: Collection[Batch], now: datetime) -> "Starts":
+        """Add the runs that are started now."""
+        moments = dict.fromkeys((batch.priority for batch in started), now)
+        return Starts(starts_since(self.since, started), {**self.moments, **moments})
+
+    def text(self) -> str:
+        """Write it down."""
+        moments = {name: at.isoformat() for name, at in self.moments.items()}
+        return json.dumps({**self.since, MOMENTS: moments})
 
 
 @dataclass(slots=True)

@@ -88,7 +88,7 @@ def settings(installation: Installation) -> Said:
 
 def disk(installation: Installation) -> Said:
     """Look how much room there is where this machine keeps budgets, ledger and spilled tables."""
-    folder = _existing(installation.settings.work_folder)
+    folder = existing(installation.settings.work_folder)
     free = shutil.disk_usage(folder).free
     said = f"{free / GIB:,.1f} GiB free at {folder}"
     hint = f"make room, or move ADCE_HOME to a larger disk: {ENOUGH_DISK // GIB} GiB are enough for large inventories"
@@ -253,7 +253,7 @@ def _written(lake: LakeStore) -> StoredObject:
     return found
 
 
-def _existing(folder: Path) -> Path:
+def existing(folder: Path) -> Path:
     """Name the folder, or the nearest one above it that is there already."""
     return next(place for place in (folder, *folder.parents) if place.is_dir())
 

@@ -1,7 +1,8 @@
 """An installation in, its components kept running out: supervisor starts them, starts them again, and ends them.
 
-Dagster's daemon, its web server and the code server that both ask are three programs of one supervisor, which lies in a
-folder of the installation with its socket, its logs and its configuration. What the components do is not known here.
+Dagster's daemon, its web server, the code server that both ask and the health server are programs of one supervisor,
+which lies in a folder of the installation with its socket, its logs and its configuration. What the components do is
+not known here.
 """
 
 import hashlib
@@ -55,6 +56,10 @@ class Health(StrEnum):
     FAILED = "failed"
 
 
+_ALREADY_STARTED, _NOT_RUNNING = 60, 70
+"""The faults by which a supervisor says that something is so already."""
+_WAITS = False
+"""Whether a supervisor answers only when what was asked for has come about: stopping takes minutes."""
 _HEALTH = {
     "RUNNING": Health.RUNNING,
     "STARTING": Health.STARTING,
@@ -75,7 +80,10 @@ class Stand:
 
 
 def components(folder: Path, *, web_port: int, code_port: int) -> tuple[Component, ...]:
-    """Name the programs of Dagster that the loop lives in; both others ask the code server, and so load it once."""
+    """Name the programs of Dagster that the loop lives in, and the one that tells its health.
+
+    Daemon and web server ask the code server, and so load it once.
+    """
     programs, here = Path(sys.executable).parent, "127.0.0.1"
     workspace = str(folder / WORKSPACE)
     code = ("-h", here, "-p", str(code_port), "-m", "adce_assets.definitions", "--location-name", "adce_assets")
@@ -83,6 +91,7 @@ def components(folder: Path, *, web_port: int, code_port: int) -> tuple[Componen
         Component("code", (str(programs / "dagster"), "api", "grpc", *code)),
         Component("daemon", (str(programs / "dagster-daemon"), "run", "-w", workspace)),
         Component("web", (str(programs / "dagster-webserver"), "-h", here, "-p", str(web_port), "-w", workspace)),
+        Component("health", (sys.executable, "-m", "adce_assets.cli", "health", "serve")),
     )
 
 
@@ -161,14 +170,7 @@ class Service:
             raise
 
     def prepare(self, environment: dict[str, str]) -> None:
-        """Write what supervisor and components read, and run what comes first.
-
-        Raises:
-            ServiceError: it runs already, or the supervisor cannot read the name of its folder.
-        """
-        if "%" in str(self.folder):
-            what = "the supervisor takes a `%` in the name of a folder for something else"
-            raise ServiceError(what, where=str(self.folder), hint="move the installation to a folder without one")
+        """Write what supervisor and components read, and run what comes first; AlreadyRunningError if it runs."""
         if (pid := self.running()) is not None:
             raise AlreadyRunningError(
                 f"it runs already: process {pid}",
@@ -200,6 +202,27 @@ class Service:
         """Say how each component stands; ServiceError where no supervisor runs."""
         with self._asked() as supervisor:
             return [_stand(told) for told in supervisor.getAllProcessInfo()]
+
+    def known(self) -> list[Stand]:
+        """Say how each component stands; of no supervisor none does."""
+        try:
+            return self.stands()
+        except ServiceError:
+            return []
+
+    def begin(self, name: str) -> bool:
+        """Start one component of a supervisor that runs, and do not wait; say whether it was not started before.
+
+        Raises:
+            ServiceError: no supervisor runs, or it cannot start it.
+        """
+        with self._asked() as supervisor:
+            return _unless(_ALREADY_STARTED, lambda: supervisor.startProcess(name, _WAITS))
+
+    def end(self, name: str) -> bool:
+        """End one component, and do not wait; say whether it was not ended before. ServiceError as with `begin`."""
+        with self._asked() as supervisor:
+            return _unless(_NOT_RUNNING, lambda: supervisor.stopProcess(name, _WAITS))
 
     def _come_up(self, told: Callable[[Sequence[Stand]], None]) -> int:
         until = time.monotonic() + self.patience_s
@@ -264,7 +287,8 @@ class Service:
             "killasgroup": "true",
             "stopwaitsecs": STOP_SECONDS,
             "redirect_stderr": "true",
-            "stdout_logfile": self.log(component.name),
+            # Of all its settings the supervisor expands this one twice.
+            "stdout_logfile": str(self.log(component.name)).replace("%", "%%"),
             "stdout_logfile_maxbytes": LOG_BYTES,
             "stdout_logfile_backups": LOG_FILES,
         }
@@ -277,6 +301,19 @@ def _section(name: str, values: dict[str, Any]) -> str:
     """Write a section; the supervisor expands what stands behind a percent sign, and none of ours is meant so."""
     lines = (f"{key} = {str(value).replace('%', '%%')}" for key, value in values.items())
     return "\n".join((f"[{name}]", *lines, ""))
+
+
+def _unless(code: int, do: Callable[[], object]) -> bool:
+    """Ask a supervisor to do something; say False where it answers that it is so already."""
+    from xmlrpc.client import Fault
+
+    try:
+        do()
+    except Fault as fault:
+        if fault.faultCode != code:
+            raise ServiceError(f"the supervisor refuses: {fault.faultString}", hint="`adce status`") from fault
+        return False
+    return True
 
 
 def _stand(told: dict[str, Any]) -> Stand:

@@ -61,7 +61,7 @@ STAND_IN = {
 
 
 class Catalogue(Declared):
-    """Every host and every scraper.
+    """Every host and every scraper; a lake that nobody collects for yet has none.
 
     Attributes:
         contact: Whom a host may write to, an address or a URL; stands in the user agent.
@@ -72,8 +72,8 @@ class Catalogue(Declared):
 
     contact: Annotated[str, Field(pattern=r"^[\x21-\x7e]{5,200}$")]
     program_folders: tuple[Path, ...] = (Path("programs"),)
-    hosts: Annotated[dict[Name, Host], Field(min_length=1)]
-    scrapers: Annotated[dict[Name, ScraperEntry], Field(min_length=1)]
+    hosts: dict[Name, Host] = Field(default_factory=dict)
+    scrapers: dict[Name, ScraperEntry] = Field(default_factory=dict)
 
     def with_base_urls(self, urls: Mapping[str, str]) -> "Catalogue":
         """Put stand-ins in the place of hosts, by name: private addresses are then allowed.

@@ -78,6 +78,10 @@ def _wait_for_all() -> None:
     """Let what has begun come to its own end."""
 
 
+def _go_on(_: Failed) -> None:
+    """Take a failure for one of its key alone."""
+
+
 def collect(
     scraper: ScraperEntry,
     asked: Sequence[Wanted],
@@ -92,6 +96,7 @@ def collect(
     hurry: Callable[[], None] = _wait_for_all,
     recorder: Recorder | None = None,
     stop: Callable[[], bool] = never,
+    on_failure: Callable[[Failed], None] = _go_on,
 ) -> CollectReport:
     """Collect the wanted keys into the lake; a key that fails never stops the others.
 
@@ -108,13 +113,14 @@ def collect(
         hurry: Called when the run is interrupted, so that requests which wait for their turn give up.
         recorder: Holds the keys for this run, and tells the ledger what comes of them; it is closed by whoever made it.
         stop: Asked before each request whether to begin it; what is under way comes to its own end.
+        on_failure: Told of each key that fails, at once.
 
     Raises:
         LakeError: the lake could not be written, what was promoted before has its receipts; or its storage ignores the
             conditions of a write, so that two runs could overwrite each other: nothing is asked then.
         LedgerError: the ledger could not be written; what was promoted has its receipts.
     """
-    run = Books(Journal(store, run_id, clock, clock()), tasks or {}, recorder)
+    run = Books(Journal(store, run_id, clock, clock()), tasks or {}, recorder, on_failure)
     before = client.requests, client.retries, client.waited_s
     _prepare(store, run.journal.started_at)
     with TemporaryDirectory(prefix="adce-") as folder:
@@ -144,6 +150,7 @@ class Books:
         journal: Keeps the receipts, and the evidence of what is not there.
         tasks: The task that each key belongs to, by key.
         recorder: Holds the keys for this run, and tells the ledger what comes of them; it is closed by whoever made it.
+        on_failure: Told of each key that fails, at once.
         reports: What to tell of each data set.
         worked_on: The cells of which a key came to its end.
         failed: How many keys have failed.
@@ -152,6 +159,7 @@ class Books:
     journal: Journal
     tasks: Mapping[str, str]
     recorder: Recorder | None
+    on_failure: Callable[[Failed], None] = _go_on
     reports: defaultdict[str, DataSetReport] = field(default_factory=lambda: defaultdict(DataSetReport))
     worked_on: set[Cell] = field(default_factory=set)
     failed: int = 0
@@ -184,6 +192,7 @@ class Books:
             case Failed():
                 report.fail(one.key, settled.error)
                 self.failed += 1
+                self.on_failure(settled)
             case Absent():
                 report.confirmed_empty += 1
                 self.journal.absent(_cell(one), settled.entry)

@@ -22,11 +22,13 @@ class Stop:
     Attributes:
         flag: Set when somebody wants it.
         seconds: Set by itself after so long; None: never.
+        also: Says so too, for as long as it lasts: that room runs short, for one.
         clock: Seconds, of which only differences count.
     """
 
     flag: threading.Event
     seconds: float | None = None
+    also: Callable[[], bool] = never
     clock: Callable[[], float] = time.monotonic
     _began: float = field(init=False)
 
@@ -39,14 +41,14 @@ class Stop:
         """How long until the time is over; None: for ever."""
         return None if self.seconds is None else max(self.seconds - (self.clock() - self._began), 0.0)
 
-    def within(self, seconds: float) -> "Stop":
-        """Stop with this one, or by itself after so long."""
+    def within(self, seconds: float, also: Callable[[], bool] = never) -> "Stop":
+        """Stop with this one, or by itself after so long, or where ``also`` says so."""
         left = self.seconds_left
-        return Stop(self.flag, seconds if left is None else min(left, seconds), self.clock)
+        return Stop(self.flag, seconds if left is None else min(left, seconds), also, self.clock)
 
     def __call__(self) -> bool:
         """Tell whether to begin nothing new."""
-        return self.flag.is_set() or self.seconds_left == 0.0
+        return self.flag.is_set() or self.seconds_left == 0.0 or self.also()
 
 
 current_stop: ContextVar[Stop | None] = ContextVar("current_stop", default=None)

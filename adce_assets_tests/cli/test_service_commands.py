@@ -17,6 +17,15 @@ def test_an_installation_that_does_not_run_says_so_and_is_not_there_to_be_stoppe
     assert "has not written anything yet" in reconciled.adce("logs", "--component", "daemon").stderr
 
 
+def test_a_service_is_shown_and_ended_where_no_lake_is_configured_any_more(installation: Any) -> None:
+    del installation.variables["ADCE_LAKE"]
+    assert installation.json("stop") == {"schema": 1, "was_running": False}
+    assert "has not written anything yet" in installation.adce("logs", "--component", "daemon").stderr
+    assert json.loads(installation.adce("status", "--json").stdout)["running"] is False
+    refused = installation.adce("start")
+    assert (refused.exit_code, "no lake is configured" in refused.stderr) == (1, True)
+
+
 def test_the_last_lines_of_each_component_are_shown(reconciled: Any) -> None:
     shutil.copy(ROOT / "dagster.yaml", reconciled.home)
     logs = reconciled.home / ".adce" / "service" / "logs"

@@ -74,7 +74,7 @@ def test_a_key_that_the_contract_could_ask_for_and_does_not_is_no_error(reconcil
 def test_a_key_that_plainly_is_there_needs_nothing_unless_it_was_written_since(reconciled: "Installation"):
     key = "box_scores/401524001.json"
     told = reconciled.json("why", key, DAGSTER_HOME="/nowhere")
-    assert (told["coverage"]["state"], told["waits"][0]["until"]) == ("unknown", "2024-12-05T13:00:00+00:00")
+    assert (told["coverage"]["state"], told["waits"][0]["until"]) == ("unknown", "2024-12-05T12:15:00+00:00")
     before = (NOW - timedelta(days=1)).timestamp()
     os.utime(reconciled.lake / key, (before, before))
     told = reconciled.json("why", key)

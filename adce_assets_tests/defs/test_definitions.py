@@ -65,9 +65,11 @@ def test_the_loop_keeps_its_names(shipped: dg.Definitions) -> None:
     )
     assert {graph.get(dg.AssetKey(name)).group_name for name in LOOP} == {"loop"}
     assert {sensor.name for sensor in shipped.sensors or ()} == {
+        "alert_sensor",
         "completion_sensor",
         "dims_sensor",
         "inventory_report_sensor",
+        "run_failure_sensor",
         "task_queue_sensor",
         "warehouse_sensor",
         "warehouse_settling_sensor",
@@ -75,6 +77,9 @@ def test_the_loop_keeps_its_names(shipped: dg.Definitions) -> None:
     assert [schedule.name for schedule in shipped.schedules or ()] == [
         "reconciliation_schedule",
         "canary_schedule",
+        "espn_daily_schedule",
+        "hoopr_daily_schedule",
+        "basketball_reference_weekly_schedule",
         "dims_schedule",
         "dims_snapshot_schedule",
         "dims_daily_sync_check_schedule",

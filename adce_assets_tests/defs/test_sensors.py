@@ -26,7 +26,7 @@ def test_sensors_and_the_schedule_run_without_being_switched_on(small: Any) -> N
     assert {repository.get_sensor_def(name).job_name for name in NAMES[:2]} == {RECONCILIATION}
     schedule = repository.get_schedule_def("reconciliation_schedule")
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    assert schedule.cron_schedule == "0 * * * *"
+    assert schedule.cron_schedule == "*/15 * * * *"
 
 
 def scheduled(small: Any, folder: Path, unfinished: int) -> Any:

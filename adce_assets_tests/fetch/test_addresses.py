@@ -1,6 +1,6 @@
 import pytest
 
-from adce_assets.fetch.addresses import is_public
+from adce_assets.fetch.addresses import is_public, leads_inward
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "93.184.216.34", "192.0.1.1", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e"]
 NOT_PUBLIC = [
@@ -65,3 +65,39 @@ def test_an_address_of_the_internet_is_public(address: str):
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_every_other_address_is_not(address: str):
     assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "10.0.0.1", "169.254.169.254", "[::1]", "::ffff:10.0.0.1", "[fd00:ec2::254]", "0"),
+        *("2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "10.1", "169.254.43518"),
+        *(
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "a.localhost",
+            "metadata.google.internal",
+            "printer.local",
+            "nas.lan",
+        ),
+    ],
+)
+def test_a_name_that_leads_inward_is_known_in_every_spelling(host: str):
+    assert leads_inward(host, own=False)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["8.8.8.8", "espn.com", "134744072", "[2606:4700:4700::1111]", "localhost.example", "notlocal", "lan.example"],
+)
+def test_a_name_of_the_internet_does_not_lead_inward(host: str):
+    assert not leads_inward(host, own=False)
+
+
+@pytest.mark.parametrize(
+    ("host", "inward"),
+    [("127.0.0.2", False), ("10.9.9.9", False), ("nas.lan", False), ("169.254.169.254", True), ("8.8.8.8", False)],
+)
+def test_a_server_of_our_own_may_name_others_but_not_where_clouds_keep_credentials(host: str, inward: bool):  # noqa: FBT001 - a table
+    assert leads_inward(host, own=True) is inward

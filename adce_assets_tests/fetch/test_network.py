@@ -9,7 +9,7 @@ import pytest
 from httpcore2 import ConnectError, NetworkStream, SyncBackend
 from pydantic import ValidationError
 
-from adce_assets.errors import FetchError, PermanentFetchError, TransientFetchError, UnsafeError
+from adce_assets.errors import FetchError, InwardError, PermanentFetchError, TransientFetchError, UnsafeError
 from adce_assets.fetch.client import Client
 from adce_assets_tests.misbehaving import redirect
 
@@ -180,7 +180,7 @@ def test_a_name_that_is_rebound_is_refused(client_of: MakeClient, no_connection:
     with pytest.raises(TransientFetchError):
         client.get("it", "/ok")
     for _ in range(2):
-        with pytest.raises(UnsafeError):
+        with pytest.raises(InwardError):
             client.get("it", "/ok")
     assert no_connection == ["8.8.8.8"]
 

@@ -15,6 +15,7 @@ from httpcore2 import SyncBackend
 
 from adce_assets.errors import AdceError, ConfigurationError, RefusedError, UnsafeError
 from adce_assets.fetch.client import Client
+from adce_assets.settings import load_settings
 from adce_assets_tests.misbehaving import Script, a_file, after, always, busy, hops, redirect, reply
 
 MakeClient = Callable[..., Client]
@@ -212,3 +213,17 @@ def test_what_is_no_secret_is_told_as_it_is(server: Any, client_of: MakeClient):
     with pytest.raises(RefusedError) as caught:
         client_of(server.url).get("it", "/status/404", {"gamecode": "12", "seasoncode": "E2024", "Season": "2023-24"})
     assert caught.value.where == f"{server.url}/status/404?gamecode=12&seasoncode=E2024&Season=2023-24"
+
+
+def test_a_secret_that_was_changed_in_its_file_is_what_the_next_run_sends(
+    server: Any, client_of: MakeClient, tmp_path: Path
+):
+    """Nothing is started again: the environment of both runs is the same."""
+    own, file = Path(__file__).parents[2], tmp_path / "ITS_KEY"
+    environment = {"ADCE_HOME": str(own), "ADCE_SECRETS": str(tmp_path), "ITS_KEY": "of-the-environment"}
+    for secret in ("first-key-1", "second-key-2\n"):
+        file.write_text(secret)
+        client_of(server.url, secrets=load_settings(environment).secrets, **by_header()).get("it", "/ok")
+    file.unlink()
+    client_of(server.url, secrets=load_settings(environment).secrets, **by_header()).get("it", "/ok")
+    assert [asked.headers["x-api-key"] for asked in server.log] == ["first-key-1", "second-key-2", "of-the-environment"]

@@ -1,22 +1,15 @@
-import ipaddress
 import ssl
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from adce_assets.errors import TransientFetchError
 from adce_assets.fetch.client import Client
 from adce_assets.fetch.hosts import Host
+from adce_assets_tests.certificates import own_certificate
 from adce_assets_tests.misbehaving import MisbehavingServer
-
-TODAY = datetime(2025, 1, 15)  # noqa: DTZ001 - certificates are dated so
 
 
 class TlsServer(MisbehavingServer):
@@ -35,22 +28,7 @@ class TlsServer(MisbehavingServer):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1)
-        .not_valid_before(TODAY)
-        .not_valid_after(TODAY + timedelta(days=36_500))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    form = serialization.Encoding.PEM
-    path.write_bytes(
-        key.private_bytes(form, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + signed.public_bytes(form)
-    )
-    return path
+    return own_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adce_assets.errors import UnsafeError
+from adce_assets.errors import InwardError, UnsafeError
 from adce_assets.fetch.hosts import Host
-from adce_assets.fetch.urls import below, build, without_secrets
+from adce_assets.fetch.urls import below, build, redirected, without_secrets
 
 HOST = Host(base_url="https://api.example.org/v2", requests_per_second=1)
 ROOT = Host(base_url="https://api.example.org", requests_per_second=1)
@@ -196,3 +196,21 @@ def test_a_link_that_leads_away_is_refused(link: str):
 )
 def test_what_a_url_keeps_to_itself(url: str, told: str):
     assert without_secrets(url) == told
+
+
+@pytest.mark.parametrize(
+    ("location", "inward"),
+    [
+        ("https://169.254.169.254/latest/", True),
+        ("https://2130706433/", True),
+        ("https://[::ffff:7f00:1]/", True),
+        ("http://localhost/", True),
+        ("https://other.example/", False),
+        ("http://api.example.org/v2", False),
+        ("ftp://api.example.org/v2", False),
+    ],
+)
+def test_a_redirect_inward_is_told_from_one_to_elsewhere(location: str, inward: bool):  # noqa: FBT001 - a table
+    with pytest.raises(UnsafeError) as caught:
+        redirected(HOST, build(HOST, "/a"), location)
+    assert isinstance(caught.value, InwardError) is inward

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adce_assets.errors import ConditionFailedError, LakeError, ObjectNotFoundError
+from adce_assets.errors import AccessDeniedError, ConditionFailedError, LakeError, ObjectNotFoundError
 from adce_assets.lake.store import probe_conditional_writes
 from adce_assets_tests.lake.scripted import Answer, Request, Script, error
 
@@ -100,5 +100,5 @@ def test_a_server_that_ignores_only_if_match_fails_the_probe(server: Script):
 
 def test_a_probe_that_was_not_answered_says_nothing(server: Script):
     server.answers = [error(403, "AccessDenied")]
-    with pytest.raises(LakeError, match="AccessDenied"):
+    with pytest.raises(AccessDeniedError, match="AccessDenied"):
         probe_conditional_writes(server.store())

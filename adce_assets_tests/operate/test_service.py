@@ -89,6 +89,26 @@ def test_a_component_that_is_killed_comes_back(serve: Callable[..., Service]) ->
     wait_until(lambda: service.stands()[0].health is Health.RUNNING)
 
 
+def test_one_component_is_ended_and_begun_again_while_the_others_live(serve: Callable[..., Service]) -> None:
+    service = serve(program("one", LIVES), program("other", LIVES))
+    service.start(dict(os.environ))
+    before = {stand.name: stand.pid for stand in service.stands()}
+
+    def is_one(health: Health) -> bool:
+        return {stand.name: stand.health for stand in service.stands()}["one"] is health
+
+    assert service.end("one")
+    wait_until(lambda: is_one(Health.STOPPED))
+    assert not service.end("one")
+    assert service.begin("one")
+    wait_until(lambda: is_one(Health.RUNNING))
+    assert not service.begin("one")
+    after = {stand.name: stand.pid for stand in service.stands()}
+    assert (after["one"] != before["one"], after["other"] == before["other"]) == (True, True)
+    with pytest.raises(ServiceError, match="the supervisor refuses"):
+        service.end("nobody")
+
+
 def test_one_that_does_not_come_up_is_told_with_its_log_and_nothing_is_left(serve: Callable[..., Service]) -> None:
     service = serve(program("one", LIVES), program("other", "raise SystemExit('no such lake')"), patience_s=3)
     with pytest.raises(ServiceError, match=r"`other` does not come up") as failed:
@@ -98,7 +118,7 @@ def test_one_that_does_not_come_up_is_told_with_its_log_and_nothing_is_left(serv
     assert service.running() is None
 
 
-@pytest.mark.parametrize("folder", ["with a blank and é", "deep/" + "x" * 120])
+@pytest.mark.parametrize("folder", ["with a blank and é", "deep/" + "x" * 120, "50%/of %(here)s"])
 def test_a_folder_may_be_called_what_a_person_likes(serve: Callable[..., Service], folder: str) -> None:
     service = serve(
         program("one", "import os, time; print(os.environ['SAID'], flush=True); time.sleep(600)"), folder=folder
@@ -108,8 +128,3 @@ def test_a_folder_may_be_called_what_a_person_likes(serve: Callable[..., Service
     assert service.log("one").read_text() == '100% "quoted" and $HOME\n'
     assert service.socket.stat().st_mode & 0o077 == 0
     assert "quoted" not in service.configuration.read_text()
-
-
-def test_a_folder_that_the_supervisor_cannot_read_is_refused(serve: Callable[..., Service]) -> None:
-    with pytest.raises(ServiceError, match="without one"):
-        serve(program("one", LIVES), folder="50%").start(dict(os.environ))

@@ -81,14 +81,21 @@ class Nursery:
         return json.loads(told)
 
 
-@pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+@contextmanager
+def begun() -> Iterator[Nursery]:
+    """Lend a nursery."""
     started = [sys.executable, "-m", "adce_assets_tests.whole.nursery"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
         yield Nursery(process)
         assert process.stdin is not None
         process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    with begun() as lent:
+        yield lent
 
 
 @pytest.fixture(scope="session")
@@ -100,11 +107,16 @@ def deadly() -> Iterator[Deadly]:
 
 @dataclass(frozen=True)
 class Places:
-    """Where an installation keeps its lake and its ledger, and what its processes find in their environment."""
+    """Where an installation keeps its lake and its ledger, and what its processes find in their environment.
+
+    ``state`` and ``limits`` are where machines share these; empty: each has its own.
+    """
 
     lake: str
     database: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    state: str = ""
+    limits: str = ""
 
 
 @dataclass

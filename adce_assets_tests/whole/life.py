@@ -128,8 +128,8 @@ class Life:
         contract = CONTRACT.format(starts=SEASON_STARTS, before=_label(self.season - 1), kinds=kinds)
         (home / "inventory" / "data_inventory.yaml").write_text(contract)
         (home / "config" / "scraper_config.yaml").write_text(yaml.safe_dump(self._catalogue()))
-        _change(home / "config" / "reconciliation_config.yaml", self._rules())
-        _change(home / "config" / "autonomous_config.yaml", HURRIED)
+        change(home / "config" / "reconciliation_config.yaml", self._rules())
+        change(home / "config" / "autonomous_config.yaml", HURRIED)
 
     def _catalogue(self) -> dict[str, Any]:
         host = {"requests_per_second": 50, "burst": 20, "concurrency": 4, "allow_private": True, "attempts": 1}
@@ -333,8 +333,9 @@ def _row(game: str, season: int, day: date) -> str:
     return f"{game},{season},regular,{day},{day}T01:00:00Z,final,BOS,LAL\n"
 
 
-def _change(file: Path, sections: Mapping[str, Mapping[str, Any]]) -> None:
+def change(file: Path, sections: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write other values into sections of a configuration file."""
     config = yaml.safe_load(file.read_text())
     for name, values in sections.items():
-        config[name] |= values
+        config[name] = config.get(name, {}) | values
     file.write_text(yaml.safe_dump(config))

@@ -43,7 +43,8 @@ def fate(thing: str) -> str:
 
 def body(path: str) -> bytes:
     """Make the document of a path."""
-    return json.dumps({"id": path.rpartition("/")[2], "pad": path * 20}).encode()
+    name = path.rpartition("/")[2]
+    return json.dumps({"id": name, "name": name, "pad": path * 20}).encode()
 
 
 class Moody(MisbehavingServer):

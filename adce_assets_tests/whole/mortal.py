@@ -9,9 +9,11 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import yaml
@@ -63,9 +65,10 @@ def write_contract(home: Path, names: Mapping[str, Sequence[str]]) -> None:
     (home / "inventory" / "data_inventory.yaml").write_text(CONTRACT.format(**told))
 
 
-def write_catalogue(home: Path, source_url: str) -> None:
-    """Let two scrapers ask one server."""
+def write_catalogue(home: Path, source_url: str, **told: Any) -> None:
+    """Let two scrapers ask one server; ``told`` is what else its entry says."""
     host = {"base_url": source_url, "requests_per_second": 1000, "burst": 1000, "allow_private": True, "attempts": 1}
+    host |= told
     entry = {"kind": "json_api", "host": "here", "absent_statuses": [404]}
     document = {
         "contact": "https://example.org/contact",
@@ -98,7 +101,9 @@ class Life:
         doom: Where it dies.
         longest_s: After how many seconds it is killed: then it hangs.
         meets: How many processes wait for each other, with their installations open, before they begin.
+        place: The folder in which they meet; empty: that of the installation.
         environment: What it finds in its environment beside what is there.
+        state, limits: The URLs of the loop's files and of the hosts' budgets; empty: files of its home.
     """
 
     home: Path
@@ -112,7 +117,10 @@ class Life:
     doom: Doom = field(default_factory=Doom)
     longest_s: int = 120
     meets: int = 1
+    place: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    state: str = ""
+    limits: str = ""
     started: int = 0
 
     @classmethod
@@ -127,7 +135,7 @@ class Life:
         os.environ.update(self.environment)
         settings = Settings(
             home=self.home,
-            state_url=(self.home / "inventory").as_uri(),
+            state_url=self.state or (self.home / "inventory").as_uri(),
             configured_lake=self.lake,
             configured_database=self.database,
             host_urls={},
@@ -145,18 +153,24 @@ class Life:
         """Do it, and count what is still open."""
         project = self.project()
         self.meet()
-        with dg.DagsterInstance.ephemeral() as self.instance:
-            for step in self.steps:
-                getattr(self, step)(project)
-        standing = {state.value: count for state, count in project.ledger.counts().items() if count}
-        project.ledger.dispose()
+        try:
+            with self.records() as self.instance:
+                for step in self.steps:
+                    getattr(self, step)(project)
+            standing = {state.value: count for state, count in project.ledger.counts().items() if count}
+        finally:
+            project.ledger.dispose()
         return standing | {"queued": project.state.read_json(QUEUE)["total_tasks"]}
+
+    def records(self) -> AbstractContextManager[dg.DagsterInstance]:
+        """Lend an instance of Dagster's."""
+        return dg.DagsterInstance.ephemeral()
 
     def meet(self) -> None:
         """Wait until all are there that begin together."""
         if self.meets == 1:
             return
-        here = self.home / "here"
+        here = Path(self.place or self.home) / "here"
         here.mkdir(exist_ok=True)
         (here / self.name).touch()
         while len(list(here.iterdir())) % self.meets:
@@ -172,16 +186,20 @@ class Life:
         """Collect the tasks of the queue, if there is one, in a run for each scraper."""
         if project.state.store.head(f"{QUEUE}.json") is None:
             return
-        queued = defaultdict(list)
-        for task in project.state.read_json(QUEUE)["tasks"]:
-            queued[task["scraper"]].append(task["id"])
-        for scraper, task_ids in queued.items():
+        for scraper, task_ids in self.queued(project).items():
             keys = self.chosen(project, tasks.task_keys(project.state, task_ids))
             if keys:
                 self.started += 1
                 run = dg.DagsterRun(f"collect_{scraper}", f"{self.name}-{self.started}")
                 with recording(project, run, self.instance, Stop(threading.Event())) as recorder:
                     self._run(project, scraper, keys, recorder)
+
+    def queued(self, project: Project) -> Mapping[str, list[str]]:
+        """Name the tasks to collect, by scraper: all of the queue."""
+        queued = defaultdict(list)
+        for task in project.state.read_json(QUEUE)["tasks"]:
+            queued[task["scraper"]].append(task["id"])
+        return queued
 
     def chosen(self, project: Project, keys: Sequence[tasks.TaskKey]) -> Sequence[tasks.TaskKey]:
         if self.most is None:
@@ -192,7 +210,7 @@ class Life:
     def _run(self, project: Project, scraper: str, keys: Sequence[tasks.TaskKey], recorder: Recorder) -> None:
         got = recorder.claim(wishes(keys)).keys
         catalogue = load_catalogue(self.home / "scraper_config.yaml")
-        limits = Limits(self.home / "limits.sqlite")
+        limits = Limits(self.limits or self.home / "limits.sqlite")
         with MortalClient(catalogue.hosts, limits, agent=f"adce/{os.getpid()}", now=project.clock) as client:
             client.doom = self.doom
             collect(

@@ -1,0 +1,97 @@
+"""`adce settings`: what the loop holds to now: what keeps it back, when it rests, and what it collects by the clock."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adce_assets.cli import options
+from adce_assets.cli.output import Column, talk, write_json, write_table
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from adce_assets.loop.scrapes import Plan
+    from adce_assets.settings import Settings
+
+COLUMNS = (
+    Column("what", "what"),
+    Column("name", "name"),
+    Column("cron (UTC)", "cron"),
+    Column("open until", "open_until"),
+    Column("next", "next"),
+    Column("of", "about"),
+)
+
+
+@click.command(epilog="Example: `adce settings` after a change of the configuration, before `adce restart`.")
+@options.as_json
+def command(*, as_json: bool) -> None:
+    """Show what keeps the loop back now, when it rests, and what it collects by the clock.
+
+    It is what the files and the environment say now; what runs was told it when it was started. `--json` has every
+    setting that is in force.
+
+    \b
+    Exit codes: 0 also where something keeps it back; 1 a file is faulty.
+    """  # noqa: D301 - click wants the character itself before text that it shall not fill
+    from adce_assets.settings import load_settings
+
+    settings = load_settings()
+    told = {"schema": 1, "held_back": list(_held_back(settings)), "calendar": list(_calendar(settings))}
+    if as_json:
+        config = settings.autonomous.model_dump(mode="json")
+        write_json(told | {"autonomous": config, "reconciliation": settings.reconciliation.model_dump(mode="json")})
+        return
+    write_table(COLUMNS, told["calendar"])
+    for line in told["held_back"] or ["nothing keeps the loop back"]:
+        talk(line)
+
+
+def _held_back(settings: "Settings") -> Iterator[str]:
+    from adce_assets.loop.windows import maintenance
+    from adce_assets.operate import machine
+
+    config = settings.autonomous
+    if config.dry_run:
+        yield "dry run: no collecting is started by itself"
+    if config.test_mode.enabled:
+        yield f"test mode: {config.test_mode.tasks_a_day} task(s) a day, and no scheduled scrapes"
+    short = machine.short_for_a_start(config.resources, machine.look(settings.work_folder))
+    yield from filter(None, (maintenance(config, settings.clock()), short))
+
+
+def _calendar(settings: "Settings") -> Iterator[dict[str, Any]]:
+    """Lay out what comes again and again, each with when it comes next."""
+    from adce_assets.contract.loading import load_contract
+    from adce_assets.defs.data_sets import scrapers_of
+    from adce_assets.loop.scrapes import check_pauses, plans
+    from adce_assets.loop.windows import end_of
+    from adce_assets.scrapers.catalogue import load_catalogue
+
+    now, config, path = settings.clock(), settings.autonomous, settings.scraper_config_path
+    contract, catalogue = load_contract(settings.contract_path), load_catalogue(path)
+    check_pauses(settings, contract, catalogue.hosts)
+    yield _row("reconciliation", "", config.intervals.reconcile_cron, now, "")
+    for window in config.maintenance:
+        yield _row("maintenance", window.name, window.cron, now, "all of the loop", end_of(window, now))
+    for pause in config.pauses:
+        of = ", ".join((*pause.hosts, *pause.sources, *pause.priorities))
+        yield _row("pause", pause.name, pause.cron, now, of, end_of(pause, now))
+    for plan in plans(settings, contract, scrapers_of(contract, catalogue, path)):
+        yield _row("scrape", plan.scrape.name, plan.scrape.cron, now, plan.why_not or _about(plan))
+
+
+def _row(
+    what: str, name: str, cron: str, now: "datetime", about: str, open_until: "datetime | None" = None
+) -> dict[str, Any]:
+    from adce_assets.loop.cron import next_moment
+
+    following = next_moment(cron, now).isoformat()
+    until = open_until.isoformat() if open_until else None
+    return {"what": what, "name": name, "cron": cron, "open_until": until, "next": following, "about": about}
+
+
+def _about(plan: "Plan") -> str:
+    data_sets = sum(len(group) for group in plan.scrapers.values())
+    return f"{plan.scrape.source}, {plan.scrape.season} season: {data_sets} data set(s), {len(plan.scrapers)} run(s)"

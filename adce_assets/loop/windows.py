@@ -1,0 +1,105 @@
+"""A moment in, what rests then out: all of the loop in maintenance, and a part of its collecting in a pause.
+
+A window begins at each minute that its cron schedule names (UTC) and lasts so many minutes; the moment of its end is no
+more in it. What begins something asks what rests, and what is under way asks how long it may still begin anything.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from adce_assets.autonomous import AutonomousConfig
+from adce_assets.loop.cron import next_moment
+from adce_assets.loop.dispatch import Batch
+from adce_assets.restraints import Pause, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be collected, as far as a pause speaks of it: whom it asks, for which sources, how urgently."""
+
+    host: str = ""
+    sources: frozenset[str] = frozenset()
+    priority: str = ""
+
+    def rests_in(self, pause: Pause) -> bool:
+        """Tell whether a pause is about it: it is one of each of the kinds that the pause names."""
+        return (
+            (not pause.hosts or self.host in pause.hosts)
+            and (not pause.sources or not self.sources.isdisjoint(pause.sources))
+            and (not pause.priorities or self.priority in pause.priorities)
+        )
+
+
+def end_of(window: Window, now: datetime) -> datetime | None:
+    """Say when a window ends that is open, or the first of it where it overlaps itself; None where it is not open."""
+    lasts = timedelta(minutes=window.minutes)
+    began = next_moment(window.cron, now - lasts)
+    return began + lasts if began <= now else None
+
+
+def maintenance(config: AutonomousConfig, now: datetime) -> str:
+    """Say why nothing is to begin now; empty where no window of maintenance is open."""
+    return _said("maintenance", config.maintenance, now)
+
+
+def paused(config: AutonomousConfig, work: Work, now: datetime) -> str:
+    """Say why a work is not to begin now; empty where no pause that is about it is open."""
+    return _said("paused", (pause for pause in config.pauses if work.rests_in(pause)), now)
+
+
+def seconds_open(config: AutonomousConfig, work: Work, now: datetime) -> float | None:
+    """Say how long a work may go on until it has to rest, 0 where it has to now; None where it never has to."""
+    windows = (*config.maintenance, *(pause for pause in config.pauses if work.rests_in(pause)))
+    begins = [now if end_of(window, now) else next_moment(window.cron, now) for window in windows]
+    return (min(begins) - now).total_seconds() if begins else None
+
+
+@dataclass(frozen=True, slots=True)
+class Restraints:
+    """What rests of the queue at a moment.
+
+    Attributes:
+        pauses: The pauses that are open.
+        waiting: Until when no runs of a priority are started, for those of which some were started lately.
+        hosts: Whom each scraper asks.
+        until: When the pauses end, as a person is told it.
+    """
+
+    pauses: tuple[Pause, ...]
+    waiting: Mapping[str, datetime]
+    hosts: Mapping[str, str]
+    until: str
+
+    @classmethod
+    def at(
+        cls, config: AutonomousConfig, now: datetime, starts: Mapping[str, datetime], hosts: Mapping[str, str]
+    ) -> "Restraints":
+        """Find what rests now, where the last runs of each priority were started at the moments of ``starts``."""
+        between = config.dispatch.minutes_between
+        ends = {name: began + timedelta(minutes=getattr(between, name)) for name, began in starts.items()}
+        waiting = {name: end for name, end in ends.items() if end > now}
+        pauses = tuple(pause for pause in config.pauses if end_of(pause, now))
+        return cls(pauses, waiting, hosts, _said("paused", pauses, now))
+
+    def __contains__(self, batch: Batch) -> bool:
+        """Tell whether a batch rests."""
+        sources = frozenset(name.partition("/")[0] for name in batch.data_sets)
+        work = Work(self.hosts.get(batch.scraper, ""), sources, batch.priority)
+        return batch.priority in self.waiting or any(work.rests_in(pause) for pause in self.pauses)
+
+    def __str__(self) -> str:
+        """Say what rests and until when; empty where nothing does."""
+        waiting = [f"`{name}` until {_moment(end)}" for name, end in self.waiting.items()]
+        lately = f"started lately: {', '.join(waiting)}" if waiting else ""
+        return "; ".join(part for part in (self.until, lately) if part)
+
+
+def _said(what: str, windows: Iterable[Window], now: datetime) -> str:
+    open_now = [(window.name, end) for window in windows if (end := end_of(window, now))]
+    names = ", ".join(f"`{name}` until {_moment(end)}" for name, end in open_now)
+    return f"{what}: {names}" if names else ""
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,120 @@
+"""A URL in, a database out in which it is kept who may do what, and who has done what.
+
+The tables and how they are made are here; what the rows say is the business of `tokens` and `actions`. It is the
+ledger's PostgreSQL where there is one, so that all machines know the same, and else a file of this machine that nobody
+but its owner may read.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from adce_assets.databases import Purpose, SqlDatabase
+from adce_assets.errors import AccessError
+from adce_assets.ledger.chain import GENESIS
+from adce_assets.settings import Settings
+
+FORM = 1
+"""The form of the tables; another one is refused."""
+PURPOSE = Purpose("who may do what and who did it", "adce access", AccessError)
+OWNER_ALONE = 0o600
+
+metadata = sa.MetaData()
+
+
+def _texts(*names: str) -> list[sa.Column[str]]:
+    return [sa.Column(name, sa.Text, nullable=False) for name in names]
+
+
+tokens = sa.Table(
+    "access_tokens",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    *_texts("role", "hash", "issued_at", "issued_by"),
+    sa.Column("rotated_at", sa.Text),
+    sa.Column("revoked_at", sa.Text),
+)
+actions = sa.Table(
+    "access_actions",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    *_texts("at", "actor", "role", "action", "subject", "outcome", "detail", "hash"),
+)
+head = sa.Table(
+    "access_head",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("form", sa.Integer, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    *_texts("hash", "at"),
+)
+
+
+class AccessDatabase(SqlDatabase):
+    """Where it is kept; nothing is touched before it is first used. AccessError says what is wrong with it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, PURPOSE)
+        self._made = False
+
+    @contextmanager
+    def read(self) -> Generator[sa.Connection]:
+        """Lend a connection that sees the database as it is now until the block ends."""
+        with self._told():
+            self._make()
+            with self._reading.connect() as connection:
+                yield connection
+
+    @contextmanager
+    def write(self) -> Generator[tuple[sa.Connection, sa.Row[Any]]]:
+        """Lend a connection that alone may write, and the last action: all that is done in the block, or nothing."""
+        with self._told():
+            self._make()
+            with self._writing() as connection:
+                found = connection.execute(sa.select(head).with_for_update()).one_or_none()
+                if found is None:
+                    what, hint = "nobody knows any more which action is the last", "restore the database"
+                    raise AccessError(what, where=self.url, hint=hint)
+                yield connection, found
+
+    def _make(self) -> None:
+        """Make the tables unless they are there; processes that start together wait for each other."""
+        if self._made:
+            return
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.touch(OWNER_ALONE)
+        with self._engine.connect() as connection:
+            form = _form(connection)
+        if form is None:
+            form = self._make_tables()
+        if form != FORM:
+            what = f"it was written in form {form}"
+            raise AccessError(what, where=self.url, valid=f"form {FORM}", hint="update ADCE")
+        self._made = True
+
+    def _make_tables(self) -> int:
+        with self._making() as connection:
+            metadata.create_all(connection)
+            form = _form(connection)
+            if form is None and connection.execute(sa.select(actions.c.seq).limit(1)).first() is None:
+                connection.execute(sa.insert(head).values(id=1, form=FORM, seq=0, hash=GENESIS, at=""))
+        return form or FORM
+
+
+def _form(connection: sa.Connection) -> int | None:
+    """Return the form of the tables; None if they are not there. The head is written last."""
+    there = sa.inspect(connection).has_table(head.name)
+    return connection.execute(sa.select(head.c.form)).scalar() if there else None
+
+
+@contextmanager
+def opened(settings: Settings) -> Generator[AccessDatabase]:
+    """Lend the database of an installation for the length of the block."""
+    database = AccessDatabase(settings.access_url)
+    try:
+        yield database
+    finally:
+        database.dispose()

@@ -1,0 +1,158 @@
+"""A request in, who asks and what he may do out; or a refusal, before anything else is done.
+
+On the machine itself, as long as nobody has issued a token, whoever can open a connection may look. All else takes a
+token. A page that a browser has loaded from elsewhere is kept out by the name that it calls this server by, and by the
+token, which it does not have.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
+
+from adce_assets.errors import AccessError, NotLetInError
+from adce_assets.operate.tokens import REMEMBERED_S, Holder, Role, Tokens
+
+MOST_BYTES = 16_384
+"""How long the body of a request may be: none needs more than a name and a note."""
+ANYBODY = Holder("anybody on this machine", Role.VIEWER)
+HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Doors:
+    """Who is let in.
+
+    Attributes:
+        tokens: Those of the installation.
+        is_local: Whether the server listens on this machine alone.
+    """
+
+    tokens: Tokens
+    is_local: bool
+    monotonic: Callable[[], float] = time.monotonic
+    _wanted: bool = field(default=True, init=False)
+    _read_at: float | None = field(default=None, init=False)
+    _reading: Lock = field(default_factory=Lock, init=False)
+
+    def enter(self, secret: str | None, wanted: Role) -> Holder:
+        """Say who comes in with a secret, to do what needs a role.
+
+        Raises:
+            NotLetInError: nobody does.
+            AccessError: the tokens cannot be read.
+        """
+        if secret is None:
+            if wanted is Role.VIEWER and self.is_local and not self._is_token_wanted():
+                return ANYBODY
+            hint = "send `Authorization: Bearer SECRET`; `adce token issue NAME --role ROLE` makes one"
+            raise NotLetInError("a token is wanted", status=401, hint=hint, challenge='Bearer realm="adce"')
+        holder = self.tokens.holder(secret)
+        if holder is None:
+            challenge = 'Bearer realm="adce", error="invalid_token"'
+            raise NotLetInError("the token is none of this installation's", status=401, challenge=challenge)
+        if not holder.role.allows(wanted):
+            challenge = 'Bearer realm="adce", error="insufficient_scope"'
+            what = f"a {holder.role} may not do this; wanted: {wanted}"
+            raise NotLetInError(what, status=403, challenge=challenge)
+        return holder
+
+    def _is_token_wanted(self) -> bool:
+        """Tell whether somebody has issued a token, as it was a moment ago."""
+        with self._reading:
+            now = self.monotonic()
+            if self._read_at is None or now - self._read_at > REMEMBERED_S:
+                self._wanted = has_any(self.tokens)
+                self._read_at = now
+            return self._wanted
+
+
+class Gate:
+    """Lets requests through to an application that are of bounded length and call this server by a name of its own."""
+
+    def __init__(self, application: Application, *, names: frozenset[str] | None) -> None:
+        """Stand before an application; ``names`` are the hosts that may be asked for, None for any."""
+        self._application, self._names = application, names
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request that is not let through; else pass it on, read to its end."""
+        if scope["type"] != "http":
+            return
+        if self._names is not None and _host(scope) not in self._names:
+            await _refuse(send, 421, b'{"schema": 1, "error": "this server has no such name"}')
+            return
+        body = await _read(receive)
+        if body is None:
+            await _refuse(send, 413, b'{"schema": 1, "error": "the body is too long"}')
+            return
+        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def replayed() -> Message:
+            return next(messages, None) or await receive()
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await send(message)
+
+        await self._application(scope, replayed, guarded)
+
+
+def is_of_this_machine(address: str) -> bool:
+    """Tell whether nobody but this machine can ask an address."""
+    return ip_address(address).is_loopback
+
+
+def names_of(address: str) -> frozenset[str] | None:
+    """Name the hosts by which a server at an address is asked; None where it has others that nobody here knows."""
+    return frozenset({"localhost", address}) if is_of_this_machine(address) else None
+
+
+def has_any(tokens: Tokens) -> bool:
+    """Tell whether there is a token that is good; AccessError where nobody knows."""
+    return any(token.revoked_at is None for token in tokens.list())
+
+
+def refuse_without_tokens(tokens: Tokens, address: str) -> None:
+    """Raise AccessError where a server would listen to others and has no token to tell them apart."""
+    if not is_of_this_machine(address) and not has_any(tokens):
+        what = f"without a token nobody may listen on {address}, which other machines can ask"
+        raise AccessError(what, where="health.address", hint="`adce token issue NAME`, or leave it at 127.0.0.1")
+
+
+def _host(scope: Message) -> str | None:
+    """Return the host that is asked for, without its port; None where it is not said, or twice."""
+    found = [value for name, value in scope["headers"] if name == b"host"]
+    if len(found) != 1:
+        return None
+    try:
+        return urlsplit(f"//{found[0].decode('ascii')}").hostname
+    except ValueError:
+        return None
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """Read a body; None where it is too long."""
+    parts, size, more = list[bytes](), 0, True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        more = message.get("more_body", False)
+        if size > MOST_BYTES:
+            return None
+    return b"".join(parts)
+
+
+async def _refuse(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *HEADERS]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": body})

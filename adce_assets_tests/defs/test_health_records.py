@@ -1,0 +1,154 @@
+"""What Dagster's records say of a loop, as rules of health ask for it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+    SensorInstigatorData,
+)
+from dagster._daemon.types import DaemonHeartbeat
+
+from adce_assets.defs.health import FREE_AFTER, Records
+from adce_assets.defs.looking import TASK_QUEUE
+from adce_assets.defs.watching import SCHEDULE, SENSORS, STARTERS
+from adce_assets.operate.outside import Outside
+
+HOUR = timedelta(hours=1)
+SETTINGS = """
+run_monitoring: {enabled: true, free_slots_after_run_end_seconds: 60}
+concurrency: {pools: {default_limit: 1}}
+telemetry: {enabled: false}
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("instance")
+    (folder / "dagster.yaml").write_text(SETTINGS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.from_config(str(home)) as made:
+        yield made
+
+
+@pytest.fixture
+def now(instance: dg.DagsterInstance) -> datetime:
+    """The moment, for Dagster writes down by itself when something happened; nothing has yet."""
+    storage = instance.schedule_storage
+    assert storage is not None
+    storage.wipe()
+    instance.wipe()
+    instance.run_storage.wipe_daemon_heartbeats()
+    return datetime.now(UTC)
+
+
+def watch(instance: dg.DagsterInstance, name: str, since: datetime, *, on: bool = True) -> None:
+    origin = RemoteInstigatorOrigin(
+        RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("adce_assets"), "__repository__"), name
+    )
+    is_sensor = name in SENSORS
+    data = (
+        SensorInstigatorData(min_interval=60, last_sensor_start_timestamp=since.timestamp())
+        if is_sensor
+        else ScheduleInstigatorData("*/15 * * * *", start_timestamp=since.timestamp())
+    )
+    kind = InstigatorType.SENSOR if is_sensor else InstigatorType.SCHEDULE
+    status = InstigatorStatus.RUNNING if on else InstigatorStatus.STOPPED
+    instance.add_instigator_state(InstigatorState(origin, kind, status, data))
+
+
+def run(instance: dg.DagsterInstance, *, fails: bool = False) -> dg.ExecuteInProcessResult:
+    @dg.asset(key=TASK_QUEUE)
+    def queue() -> None:
+        if fails:
+            raise ValueError("it fails")
+
+    job = dg.Definitions(assets=[queue], jobs=[dg.define_asset_job("one")]).resolve_job_def("one")
+    return job.execute_in_process(instance=instance, raise_on_error=False)
+
+
+def test_of_an_instance_that_nobody_has_used_all_is_said_that_there_is(home: Path, now: datetime) -> None:
+    seen = Records(home, 6 * HOUR)()
+    assert seen == Outside(at=seen.at, beats=dict.fromkeys(STARTERS))
+    assert seen.at >= now
+
+
+def test_daemons_cycles_runs_and_switches_are_told(instance: dg.DagsterInstance, home: Path, now: datetime) -> None:
+    for name in STARTERS:
+        instance.add_daemon_heartbeat(DaemonHeartbeat(now.timestamp() - 30, name, "one", []))
+    run(instance)
+    run(instance, fails=True)
+    watch(instance, SCHEDULE, now - 3 * HOUR)
+    watch(instance, SENSORS[0], now - HOUR, on=False)
+    watch(instance, SENSORS[1], now - HOUR)
+    seen = Records(home, 6 * HOUR)()
+    assert set(seen.beats.values()) == {datetime.fromtimestamp(now.timestamp() - 30, UTC)}
+    assert seen.last_cycle is not None
+    assert timedelta(0) <= seen.last_cycle - now < timedelta(minutes=1)
+    assert (seen.ended, seen.failed, seen.off, seen.pools) == (2, 1, (SENSORS[0],), {})
+    assert seen.on_since == {SCHEDULE: datetime.fromtimestamp((now - 3 * HOUR).timestamp(), UTC)}
+    assert (seen.missed[SCHEDULE] in {11, 12, 13}, seen.missed[SENSORS[1]]) == (True, 59)
+
+
+def test_what_is_longer_ago_than_the_window_is_not_counted(instance: dg.DagsterInstance, now: datetime) -> None:
+    run(instance, fails=True)
+    seen = Records(Path(), HOUR).seen(instance, now + 2 * HOUR)
+    assert (seen.ended, seen.failed) == (0, 0)
+
+
+def test_missed_looks_are_counted_anew_only_now_and_then(instance: dg.DagsterInstance, now: datetime) -> None:
+    watch(instance, SENSORS[0], now - HOUR)
+    records = Records(Path(), 6 * HOUR)
+    found = [records.seen(instance, now + timedelta(minutes=later)).missed for later in (0, 9, 11)]
+    assert [one[SENSORS[0]] for one in found] == [59, 59, 70]
+
+
+def test_places_of_runs_that_are_over_are_lost(instance: dg.DagsterInstance, now: datetime) -> None:
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("host_one", 2)
+    over = run(instance).run_id
+    working = instance.create_run_for_job(_job(), status=dg.DagsterRunStatus.STARTED).run_id
+    for name in (over, working):
+        assert storage.claim_concurrency_slot("host_one", name, "step").is_claimed
+    records = Records(Path(), HOUR)
+    assert records.seen(instance, now).pools == {}
+    (said,) = records.seen(instance, now + FREE_AFTER + HOUR).pools.items()
+    assert said == ("host_one", "1 of 2 places of the pool `host_one` are held by runs that are over")
+    for name in (over, working):
+        storage.free_concurrency_slots_for_run(name)
+    storage.delete_concurrency_limit("host_one")
+
+
+def test_settings_by_which_places_are_lost_are_told(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text("run_monitoring: {enabled: true, free_slots_after_run_end_seconds: 0}")
+    assert "free_slots_after_run_end_seconds" in Records(tmp_path, HOUR)().pools[""]
+
+
+@pytest.mark.parametrize("text", ["storage: [", "bogus: 1", None])
+def test_records_that_cannot_be_read_are_told_and_raise_nothing(tmp_path: Path, text: Any) -> None:
+    if text is not None:
+        (tmp_path / "dagster.yaml").write_text(text)
+    else:
+        (tmp_path / "history").write_text("no folder")
+    seen = Records(tmp_path, HOUR)()
+    assert (seen.fault != "", seen.beats, "\n" in seen.fault) == (True, {}, False)
+
+
+def _job() -> dg.JobDefinition:
+    @dg.job
+    def nothing() -> None:
+        pass
+
+    return nothing
