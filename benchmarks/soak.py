@@ -65,10 +65,13 @@ SLOWER = 1.5
 """How much more time of a processor a cycle may take in the last third than in the second."""
 
 
-def serve(pipe: Any, fails_one_of: Any) -> None:
+def serve(pipe: Any, fails_one_of: Any, hours: Any) -> None:
     """Be the source and the S3 server; answer what is told and asked through the pipe until there is no more."""
+    from moto.s3 import models
     from moto.server import DomainDispatcherApplication
 
+    by_the_machine = models.utcnow
+    models.utcnow = lambda: by_the_machine() + timedelta(hours=hours.value)  # whoever keeps objects has the loop's time
     answer, asked = DomainDispatcherApplication.__call__, Counter[str]()
 
     def failing(self: Any, environ: dict[str, Any], start_response: Any) -> Any:
@@ -94,6 +97,7 @@ class Servers:
 
     pipe: Any
     fails_one_of: Any
+    hours: Any
     s3_url: str
     source_url: str
 
@@ -109,9 +113,10 @@ def outside() -> Iterator[Servers]:
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe()
     fails_one_of = context.Value("i", 0)
-    process = context.Process(target=serve, args=(there, fails_one_of), daemon=True)
+    hours = context.Value("d", 0.0)
+    process = context.Process(target=serve, args=(there, fails_one_of, hours), daemon=True)
     process.start()
-    yield Servers(here, fails_one_of, *here.recv())
+    yield Servers(here, fails_one_of, hours, *here.recv())
     here.send(None)
     process.join()
 
@@ -214,6 +219,7 @@ class Soak:
 
     def _come_around(self, number: int) -> None:
         self.hours += 0.25
+        self.servers.hours.value = self.hours
         os.environ["ADCE_AS_OF"] = self.environment["ADCE_AS_OF"]
         steps = ("release", "reconcile", "collect")
         lasting = {"definitions": self.definitions, "kept": self.instance, "cursor": self.cursor}

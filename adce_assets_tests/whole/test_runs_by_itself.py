@@ -19,10 +19,13 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import dagster as dg
 import pytest
 import yaml
 
 from adce_assets.contract.seasons import WHOLE_HISTORY
+from adce_assets.defs.collecting import BATCH_TAG
+from adce_assets.defs.storage import instance_of
 from adce_assets.ledger.receipts import completion_key
 from adce_assets_tests import misbehaving
 from adce_assets_tests.misbehaving import MisbehavingServer, after, always, busy, reply
@@ -157,7 +160,7 @@ def test_what_somebody_deletes_is_collected_and_closed_by_itself_and_no_process_
     home.adce("start")
     lost = home.folder / "lake" / LOST
     lost.unlink()
-    home.tell("things")
+    home.tell("others")
     wait_until(lost.exists, home)
     wait_until(lambda: home.tasks() == 0, home)
     wait_until(home.is_well, home)
@@ -168,3 +171,7 @@ def test_what_somebody_deletes_is_collected_and_closed_by_itself_and_no_process_
     assert (status["running"], status["tasks"], status["last_cycle_hours"] < 1) == (True, 0, True)
     assert home.adce("stop")["was_running"]
     assert home.processes() == {}
+    with instance_of(home.folder) as instance:
+        assert instance.get_latest_materialization_event(dg.AssetKey(["some", "others"]))  # as the marker told
+        batches = [run for run in instance.get_runs() if BATCH_TAG in run.tags]
+    assert [run.asset_selection for run in batches] == [{dg.AssetKey(["some", "things"])}]
