@@ -53,6 +53,7 @@ class SqlDatabase:
     """
 
     def __init__(self, url: str, purpose: Purpose) -> None:
+        self._is_made = False
         self._purpose, self._parts = purpose, postgres.read(url)
         self._file = Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) and url != _SQLITE else None
         if self._file is not None:
@@ -69,6 +70,34 @@ class SqlDatabase:
     def dispose(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+    @contextmanager
+    def read(self) -> Generator[sa.Connection]:
+        """Lend a connection that sees the database as it is now until the block ends."""
+        with self._told():
+            self._make_once()
+            with self._reading.connect() as connection:
+                yield connection
+
+    @contextmanager
+    def _writable(self) -> Generator[sa.Connection]:
+        """Lend a connection as `_writing` does, to tables that are there."""
+        with self._told():
+            self._make_once()
+            with self._writing() as connection:
+                yield connection
+
+    def _make_once(self) -> None:
+        if self._is_made:
+            return
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._make()
+        self._is_made = True
+
+    def _make(self) -> None:
+        """Make the tables unless they are there; processes that start together wait for each other."""
+        raise NotImplementedError
 
     @contextmanager
     def _writing(self) -> Generator[sa.Connection]:

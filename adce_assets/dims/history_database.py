@@ -29,24 +29,19 @@ class Database(SqlDatabase):
 
     def __init__(self, url: str) -> None:
         super().__init__(url, PURPOSE)
-        self._is_ready = False
 
     @contextmanager
     def read(self) -> Generator[sa.Connection]:
         """Lend a connection that sees one moment; what is no row of a history is told as that."""
-        with self._told():
-            self._make_ready()
-            with self._reading.connect() as connection, self.legible():
-                yield connection
+        with super().read() as connection, self.legible():
+            yield connection
 
     @contextmanager
     def write(self) -> Generator[sa.Connection]:
         """Lend a connection that alone may write: all that is done in the block, or nothing."""
-        with self._told():
-            self._make_ready()
-            with self._writing() as connection:
-                self._lock(connection)
-                yield connection
+        with self._writable() as connection:
+            self._lock(connection)
+            yield connection
 
     @contextmanager
     def legible(self) -> Generator[None]:
@@ -57,19 +52,14 @@ class Database(SqlDatabase):
             hint = "restore the database, or take out the row that somebody has changed"
             raise HistoryError(f"what is kept cannot be read: {error}", where=self.url, hint=hint) from error
 
-    def _make_ready(self) -> None:
+    def _make(self) -> None:
         """Make the tables, or bring them up to date, unless they are; those who start together wait for each other."""
-        if self._is_ready:
-            return
-        if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._engine.connect() as connection:
             is_due = self._is_due(connection)
         if is_due:
             with self._making() as writing:
                 if self._is_due(writing):  # as another may have done it meanwhile
                     upgrade(writing)
-        self._is_ready = True
 
     def _is_due(self, connection: sa.Connection) -> bool:
         """Tell whether tables are missing or old; HistoryError if they are of a form that is not known here."""

@@ -112,24 +112,12 @@ class Database(SqlDatabase):
 
     def __init__(self, url: str) -> None:
         super().__init__(url, PURPOSE)
-        self._made = False
-
-    @contextmanager
-    def read(self) -> Generator[sa.Connection]:
-        """Lend a connection that sees the database as it is now until the block ends."""
-        with self._told():
-            self._make()
-            with self._reading.connect() as connection:
-                yield connection
 
     @contextmanager
     def write(self) -> Generator[tuple[sa.Connection, sa.Row[Any]]]:
         """Lend a connection that alone may append, and the head: all that is done in the block, or nothing."""
-        with self._told():
-            self._make()
-            with self._writing() as connection:
-                found = connection.execute(sa.select(head).with_for_update()).one()
-                yield connection, found
+        with self._writable() as connection:
+            yield connection, connection.execute(sa.select(head).with_for_update()).one()
 
     def among(self, column: sa.Column[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
         """Ask for a column's values among many, in one parameter; what cannot be kept is not there."""
@@ -152,11 +140,6 @@ class Database(SqlDatabase):
                 connection.exec_driver_sql(statement, list(rows))
 
     def _make(self) -> None:
-        """Make the tables unless they are there; processes that start together wait for each other."""
-        if self._made:
-            return
-        if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._engine.connect() as connection:
             form = _form(connection)
             is_whole = form is not None and sa.inspect(connection).has_index(keys.name, _HELD)
@@ -165,7 +148,6 @@ class Database(SqlDatabase):
         if form != FORM:
             what = f"the ledger was written in form {form}"
             raise LedgerError(what, where=self.url, valid=f"form {FORM}", hint="update ADCE")
-        self._made = True
 
     def _make_tables(self) -> int:
         with self._making() as connection:

@@ -57,34 +57,19 @@ class AccessDatabase(SqlDatabase):
 
     def __init__(self, url: str) -> None:
         super().__init__(url, PURPOSE)
-        self._made = False
-
-    @contextmanager
-    def read(self) -> Generator[sa.Connection]:
-        """Lend a connection that sees the database as it is now until the block ends."""
-        with self._told():
-            self._make()
-            with self._reading.connect() as connection:
-                yield connection
 
     @contextmanager
     def write(self) -> Generator[tuple[sa.Connection, sa.Row[Any]]]:
         """Lend a connection that alone may write, and the last action: all that is done in the block, or nothing."""
-        with self._told():
-            self._make()
-            with self._writing() as connection:
-                found = connection.execute(sa.select(head).with_for_update()).one_or_none()
-                if found is None:
-                    what, hint = "nobody knows any more which action is the last", "restore the database"
-                    raise AccessError(what, where=self.url, hint=hint)
-                yield connection, found
+        with self._writable() as connection:
+            found = connection.execute(sa.select(head).with_for_update()).one_or_none()
+            if found is None:
+                what, hint = "nobody knows any more which action is the last", "restore the database"
+                raise AccessError(what, where=self.url, hint=hint)
+            yield connection, found
 
     def _make(self) -> None:
-        """Make the tables unless they are there; processes that start together wait for each other."""
-        if self._made:
-            return
         if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
             self._file.touch(OWNER_ALONE)
         with self._engine.connect() as connection:
             form = _form(connection)
@@ -93,7 +78,6 @@ class AccessDatabase(SqlDatabase):
         if form != FORM:
             what = f"it was written in form {form}"
             raise AccessError(what, where=self.url, valid=f"form {FORM}", hint="update ADCE")
-        self._made = True
 
     def _make_tables(self) -> int:
         with self._making() as connection:
