@@ -10,7 +10,7 @@ PROGRAM, VARIABLE = "adce", "_ADCE_COMPLETE"
 """The program that is completed, and the variable in which a shell asks it."""
 
 
-@click.command(epilog='Example: `eval "$(adce completion bash)"` in ~/.bashrc completes commands and options.')
+@click.command(epilog="Example: `adce completion bash >> ~/.bashrc` completes commands and options from then on.")
 @click.argument("shell", type=click.Choice(SHELLS))
 @options.as_json
 def command(shell: str, *, as_json: bool) -> None:
