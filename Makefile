@@ -3,6 +3,7 @@ PYTHON ?= python3
 LAKE ?= file
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PINNED := constraints.txt deploy/requirements.txt deploy/requirements-build.txt adce_assets_tests/lake/ministack-constraints.txt
 
 .DEFAULT_GOAL := help
 
@@ -47,7 +48,7 @@ bench: $(INSTALLED) ## measure at a small size what is promised; with FOLDER=...
 audit: ## ask a service of advisories about every pinned package (SERVICE=pypi or osv)
 	@$(PYTHON) -m venv .venv-audit
 	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
-	@.venv-audit/bin/python deploy/audit.py .venv-audit/bin/pip-audit constraints.txt $(or $(SERVICE),pypi)
+	@.venv-audit/bin/python deploy/audit.py .venv-audit/bin/pip-audit $(or $(SERVICE),pypi) $(PINNED)
 
 lock: ## write constraints.txt anew, and what images have of it in deploy/ (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --no-header --no-annotate --generate-hashes --upgrade -o constraints.txt

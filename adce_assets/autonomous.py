@@ -46,6 +46,8 @@ def check_address(text: str) -> str:
 Section = TypeVar("Section", bound=Configured)
 Port = Annotated[int, Field(ge=1, le=65_535)]
 SecretName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]
+MAIL_HOST = r"^([A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$"
+"""Names of no more than 63 letters each with dots between them, or an address of IPv6."""
 MailAddress = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$", max_length=254)
 ]
@@ -181,7 +183,7 @@ class EmailChannel(Channel):
     """A mail server, and who writes to whom through it; without a ``user`` nobody logs in."""
 
     kind: Literal["email"]
-    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$", max_length=253)]
+    host: Annotated[str, Field(pattern=MAIL_HOST, max_length=253)]
     port: Port = 587
     encryption: Literal["starttls", "tls", "none"] = "starttls"
     sender: MailAddress

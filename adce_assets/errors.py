@@ -121,6 +121,10 @@ class AlertError(AdceError):
     """An alert cannot be delivered, or what is known of alerts cannot be kept or read."""
 
 
+class RefusedAlertError(AlertError):
+    """Who is to get an alert will not have it, however often it comes."""
+
+
 class AlreadyRunningError(ServiceError):
     """Somebody else has started it: one installation is served once."""
 

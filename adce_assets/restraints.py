@@ -16,6 +16,8 @@ WEEK = 10_080
 
 Cron = Annotated[str, AfterValidator(check_cron)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+RESERVED = ("canary", "dims", "dims_", "reconciliation")
+"""Names of schedules that the loop has itself, without their `_schedule`; what ends with `_`: all that begin so."""
 Wait = Annotated[int, Field(ge=0, le=WEEK)]
 
 
@@ -26,6 +28,14 @@ def check_names(named: tuple[Any, ...]) -> tuple[Any, ...]:
         message = f"two entries are named `{twice[0]}`; valid: for each a name of its own"
         raise ValueError(message)
     return named
+
+
+def check_free(name: str) -> str:
+    """Return a name; raise ValueError where the loop has a schedule of that name itself."""
+    if name in RESERVED or name.startswith(tuple(one for one in RESERVED if one.endswith("_"))):
+        message = f"the loop has a schedule `{name}_schedule` itself; valid: another name than {', '.join(RESERVED)}"
+        raise ValueError(message)
+    return name
 
 
 class Window(Configured):
@@ -54,7 +64,7 @@ class Pause(Window):
 class Scrape(Configured):
     """Data sets of a source that are collected by the clock, beside what the queue asks for; none named: all."""
 
-    name: Name
+    name: Annotated[Name, AfterValidator(check_free)]
     cron: Cron
     source: str
     data_types: tuple[str, ...] = ()

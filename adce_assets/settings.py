@@ -45,6 +45,9 @@ FLAGS = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": F
 """What the value of a variable that is a yes or a no may be."""
 
 
+WORK_FOLDER = ".adce"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that differs between one installation and another.
@@ -89,7 +92,7 @@ class Settings:
     @property
     def work_folder(self) -> Path:
         """A folder of this machine for what processes share here: rate limits, spilled tables."""
-        return self.home / ".adce"
+        return self.home / WORK_FOLDER
 
     @property
     def limits_place(self) -> str | Path:
@@ -136,7 +139,7 @@ class Settings:
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the environment (default: the process's own) and the configuration files of the home it names."""
     environ = os.environ if environment is None else environment
-    home = Path(environ.get("ADCE_HOME") or Path(__file__).resolve().parent.parent).absolute()
+    home = home_of(environ)
     bucket = environ.get("ADCE_BUCKET")
     return Settings(
         home=home,
@@ -163,6 +166,18 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def home_of(environment: Mapping[str, str] | None = None) -> Path:
+    """Return the folder of the installation that the environment names, whatever stands in its files."""
+    environ = os.environ if environment is None else environment
+    return Path(environ.get("ADCE_HOME") or Path(__file__).resolve().parent.parent).absolute()
+
+
+def access_url_of(environment: Mapping[str, str] | None = None) -> str:
+    """Return where tokens and the log of actions are kept, whatever stands in the files of the installation."""
+    environ = os.environ if environment is None else environment
+    return environ.get("ADCE_DATABASE_URL") or f"sqlite:///{home_of(environ) / WORK_FOLDER / 'access.sqlite'}"
+
+
 def dagster_database_url(environment: Mapping[str, str] | None = None) -> str | None:
     """Return the URL of the database of Dagster's own records, or None for SQLite."""
     environ = os.environ if environment is None else environment
@@ -182,16 +197,23 @@ def kept(name: str, environment: Mapping[str, str] | None = None) -> str | None:
     else a variable of the environment.
 
     Raises:
-        ConfigurationError: there is a file of that name, and it cannot be read.
+        ConfigurationError: there is a file of that name, and it cannot be read or is empty.
     """
     environ = os.environ if environment is None else environment
     folder = environ.get("ADCE_SECRETS")
-    if folder and SECRET_NAME.fullmatch(name) and (file := Path(folder) / name).exists():
-        try:
-            return file.read_text("utf-8").strip() or None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError("the secret cannot be read", where=str(file), valid="a file of text") from error
-    return environ.get(name) or None
+    if not folder or not SECRET_NAME.fullmatch(name):
+        return environ.get(name) or None
+    file = Path(folder) / name
+    try:
+        secret = file.read_text("utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return environ.get(name) or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError("the secret cannot be read", where=str(file), valid="a file of text") from error
+    if not secret:
+        hint = "write it beside and rename it, or remove the file: then the environment counts"
+        raise ConfigurationError("the file of the secret is empty", where=str(file), hint=hint)
+    return secret
 
 
 def way_to_aws(environment: Mapping[str, str] | None = None) -> tuple[object, ...]:

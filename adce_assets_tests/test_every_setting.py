@@ -55,7 +55,7 @@ SHOWN_BY = {
         "test_the_sensor_looks_no_more_often_than_a_season_may_be_loaded": "warehouse: at_most_every_minutes",
     },
     "loop/test_windows.py": {
-        "test_what_of_the_queue_rests_is_told_with_its_end": f"dispatch.minutes_between: {EACH}",
+        "test_each_priority_waits_its_own_minutes_but_for_no_wrong_clock": f"dispatch.minutes_between: {EACH}",
     },
     "loop/test_fairness.py": {
         "test_a_cap_of_a_priority_holds_all_day": f"dispatch.max_concurrent: {EACH}",
@@ -99,10 +99,12 @@ SHOWN_BY = {
         "test_what_still_stands_is_told_again_after_a_while": "alerts: repeat_hours",
         "test_quiet_hours_are_what_a_clock_shows_that_is_turned_minute_by_minute": "alerts.quiet: begins ends",
     },
-    "operate/test_alerts.py": {
+    "operate/test_alert_sending.py": {
         "test_a_channel_for_what_is_critical_hears_nothing_else": "alerts.channels: only_critical",
         "test_a_message_is_given_up_after_its_last_attempt_and_the_next_one_is_sent": "alerts: attempts",
         "test_a_message_that_does_not_arrive_is_sent_again_with_longer_and_longer_pauses": "alerts: retry_seconds",
+    },
+    "operate/test_alerts.py": {
         "test_links_lead_to_the_pages_of_the_service_unless_they_are_elsewhere": "alerts: ui_url",
         "test_what_is_long_over_is_forgotten": "alerts: keep_days",
     },

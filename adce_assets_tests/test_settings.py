@@ -222,6 +222,27 @@ def test_a_secret_that_cannot_be_read_is_no_absent_one(tmp_path: Path):
         kept("KEY", {"ADCE_SECRETS": str(tmp_path), "KEY": "variable"})
 
 
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_file_of_a_secret_does_not_hide_the_variable_without_a_word(tmp_path: Path, text: str):
+    (tmp_path / "KEY").write_text(text)
+    with pytest.raises(ConfigurationError, match="is empty"):
+        kept("KEY", {"ADCE_SECRETS": str(tmp_path), "KEY": "variable"})
+
+
+def test_a_folder_of_secrets_that_may_not_be_entered_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refused(path: Path, *_: object) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refused)  # root, who may run the tests, enters every folder
+    monkeypatch.setattr(Path, "exists", refused)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        kept("KEY", {"ADCE_SECRETS": str(tmp_path)})
+
+
+def test_a_folder_of_secrets_that_is_not_there_leaves_the_environment(tmp_path: Path):
+    assert kept("KEY", {"ADCE_SECRETS": str(tmp_path / "none"), "KEY": "variable"}) == "variable"
+
+
 @pytest.mark.parametrize(("told", "is_so"), [("1", True), ("True", True), ("0", False), ("", False)])
 @pytest.mark.parametrize("by_file", [True, False])
 def test_a_dry_run_and_a_trial_may_be_asked_for_by_the_environment_too(told: str, *, is_so: bool, by_file: bool):

@@ -1,12 +1,13 @@
 """Measure what it costs the loop that somebody asks its health server 1,000 times a second.
 
-    python benchmarks/health.py            # 40 s
-    python benchmarks/health.py --small    # 5 s, as CI does
+    python benchmarks/health.py            # a minute and a half
+    python benchmarks/health.py --small    # 10 s, as CI does
 
 Reconciles a small lake again and again, now with and now without requests to the server of the same installation, each
 in a process of its own. Prints one JSON object; exits 1 if the middle reconciliation takes more CPU with requests than
 `PROMISED` times one without (`SMALL` of a short run, of which chance has more), if a request is not answered with 200,
-or if fewer than `RATE` were sent a second where the machine has a processor for each.
+or if fewer than `RATE` were sent a second where the machine has a processor for each. What the processors that they
+share cost by the clock is told, and not judged.
 """
 
 import argparse

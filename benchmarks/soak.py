@@ -204,9 +204,10 @@ class Soak:
         return None
 
     def _lose(self, most: int) -> None:
-        """Delete some of what was closed."""
-        closed = [key for key, state in self.states().items() if state == "closed"]
+        """Delete some of what was closed and is there: of what is lost already the loop may not have heard yet."""
         lake = open_store(self.environment["ADCE_LAKE"])
+        there = {found.key for found in lake.list()}
+        closed = [key for key, state in self.states().items() if state == "closed" and key in there]
         for key in self.chance.sample(closed, min(most, len(closed))):
             self.deleted[key] += 1
             lake.delete(key)

@@ -15,27 +15,28 @@ from typing import Any
 SHOWN = 20
 
 
-def main(program: str, pins: str, service: str) -> int:
-    """Ask the service about all pins, and tell what it says."""
-    command = [
-        program,
-        "--disable-pip",
-        "--require-hashes",
-        "--progress-spinner=off",
-        "-f=json",
-        "-s",
-        service,
-        "-r",
-        pins,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def main(program: str, service: str, *files: str) -> int:
+    """Ask the service about the pins of each file, and tell what it says; the worst that is known is the answer."""
+    codes = [audit(program, service, file) for file in files]
+    return 1 if 1 in codes else max(codes)
+
+
+def audit(program: str, service: str, pins: str) -> int:
+    """Ask the service about all pins of a file, and tell what it says."""
+    asked = ["--disable-pip", "--require-hashes", "--progress-spinner=off", "-f=json", "-s", service, "-r", pins]
+    try:
+        done = subprocess.run([program, *asked], capture_output=True, text=True, check=False)
+    except OSError as error:
+        print(f"{pins}: nobody was asked: {error}", file=sys.stderr)
+        return 2
     try:
         told = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError, TypeError):
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        print(f"nobody answered: pip-audit ended with {done.returncode}: {last[:300]}", file=sys.stderr)
+        print(f"{pins}: nobody answered: pip-audit ended with {done.returncode}: {last[:300]}", file=sys.stderr)
         return 2
     weak, unknown = [one for one in told if one.get("vulns")], [one for one in told if "skip_reason" in one]
+    print(f"{pins}:")
     tell(weak, unknown, len(told))
     return 1 if weak or (done.returncode and not unknown) else 2 if unknown or not told else 0
 

@@ -69,6 +69,7 @@ ACTIONS = {
     "dims prune": Declared(),
     "dims install-hook": Declared(),
     "alerts silence": Declared("code", ("subject", "until", "end", *_DECISION)),
+    "alerts dismiss": Declared("code", ("subject", *_DECISION)),
     "start": Declared(kept=("foreground", "dry_run", "test_mode")),
     "stop": Declared(goes_on=True),
     "restart": Declared(),
@@ -120,9 +121,12 @@ def _acting(name: str, declared: Declared, given: Mapping[str, Any]) -> Iterator
 @contextmanager
 def opened_log() -> "Iterator[ActionLog]":
     """Open the log of actions of the installation for the length of the block."""
-    from adce_assets.operate import access_database
+    from adce_assets.operate.access_database import AccessDatabase
     from adce_assets.operate.actions import ActionLog
-    from adce_assets.settings import load_settings, now
+    from adce_assets.settings import access_url_of, now
 
-    with access_database.opened(load_settings()) as database:
+    database = AccessDatabase(access_url_of())
+    try:
         yield ActionLog(database, now)
+    finally:
+        database.dispose()

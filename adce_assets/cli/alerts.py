@@ -51,9 +51,9 @@ class Until(click.ParamType):
             return timedelta(**{UNITS[found[2]]: int(found[1])})
         try:
             moment = datetime.fromisoformat(value)
-        except ValueError:
+            return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(f"`{value}` is no time; valid: such as 2025-01-15T12:00, 90m, 8h or 3d", param, ctx)
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
 
 @click.group()
@@ -123,6 +123,7 @@ def silence_command(
     from adce_assets.errors import AlertError, printable
     from adce_assets.operate.alert_book import opened
     from adce_assets.operate.alert_records import Silence
+    from adce_assets.operate.alerts import KNOWN
     from adce_assets.settings import load_settings
 
     if (until is None) is not end:
@@ -131,6 +132,8 @@ def silence_command(
     now = settings.clock()
     moment = now + until if isinstance(until, timedelta) else until or now
     code, subject, by, note = map(printable, (code, subject, by, note))
+    if not end and code not in KNOWN:
+        raise AlertError(f"no cause has the code `{code}`", valid=", ".join(KNOWN))
     wanted = Silence(code, subject, moment, by, note)
     if not end and moment <= now:
         raise AlertError(f"{moment.isoformat()} is over", where="--until", valid="a time to come")
@@ -145,6 +148,29 @@ def silence_command(
         return
     told = "is told again" if end else f"is told to nobody before {_iso(moment)}"
     talk(f"`{code}` {told}{'' if stands else '; nothing of it stands now'}")
+
+
+@command.command("dismiss", epilog="Example: `adce alerts dismiss run_failed old_job --by Ann --note 'it is gone'`.")
+@click.argument("code")
+@click.argument("subject")
+@by_option
+@note_option
+@options.as_json
+def dismiss_command(code: str, subject: str, by: str, note: str, *, as_json: bool) -> None:
+    """Strike out a failed run or check that will never work again, such as one of a job that is gone."""
+    from adce_assets.errors import AlertError
+    from adce_assets.operate.alert_book import opened
+    from adce_assets.settings import load_settings
+
+    with opened(load_settings().alerts_url) as book, book.write() as page:
+        valid = ", ".join(f"{one.code} `{one.subject}`" for one in page.noted())
+        if not page.strike([(code, subject)]):
+            hint = "only what was noted can be struck out; `adce alerts silence` holds back the rest"
+            raise AlertError(f"nobody has noted {code} `{subject}`", valid=valid, hint=hint)
+    if as_json:
+        write_json({"schema": 1, "code": code, "subject": subject, "by": by, "note": note})
+        return
+    talk(f"{code} `{subject}` is struck out; who was told of it is told that it is over")
 
 
 def _tried(settings: "Settings", name: str | None) -> "Iterator[dict[str, str]]":
@@ -197,7 +223,7 @@ def _alert(one: "Alert") -> dict[str, Any]:
         "what": cause.what,
         "hint": cause.hint,
         "since": _iso(cause.since or one.seen_at),
-        "told_at": one.told_at and _iso(one.told_at),
+        "told_at": _iso(one.told_at) if one.told_at and one.told_as else None,
         "cleared_at": one.cleared_at and _iso(one.cleared_at),
         "machine": one.seen_by,
     }

@@ -104,27 +104,26 @@ def _desk(settings: "Settings", database: Any) -> "Desk":
     """Put together what the server answers from."""
     from adce_assets.cli.serving import records, served
     from adce_assets.operate.actions import ActionLog
-    from adce_assets.operate.doctor import Installation
     from adce_assets.operate.health_access import Doors, is_of_this_machine
     from adce_assets.operate.health_acts import Acts
     from adce_assets.operate.health_server import Desk
     from adce_assets.operate.looks import Looks
+    from adce_assets.operate.renewing import Renewed
     from adce_assets.operate.tokens import Tokens
-    from adce_assets.settings import now
+    from adce_assets.settings import load_settings, now
 
-    one, installation = served(), Installation(lambda: settings)
+    one, installation = served(), Renewed(load_settings)
     health = settings.autonomous.health
 
     def heard(causes: "Sequence[Cause]") -> None:
-        from socket import gethostname
-
         from adce_assets.operate.alerts import tend
 
         # The sensor of the daemon looks too, and cannot see all that is seen here.
-        tend(settings, causes, settings.clock(), machine=f"{gethostname()} health")
+        of_now = installation.settings()
+        tend(of_now, causes, of_now.clock(), part="health")
 
     return Desk(
-        looks=Looks(installation, records(settings, one.dagster_home), one.service, heard),
+        looks=Looks(installation, records(settings.autonomous, one.dagster_home), one.service, heard),
         doors=Doors(Tokens(database, now), is_of_this_machine(health.address)),
         acts=Acts(installation, one.service, ActionLog(database, now), one.environment),
         every_s=health.interval_seconds,

@@ -1,6 +1,7 @@
 """`adce init`: a home for a lake that nobody has described yet, drafted from its keys."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,10 +61,9 @@ def command(
     from adce_assets.contract.proposing import propose
     from adce_assets.lake.store import open_store
     from adce_assets.operate import beginning
-    from adce_assets.settings import load_settings
 
-    settings, folder = load_settings(), _folder(home) if write else None
-    store = open_store(lake or settings.lake_url)
+    settings, folder = beginning.settings_of(lake), _folder(home) if write else None
+    store = open_store(settings.lake_url)
     looked = beginning.look(store, most_objects, outside=(settings.reconciliation.s3.inventory_prefix,))
     draft = propose(looked.sizes, settings.clock())
     if not draft.data_sets:
@@ -142,5 +142,6 @@ def _say_what_is_next(written: Path | None, lake: str) -> None:
         talk("nothing was written: `--write --home FOLDER` writes it")
         return
     talk(f"written: {written}; read inventory/data_inventory.yaml there, then")
-    talk(f"  export ADCE_HOME={written} DAGSTER_HOME={written} ADCE_LAKE={lake}")
+    exported = {"ADCE_HOME": written, "DAGSTER_HOME": written, "ADCE_LAKE": lake}
+    talk(f"  export {' '.join(f'{name}={quote(str(value))}' for name, value in exported.items())}")
     talk("  adce reconcile && adce gaps")

@@ -18,7 +18,7 @@ def command(by: str, note: str, *, as_json: bool) -> None:
     Until then nothing is collected, on any machine. Find out first what it was: `adce health` says it.
 
     \b
-    Exit codes: 0 it goes on, or was not halted; 1 the state cannot be written.
+    Exit codes: 0 it goes on, or was not halted; 1 the state cannot be written; 4 it was halted anew at that moment.
     """  # noqa: D301 - click wants the character itself before text that it shall not fill
     from adce_assets.operate import halting
     from adce_assets.settings import now

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from adce_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from adce_assets.autonomous import AutonomousConfig
     from adce_assets.defs.health import Records
     from adce_assets.operate.causes import Cause
     from adce_assets.operate.outside import Seen
     from adce_assets.operate.service import Service
-    from adce_assets.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,12 @@ def served(*, to_start: bool = False) -> Served:
     that runs is shown and ended whatever has become of these since.
     """
     from adce_assets.operate.service import WORKSPACE, Service, components, workspace
-    from adce_assets.settings import dagster_home, environment_of_this, load_settings
+    from adce_assets.settings import WORK_FOLDER, dagster_home, environment_of_this, home_of, load_settings
 
-    settings = load_settings()
-    folder, ports = settings.work_folder / "service", settings.autonomous.service
-    home = dagster_home() or settings.home
+    ports = _configured().service
+    folder, home = home_of() / WORK_FOLDER / "service", dagster_home() or home_of()
     if to_start:
-        _ = settings.lake_url
+        _ = load_settings().lake_url
     if to_start and not (home / "dagster.yaml").is_file():
         raise ConfigurationError(
             f"{home} has no dagster.yaml",
@@ -74,13 +73,13 @@ def served(*, to_start: bool = False) -> Served:
     return Served(service, f"http://127.0.0.1:{ports.web_port}", home, environment_of_this() | named)
 
 
-def records(settings: "Settings", dagster_home: Path) -> "Records":
+def records(config: "AutonomousConfig", dagster_home: Path) -> "Records":
     """Name what knows Dagster's records of an installation."""
     from datetime import timedelta
 
     from adce_assets.defs.health import Records
 
-    return Records(dagster_home, timedelta(hours=settings.autonomous.health.window_hours))
+    return Records(dagster_home, timedelta(hours=config.health.window_hours))
 
 
 def looked(one: Served) -> "tuple[Seen, list[Cause]]":
@@ -90,7 +89,21 @@ def looked(one: Served) -> "tuple[Seen, list[Cause]]":
     from adce_assets.operate.watching import found_by
     from adce_assets.settings import load_settings
 
-    settings = load_settings()
-    outside = records(settings, one.dagster_home)()
-    seen = Seen(Installation(lambda: settings), outside, settings.clock(), one.service.known())
+    outside, installation = records(_configured(), one.dagster_home)(), Installation(load_settings)
+    try:
+        moment = installation.settings.clock()
+    except ConfigurationError:
+        moment = outside.at
+    seen = Seen(installation, outside, moment, one.service.known())
     return seen, found_by(seen)
+
+
+def _configured() -> "AutonomousConfig":
+    """Say how the loop is configured; as it is shipped, where that is faulty: what runs is found by its folder."""
+    from adce_assets.autonomous import AutonomousConfig
+    from adce_assets.settings import load_settings
+
+    try:
+        return load_settings().autonomous
+    except ConfigurationError:
+        return AutonomousConfig()

@@ -38,18 +38,18 @@ def command(*, as_json: bool) -> None:
     from adce_assets.settings import load_settings
 
     settings = load_settings()
-    told = {"schema": 1, "held_back": list(_held_back(settings)), "calendar": list(_calendar(settings))}
+    told = {"schema": 1, "held_back": list(_held_back(settings)), "calendar": list(calendar(settings))}
     if as_json:
         config = settings.autonomous.model_dump(mode="json")
         write_json(told | {"autonomous": config, "reconciliation": settings.reconciliation.model_dump(mode="json")})
         return
     write_table(COLUMNS, told["calendar"])
-    for line in told["held_back"] or ["nothing keeps the loop back"]:
+    for line in told["held_back"] or ["no setting keeps the loop back"]:
         talk(line)
 
 
 def _held_back(settings: "Settings") -> Iterator[str]:
-    from adce_assets.loop.windows import maintenance
+    from adce_assets.loop.windows import maintenance, never_begins
     from adce_assets.operate import machine
 
     config = settings.autonomous
@@ -58,15 +58,38 @@ def _held_back(settings: "Settings") -> Iterator[str]:
     if config.test_mode.enabled:
         yield f"test mode: {config.test_mode.tasks_a_day} task(s) a day, and no scheduled scrapes"
     short = machine.short_for_a_start(config.resources, machine.look(settings.work_folder))
-    yield from filter(None, (maintenance(config, settings.clock()), short))
+    yield from filter(None, (maintenance(config, settings.clock()), short, _without_a_lake_or_halted(settings)))
+    crons = {"the reconciliation": config.intervals.reconcile_cron, "the canary": config.canary.cron}
+    crons |= {f"`{scrape.name}`": scrape.cron for scrape in config.scheduled_scrapes}
+    for name, cron in crons.items():
+        if never_begins(config, cron, settings.clock()):
+            yield f"{name} never begins: each of its next moments (`{cron}`) lies in a window of maintenance"
 
 
-def _calendar(settings: "Settings") -> Iterator[dict[str, Any]]:
-    """Lay out what comes again and again, each with when it comes next."""
+def _without_a_lake_or_halted(settings: "Settings") -> str:
+    from adce_assets.cli.installation import state
+    from adce_assets.errors import AdceError
+    from adce_assets.operate.halting import HINT, halted
+
+    if settings.configured_lake is None:
+        return "there is no lake: nothing begins by itself"
+    try:
+        halt = halted(state())
+    except AdceError as error:
+        return f"whether the loop is halted cannot be told: {error}"
+    return f"{halt}; {HINT}" if halt else ""
+
+
+def calendar(settings: "Settings") -> Iterator[dict[str, Any]]:
+    """Lay out what comes again and again, each with when it comes next.
+
+    Raises:
+        ConfigurationError: contract, scrapers, pauses or scheduled scrapes are faulty.
+    """
     from adce_assets.contract.loading import load_contract
     from adce_assets.defs.data_sets import scrapers_of
     from adce_assets.loop.scrapes import check_pauses, plans
-    from adce_assets.loop.windows import end_of
+    from adce_assets.loop.windows import rests_until
     from adce_assets.scrapers.catalogue import load_catalogue
 
     now, config, path = settings.clock(), settings.autonomous, settings.scraper_config_path
@@ -74,10 +97,10 @@ def _calendar(settings: "Settings") -> Iterator[dict[str, Any]]:
     check_pauses(settings, contract, catalogue.hosts)
     yield _row("reconciliation", "", config.intervals.reconcile_cron, now, "")
     for window in config.maintenance:
-        yield _row("maintenance", window.name, window.cron, now, "all of the loop", end_of(window, now))
+        yield _row("maintenance", window.name, window.cron, now, "all of the loop", rests_until(window, now))
     for pause in config.pauses:
         of = ", ".join((*pause.hosts, *pause.sources, *pause.priorities))
-        yield _row("pause", pause.name, pause.cron, now, of, end_of(pause, now))
+        yield _row("pause", pause.name, pause.cron, now, of, rests_until(pause, now))
     for plan in plans(settings, contract, scrapers_of(contract, catalogue, path)):
         yield _row("scrape", plan.scrape.name, plan.scrape.cron, now, plan.why_not or _about(plan))
 

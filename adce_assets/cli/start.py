@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 @options.on_trial
 @options.as_json
 def command(*, foreground: bool, dry_run: bool, test_mode: bool, as_json: bool) -> None:
-    """Start the loop, and keep it running: Dagster's daemon, its web pages and the code server that both ask.
+    """Start the loop, and keep it running: Dagster's daemon, its web pages, the code server and the health server.
 
-    A component that ends is started again, each time a little later. All listen on this machine alone.
+    A component that ends is started again, each time a little later. All listen on this machine alone, unless
+    `health.address` says otherwise.
 
     \b
     Exit codes: 0 all of it runs; 1 it does not come up, and nothing is left; 3 it runs already.

@@ -34,14 +34,16 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     if as_json:
         write_json(told)
     else:
-        _show(told)
+        _show(told, one.service.running())
     if not told["running"]:
         ctx.exit(ERROR)
 
 
-def _show(told: dict[str, Any]) -> None:
+def _show(told: dict[str, Any], pid: int | None) -> None:
     if told["components"]:
         write_table(COLUMNS, told["components"])
+    elif pid is not None:
+        talk(f"it is still ending, or says nothing: process {pid}")
     else:
         talk("it does not run: `adce start` starts it")
     if told["last_cycle"] is None:

@@ -131,7 +131,7 @@ class _Drafting:
 
     def add(self, reading: Reading) -> None:
         """Add a data set."""
-        one = self._shared(ranged(reading))
+        one = self._shared(ranged(reading, self.now))
         source, data_type = self._named(one.reading)
         self._note_league(one)
         self.sources.setdefault(source, {})[data_type] = self._declared(one)
@@ -210,7 +210,8 @@ class _Drafting:
         }
         if one.first_day is not None:
             return declared | {"from_date": one.first_day, "changes": "until_final"}
-        waits = last < current or any(dimension.name.startswith("month") for dimension in one.dimensions)
+        months = any(dimension.name.startswith("month") for dimension in one.dimensions)
+        waits = last < current or months or one.unfinished
         return declared | {"freshness_days": CALM_DAYS, "due": "season_end" if waits else "season_start"}
 
     def _of_dimension(self, dimension: Dimension) -> dict[str, Any]:

@@ -5,8 +5,9 @@ run has failed or a check that stops a run, is noted when it happens, and struck
 same has worked since.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -57,7 +58,6 @@ def alert_sensors(config: AutonomousConfig) -> list[dg.SensorDefinition]:
 
 
 def _look(context: dg.SensorEvaluationContext, project: ProjectResource, records: Records) -> dg.SkipReason:
-    from adce_assets.operate.alert_book import opened
     from adce_assets.operate.alerts import tend
     from adce_assets.operate.doctor import Installation
     from adce_assets.operate.watching import causes
@@ -66,16 +66,23 @@ def _look(context: dg.SensorEvaluationContext, project: ProjectResource, records
     settings = installation.settings
     if settings.configured_lake is None:
         return dg.SkipReason(NO_LAKE)
-    with opened(settings.alerts_url) as book, book.write() as page:
-        page.strike([(one.code, one.subject) for one in page.noted() if has_worked(context.instance, one)])
     found = causes(installation, records.seen(context.instance, now()), settings.clock())
-    tended = tend(settings, found, settings.clock())
+    tended = tend(settings, found, settings.clock(), is_over=partial(_is_over, context))
     for error in tended.failed:
         context.log.warning("an alert did not arrive: %s", error)
     return dg.SkipReason(
         f"{len(found)} cause(s) found, {len(tended.standing)} alert(s) open, {len(tended.news)} to tell, "
         f"{tended.delivered} message(s) delivered, {len(tended.failed)} not"
     )
+
+
+def _is_over(context: dg.SensorEvaluationContext, noted: Cause) -> bool:
+    """Tell whether what was noted has worked since; where Dagster cannot say so, it stands."""
+    try:
+        return has_worked(context.instance, noted)
+    except Exception:
+        context.log.exception("nobody knows whether `%s` has worked since", noted.subject)
+        return False
 
 
 def failures(context: dg.RunFailureSensorContext) -> Iterator[Cause]:
@@ -89,18 +96,24 @@ def failures(context: dg.RunFailureSensorContext) -> Iterator[Cause]:
         hint = "the check says in the UI what it found; it is over when the check passes"
         yield Cause(CHECK_FAILED, check, Severity.CRITICAL, f"{check} has stopped run {short}", hint, at, page)
     if not stopped:
-        subject, hint = subject_of(run), "the run says in the UI where; it is over when a later one succeeds"
+        subject = subject_of(run, _unmade(context))
+        hint = "the run says in the UI where; it is over when a later one succeeds"
         what = f"run {short} of {subject} has failed: {_error(context)}"
         yield Cause(RUN_FAILED, subject, Severity.WARNING, what, hint, at, page)
 
 
-def subject_of(run: dg.DagsterRun) -> str:
-    """Name what a run does, as other runs that do the same: a job, a scraper's collecting, or an asset by itself."""
+def subject_of(run: dg.DagsterRun, unmade: Sequence[str]) -> str:
+    """Name what a run does, as other runs that do the same: a job, a scraper's collecting, or an asset by itself.
+
+    Args:
+        run: A run that has failed.
+        unmade: The assets that it did not make, first of all the one that has failed.
+    """
     if SCRAPER_TAG in run.tags:
         return f"{SCRAPER}{run.tags[SCRAPER_TAG]}"
     if run.job_name != IMPLICIT_ASSET_JOB_NAME:
         return run.job_name
-    return f"{ASSET}{min((key.to_user_string() for key in run.asset_selection or ()), default='')}"
+    return f"{ASSET}{unmade[0] if unmade else min(_names(run.asset_selection or ()), default='')}"
 
 
 def has_worked(instance: dg.DagsterInstance, noted: Cause) -> bool:
@@ -119,6 +132,24 @@ def has_worked(instance: dg.DagsterInstance, noted: Cause) -> bool:
     job = None if is_scraper else noted.subject
     later = dg.RunsFilter(job_name=job, tags=tags, statuses=well, updated_after=since)
     return instance.get_runs_count(later) > 0
+
+
+def _unmade(context: dg.RunFailureSensorContext) -> list[str]:
+    """Name the assets that a run was to make and did not, those of a step that has failed first."""
+    run, failed = context.dagster_run.run_id, {event.step_key for event in context.get_step_failure_events()}
+    planned = _steps(context.instance, run, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    made = _steps(context.instance, run, dg.DagsterEventType.ASSET_MATERIALIZATION)
+    return sorted(planned.keys() - made, key=lambda name: (planned[name] not in failed, name))
+
+
+def _steps(instance: dg.DagsterInstance, run: str, of: dg.DagsterEventType) -> dict[str, str | None]:
+    """Return the assets that events of a run are about, each with its step."""
+    told = [entry.dagster_event for entry in instance.all_logs(run, of_type=of)]
+    return {one.asset_key.to_user_string(): one.step_key for one in told if one and one.asset_key}
+
+
+def _names(keys: Iterable[dg.AssetKey]) -> Iterator[str]:
+    return (key.to_user_string() for key in keys)
 
 
 def _stopping(instance: dg.DagsterInstance, run: str) -> Iterator[str]:

@@ -26,6 +26,8 @@ from adce_assets.scrapers.stopping import Stop
 MARGIN = timedelta(minutes=5)
 """How much longer than the run may take its keys are its own: it is asked to end, and then finishes what it does."""
 
+PERSONS = (State.TOMBSTONED, State.DEAD_LETTERED)
+"""The states of a key that is not asked for again by itself."""
 ENDING_SECONDS = 60
 """What a run needs to finish what is under way."""
 
@@ -109,6 +111,18 @@ def failed(project: Project, cell: tuple[str, str, str] | None = None) -> Iterat
     """
     states = project.ledger.states(cell=cell, states=CLAIMABLE)
     return (state for state in states if state.failures or state.probes)
+
+
+def due_by_itself(project: Project, keys: Sequence[TaskKey]) -> list[TaskKey]:
+    """Leave away the keys that are for a person to replay, that cannot be had, or that wait for their next try."""
+    cells, now = {(key.source, key.data_type, key.season) for key in keys}, project.clock()
+    left = {
+        state.key
+        for cell in cells
+        for state in project.ledger.states(cell=cell)
+        if state.state in PERSONS or (state.next_at is not None and state.next_at > now)
+    }
+    return [key for key in keys if key.key not in left]
 
 
 def of_claim(left: Sequence[Left], known_unavailable: int, given_back: int) -> Metadata:

@@ -20,13 +20,13 @@ from pydantic import Field
 from adce_assets.contract.loading import Contract
 from adce_assets.contract.seasons import WHOLE_HISTORY, Season
 from adce_assets.defs.acting import note_run
-from adce_assets.defs.claiming import failed, of_claim, recording, seconds_to_begin, unavailable, wishes
+from adce_assets.defs.claiming import due_by_itself, failed, of_claim, recording, seconds_to_begin, unavailable, wishes
 from adce_assets.defs.draining import draining
 from adce_assets.defs.halting import Guard, halting_where_refused
 from adce_assets.defs.metadata import Metadata, of_collection, of_failed_collection
 from adce_assets.defs.pools import pool_of
 from adce_assets.defs.resources import ProjectResource, asking
-from adce_assets.defs.restraining import restraint_of
+from adce_assets.defs.restraining import is_of_the_loop, restraint_of
 from adce_assets.fetch.lanes import Lane
 from adce_assets.fetch.limits import HostState
 from adce_assets.loop.kept_tasks import keys_of
@@ -128,13 +128,15 @@ def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.A
         opened = project.open(collector.contract)
         selected = ["/".join(key.path) for key in sorted(context.selected_asset_keys)]
         season = context.partition_key if context.has_partition_key else WHOLE_HISTORY
-        named = keys_of(opened.state, config.task_ids)
-        unknown = tell_unknown_tasks(named, config, context.run)
-        keys = chosen_keys(opened, collector, selected, season, config, named)
-        lane = config.lane or lane_of(opened, collector, season, keys)
-        reopen = is_for_a_person(config, context.run)
         note_who_asks(opened, collector, season, context.run)
         with halting_where_refused(opened, context.run.run_id):
+            named = keys_of(opened.state, config.task_ids)
+            unknown = tell_unknown_tasks(named, config, context.run)
+            keys = chosen_keys(opened, collector, selected, season, config, named)
+            lane = config.lane or lane_of(opened, collector, season, keys)
+            reopen = is_for_a_person(config, context.run)
+            if reopen and is_of_the_loop(context.run) and not config.task_ids:
+                keys = due_by_itself(opened, keys)
             collection = collected(opened, collector, keys, lane, context, reopen=reopen)
         tell_what_fails(collector, collection)
         refuse_a_run_for_nothing(collector, collection)
@@ -148,15 +150,16 @@ def collector_asset(collector: Collector, specs: Sequence[dg.AssetSpec]) -> dg.A
 
 def note_who_asks(project: Project, collector: Collector, season: str, run: dg.DagsterRun) -> None:
     """Tell the log of actions of a run that neither the queue's sensor nor a command has told of."""
-    if BATCH_TAG not in run.tags and current_stop.get() is None:
+    is_told = BATCH_TAG in run.tags and is_of_the_loop(run)
+    if not is_told and current_stop.get() is None:
         note_run(project.settings, "collect", f"{collector.scraper} {season}", run)
 
 
 def is_for_a_person(config: CollectConfig, run: dg.DagsterRun) -> bool:
-    """Tell whether a run is to collect what is settled too: a person asks for it, not the queue."""
+    """Tell whether a run is to collect what is settled too: a person asks for it, or everything is to be had again."""
     if config.task_ids:
         return BATCH_TAG not in run.tags
-    return config.refresh is not Refresh.gaps
+    return config.refresh is Refresh.all or (config.refresh is Refresh.failed and not is_of_the_loop(run))
 
 
 def _left_undone(

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 
 from adce_assets.defs.acting import note
 from adce_assets.errors import AccessDeniedError, InwardError, LakeError
@@ -33,12 +34,14 @@ class Guard:
         run: Dagster's id of the run.
         stop: What ends the run in order.
         watch: Looks whether the loop is halted.
+        has_halted: Set once this run itself has halted the loop.
     """
 
     project: Project
     run: str
     stop: Stop
     watch: Watch = field(init=False)
+    has_halted: Event = field(default_factory=Event, init=False)
 
     def __post_init__(self) -> None:
         """Watch the state of the installation."""
@@ -52,8 +55,12 @@ class Guard:
         return self.stop()
 
     def failed(self, settled: Failed) -> None:
-        """Halt the loop, and end the run in order, where a key failed because its source led inward."""
-        if isinstance(settled.error, InwardError) and not self.stop.flag.is_set():
+        """Halt the loop, and end the run in order, where a key failed because its source led inward.
+
+        So it is of a run that is ended already: what was under way then may lead inward as well.
+        """
+        if isinstance(settled.error, InwardError) and not self.has_halted.is_set():
+            self.has_halted.set()
             halt(self.project, INWARD, f"{settled.error.where}: {settled.error.what}", self.run)
             self.stop.flag.set()
 

@@ -11,7 +11,7 @@ from dagster._core.scheduler.instigation import InstigatorState, ScheduleInstiga
 from yaml import YAMLError
 
 from adce_assets.defs import examining
-from adce_assets.defs.looking import newest_look
+from adce_assets.defs.looking import newest_cycle
 from adce_assets.defs.storage import instance_of
 from adce_assets.defs.ticks import missed_ticks
 from adce_assets.defs.watching import SCHEDULE, SENSORS, STARTERS, is_on
@@ -53,14 +53,14 @@ class Records:
     def seen(self, instance: dg.DagsterInstance, at: datetime) -> Outside:
         """Say what an instance knows at a moment (UTC)."""
         since = at - self._window
-        beats, look = instance.get_daemon_heartbeats(), newest_look(instance)
+        beats, cycle = instance.get_daemon_heartbeats(), newest_cycle(instance)
         states = instance.all_instigator_state()
         if self._counted_at is None or at - self._counted_at >= COUNT_EVERY:
             self._missed, self._counted_at = dict(_missed(instance, states, at, since)), at
         return Outside(
             at=at,
             beats={name: _moment(beats[name].timestamp) if name in beats else None for name in STARTERS},
-            last_cycle=_moment(look.began) if look else None,
+            last_cycle=None if cycle is None else _moment(cycle),
             on_since=dict(_on_since(states)),
             off=tuple(name for name in (*SENSORS, SCHEDULE) if not is_on(instance, name)),
             missed=self._missed,

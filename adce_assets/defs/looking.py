@@ -12,6 +12,8 @@ from adce_assets.defs.collecting import BATCH_TAG
 QUEUE_TAG = "adce/queue"
 """The tag of a run that says of which queue (its time) the batch is."""
 TASK_QUEUE = dg.AssetKey("task_queue")
+LOOKS = 200
+"""How many looks back one is searched for that came to its end: two days of them, one every quarter of an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,23 @@ def newest_look(instance: dg.DagsterInstance) -> Look | None:
     record = instance.get_run_record_by_id(event.run_id)
     began = record.start_time if record else None
     return Look(event.run_id, event.timestamp if began is None else began)
+
+
+def newest_cycle(instance: dg.DagsterInstance) -> float | None:
+    """Say when the newest look at the lake began that came to its end (seconds of Dagster's clock); None for never.
+
+    A run may fail after it has made the queue: a check may stop it, or the answers that it writes.
+    """
+    records = instance.fetch_materializations(TASK_QUEUE, limit=LOOKS).records
+    began = (_began(instance, record.run_id) for record in records)
+    return next((at for at in began if at is not None), None)
+
+
+def _began(instance: dg.DagsterInstance, run: str) -> float | None:
+    """Say when a run began, if it ended well."""
+    record = instance.get_run_record_by_id(run)
+    is_well = record is not None and record.dagster_run.status is dg.DagsterRunStatus.SUCCESS
+    return record.start_time if record and is_well else None
 
 
 def done(instance: dg.DagsterInstance, generated_at: str, look: Look | None) -> set[str]:

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import SCHEDULE_NAME_TAG, SENSOR_NAME_TAG
+from dagster._core.storage.tags import RETRY_NUMBER_TAG, SCHEDULE_NAME_TAG, SENSOR_NAME_TAG
 
+from adce_assets.loop.dispatch import Batch
 from adce_assets.loop.windows import Work, maintenance, seconds_open
 from adce_assets.operate import machine
 from adce_assets.restraints import Trial
@@ -24,6 +26,8 @@ TRIAL_TAG = "adce/test_mode"
 """The tag of a run of the queue that was started on trial."""
 DAY = timedelta(days=1)
 Queue = Mapping[str, Any]
+Choice = Callable[[Queue], list[Batch]]
+"""Chooses of a queue what starts now."""
 LOOK_SECONDS = 1.0
 """How often a run looks at its machine."""
 
@@ -40,7 +44,12 @@ def no_start(settings: Settings) -> str:
 
 
 def is_of_the_loop(run: dg.DagsterRun) -> bool:
-    """Tell whether the loop has asked for a run, and no person."""
+    """Tell whether the loop has asked for a run, and no person.
+
+    A run that somebody starts again in Dagster has the tags of the one before it; the daemon counts its own retries.
+    """
+    if run.parent_run_id is not None and RETRY_NUMBER_TAG not in run.tags:
+        return False
     return not {SENSOR_NAME_TAG, SCHEDULE_NAME_TAG}.isdisjoint(run.tags)
 
 
@@ -78,6 +87,8 @@ def restraint_of(settings: Settings, run: dg.DagsterRun, host: str, data_sets: I
         return Restraint()
     limits = settings.autonomous.resources
     machine.give_way(limits)
+    if why_not := _begins_nothing(settings, run):
+        return Restraint(0.0, said=why_not)
     priority = run.tags.get(LANE_TAG, "").rpartition("/")[2]
     work = Work(host, frozenset(name.partition("/")[0] for name in data_sets), priority)
     return Restraint(
@@ -86,18 +97,38 @@ def restraint_of(settings: Settings, run: dg.DagsterRun, host: str, data_sets: I
     )
 
 
+def _begins_nothing(settings: Settings, run: dg.DagsterRun) -> str:
+    """Say why a run of the loop that was asked for before it was a dry run, or on trial, collects nothing."""
+    config = settings.autonomous
+    if config.dry_run:
+        return "dry run"
+    return "test mode: the run was asked for before" if config.test_mode.enabled and TRIAL_TAG not in run.tags else ""
+
+
 def tasks_of(run: dg.DagsterRun) -> list[str]:
     """Name the tasks that a run was started for."""
     ops: Any = run.run_config.get("ops", {})
     return [task for op in ops.values() for task in op.get("config", {}).get("task_ids", ())]
 
 
-def on_trial(instance: dg.DagsterInstance, trial: Trial, queue: Queue) -> tuple[Queue, str]:
-    """Leave of a queue what a trial may still start, each task once within a day; say how many it has started."""
+def on_trial(instance: dg.DagsterInstance, trial: Trial, queue: Queue, choose: Choice) -> tuple[Queue, Choice, str]:
+    """Leave of a queue what a trial has not started within a day, and choose no more of it than it may still start.
+
+    What rests or waits for an approval is not chosen, and so keeps nothing else waiting.
+
+    Returns:
+        The queue, what chooses of it, and how many tasks were started, in words.
+    """
     if not trial.enabled:
-        return queue, ""
+        return queue, choose, ""
     runs = instance.get_runs(dg.RunsFilter(tags={TRIAL_TAG: "true"}, created_after=now() - DAY))
     tried = {task for run in runs for task in tasks_of(run)}
     waiting = [task for task in queue["tasks"] if task["id"] not in tried]
     said = f"test mode: {len(tried)} of {trial.tasks_a_day} task(s) of a day were started"
-    return {**queue, "tasks": waiting[: max(trial.tasks_a_day - len(tried), 0)]}, said
+    room = max(trial.tasks_a_day - len(tried), 0)
+
+    def choose_few(known: Queue) -> list[Batch]:
+        few = set(islice((task for batch in choose(known) for task in batch.task_ids), room))
+        return choose({**known, "tasks": [task for task in known["tasks"] if task["id"] in few]})
+
+    return {**queue, "tasks": waiting}, choose_few, said

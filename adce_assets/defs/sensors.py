@@ -27,7 +27,7 @@ from adce_assets.defs.looking import QUEUE_TAG, Look, done, newest_look
 from adce_assets.defs.loop import REPORT
 from adce_assets.defs.pools import make_room
 from adce_assets.defs.resources import ProjectResource
-from adce_assets.defs.restraining import LANE_TAG, TRIAL_TAG, no_start, on_trial, resting, tasks_of
+from adce_assets.defs.restraining import LANE_TAG, TRIAL_TAG, Choice, no_start, on_trial, resting, tasks_of
 from adce_assets.loop import approvals
 from adce_assets.loop.completions import (
     Cell,
@@ -204,7 +204,7 @@ class Sensors:
             resting=rests,
         )
         known = {**queue, "tasks": [task for task in queue["tasks"] if self._can_be_run(task)]}
-        loaded, tried = on_trial(context.instance, config.test_mode, known)
+        loaded, choose, tried = on_trial(context.instance, config.test_mode, known, choose)
         chosen, held = _approved(project, queue, loaded, choose)
         stuck = Counter(_cell(task) for task in queue["tasks"] if not self._can_be_run(task))
         wait = _joined(held, self._not_loaded("task(s)", stuck, now, otherwise="reconcile"))
@@ -281,7 +281,7 @@ def _approved(
     project: Project,
     queue: Mapping[str, Any],
     loaded: Mapping[str, Any],
-    choose: Callable[[Mapping[str, Any]], list[Batch]],
+    choose: Choice,
 ) -> tuple[list[Batch], str]:
     """Choose what may start; where something of it waits for an approval, the rest, and what to say of it."""
     chosen = choose(loaded)

@@ -32,8 +32,9 @@ Source: IANA's special-purpose address registries."""
 
 OWN_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home.arpa")
 """Names, and ends of names, that no server of the internet has."""
-METADATA = ipaddress.ip_network("169.254.0.0/16")
-"""Where clouds serve the credentials of their machines; nobody's own server is there."""
+METADATA = tuple(map(ipaddress.ip_network, ("169.254.0.0/16", "fd00:ec2::/32", "100.100.100.200/32")))
+"""Where clouds serve the credentials of their machines, the last one Alibaba's; nobody's own server is there."""
+METADATA_NAME = "metadata.google.internal"
 
 
 def leads_inward(host: str, *, own: bool) -> bool:
@@ -46,8 +47,14 @@ def leads_inward(host: str, *, own: bool) -> bool:
     name = host.strip("[]").rstrip(".").lower()
     address = _address(name)
     if address is None:
-        return not own and any(name == one or name.endswith(f".{one}") for one in OWN_NAMES)
-    return not is_public(address) and (not own or ipaddress.ip_address(address) in METADATA)
+        return name == METADATA_NAME or (not own and any(name == one or name.endswith(f".{one}") for one in OWN_NAMES))
+    return not is_public(address) and (not own or _has_credentials(address))
+
+
+def _has_credentials(address: str) -> bool:
+    parsed = ipaddress.ip_address(address)
+    meant = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(meant in network for network in METADATA)
 
 
 def _address(name: str) -> str | None:

@@ -27,6 +27,7 @@ from adce_assets.errors import (
     FetchError,
     ForbiddenByRobotsError,
     HostClosedError,
+    InwardError,
     PermanentFetchError,
     RefusedError,
     RunEndsError,
@@ -43,10 +44,8 @@ LOG = logging.getLogger(__name__)
 
 MAX_REDIRECTS = 5
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 30.0
-
 FREE_RETRIES, RETRIED_SHARE = 20, 0.1
-"""What is asked again at most of one host: so often, and for this part of what was asked for the first time. When a
-host fails throughout, asking for every document several times helps nobody."""
+"""What is asked again at most of one host, and for which part of what was asked for at first: more helps nobody."""
 
 T = TypeVar("T")
 
@@ -280,6 +279,8 @@ class Asker:
         errand = Errand(name, host, httpx2.URL(url), host.read_timeout_s, host.deadline_s, for_robots=True)
         try:
             return self.run(errand, _first_bytes)
+        except InwardError:
+            raise
         except PermanentFetchError as error:
             if isinstance(error, RefusedError) and error.status in answers.UNAVAILABLE:
                 return None

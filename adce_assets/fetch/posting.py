@@ -16,7 +16,7 @@ from adce_assets.fetch.secrets import keep_libraries_quiet
 DEADLINE_S, CONNECT_S = 10.0, 5.0
 TRANSIENT = frozenset({408, 425, 429, *range(500, 600)})
 MOST_READ = 300
-"""Bytes of an answer that are read: what a server says of a refusal is short."""
+"""Bytes of an answer that is told: a longer one would be cut, and in a secret that it repeats nobody would know it."""
 VALID = "an https URL, or an http URL with `allow_private: true`"
 
 
@@ -65,7 +65,8 @@ def _place(url: str, *, allow_private: bool) -> str:
 
 
 def _refusal(answer: httpx2.Response, place: str) -> FetchError:
-    """Build the error of a status that says that nothing has arrived, with the first of what the server says of it."""
-    said = next(answer.iter_raw(MOST_READ), b"").decode("utf-8", "replace")
+    """Build the error of a status that says that nothing has arrived, and what the server says of it in short."""
+    read = next(answer.iter_raw(MOST_READ + 1), b"")
+    said = read.decode("utf-8", "replace") if len(read) <= MOST_READ else ""
     kind = TransientFetchError if answer.status_code in TRANSIENT else PermanentFetchError
     return kind(f"answered {answer.status_code}: {said}".rstrip(": "), where=place, status=answer.status_code)

@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from adce_assets.errors import AlertError
+from adce_assets.errors import AlertError, RefusedAlertError
 from adce_assets.lake.s3_calls import FAILURES, NO_CREDENTIALS, code_of
 
 SECONDS = 5
@@ -21,6 +21,8 @@ HINTS = {
     "InvalidClientTokenId": NO_CREDENTIALS,
     "ExpiredToken": "the session's credentials have run out: log in again",
 }
+REFUSALS = frozenset({"InvalidParameter", "InvalidParameterValue"})
+"""What SNS says of a message that it will never take."""
 LONGEST_SUBJECT = 99
 LONGEST_BYTES = 200_000
 FIFO = ".fifo"
@@ -45,7 +47,8 @@ def publish(topic_arn: str, subject: str, text: str, *, deduplicated_by: str) ->
         _client(topic_arn.split(":")[3]).publish(TopicArn=topic_arn, Subject=shown, Message=cut, **ordered)
     except FAILURES as error:
         code = code_of(error) if isinstance(error, ClientError) else ""
-        raise AlertError(f"{type(error).__name__}: {error}", where=topic_arn, hint=HINTS.get(code, "")) from error
+        kind = RefusedAlertError if code in REFUSALS else AlertError
+        raise kind(f"{type(error).__name__}: {error}", where=topic_arn, hint=HINTS.get(code, "")) from error
     except ValueError as error:
         hint = "check AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SNS"
         raise AlertError(str(error), where=topic_arn, hint=hint) from error

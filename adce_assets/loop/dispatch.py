@@ -5,7 +5,6 @@ and nothing is started here: a sensor asks for the next batches and turns them i
 """
 
 import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
@@ -14,7 +13,9 @@ from datetime import datetime
 from itertools import chain, zip_longest
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from adce_assets.autonomous import Dispatch
 from adce_assets.contract.seasons import WHOLE_HISTORY
@@ -31,11 +32,12 @@ RUN_SECONDS = 1800
 """What a run is cut for: a quarter of the time after which Dagster ends it, for a key may take several requests."""
 LONGEST_RUN_SECONDS = 7200
 """After which Dagster ends every run, as `dagster.yaml` says too."""
-MOMENTS = "last_started"
-"""The entry of a sensor's memory that says when; the others, named for priorities, count."""
 START_SECONDS, SLACK = 300, 3
 """What a run is given beside the time of its requests, and how much longer than at the host's own rate these may take:
 a document may need several, other runs share the host, and some are asked again."""
+
+
+_Number = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,17 @@ def starts_since(before: Mapping[str, int], started: Collection[Batch]) -> dict[
     return counts
 
 
+class _Remembered(BaseModel):
+    """The starts as they are written down: anybody may edit them in Dagster's pages."""
+
+    model_config = ConfigDict(frozen=True)
+
+    high: _Number = 0
+    medium: _Number = 0
+    low: _Number = 0
+    last_started: dict[Literal["critical", "high", "medium", "low"], AwareDatetime] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Starts:
     """What a sensor remembers of the runs it has started, from one tick to the next.
@@ -142,9 +155,11 @@ class Starts:
     @classmethod
     def read(cls, text: str | None) -> "Starts":
         """Read what `text` has written; what is not that counts as nothing started yet."""
-        told = json.loads(text) if text else {}
-        told = told if isinstance(told, dict) else {}
-        return cls(told, {name: datetime.fromisoformat(at) for name, at in told.get(MOMENTS, {}).items()})
+        try:
+            told = _Remembered.model_validate_json(text or "{}")
+        except ValidationError:
+            told = _Remembered()
+        return cls({"high": told.high, "medium": told.medium, "low": told.low}, dict(told.last_started.items()))
 
     def then(self, started: Collection[Batch], now: datetime) -> "Starts":
         """Add the runs that are started now."""
@@ -153,8 +168,7 @@ class Starts:
 
     def text(self) -> str:
         """Write it down."""
-        moments = {name: at.isoformat() for name, at in self.moments.items()}
-        return json.dumps({**self.since, MOMENTS: moments})
+        return _Remembered.model_validate({**self.since, "last_started": self.moments}).model_dump_json()
 
 
 @dataclass(slots=True)

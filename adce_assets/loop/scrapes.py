@@ -1,7 +1,7 @@
 """The section `scheduled_scrapes` and the contract in, what each entry is about out: its data sets, by their scrapers.
 
-An entry of which the contract knows nothing, as that of another lake's source, comes to nothing and says why; one that
-names what is nearly, but not quite, known to the contract is a slip of the pen, and a fault.
+An entry of a source that the contract does not have, as that of another lake, comes to nothing and says why. A data
+type that is nearly, but not quite, one of the source's is a slip of the pen, and a fault.
 """
 
 from collections import defaultdict
@@ -93,12 +93,14 @@ class _WrongError(Exception):
 
 
 def _plan(scrape: Scrape, contract: Contract, scrapers: Mapping[str, str]) -> Plan:
-    if not _knows("source", scrape.source, sorted(contract.sources)):
-        return Plan(scrape, why_not=f"the contract has no source `{scrape.source}`")
+    if scrape.source not in contract.sources:
+        near = get_close_matches(scrape.source, sorted(contract.sources), n=1, cutoff=NEAR)
+        hint = "".join(f"; did you mean `{name}`?" for name in near)
+        return Plan(scrape, why_not=f"the contract has no source `{scrape.source}`{hint}")
     own = {data_set.data_type: data_set for data_set in contract.data_sets.values() if data_set.source == scrape.source}
     league = contract.sources[scrape.source].league
     whole = [name for name, data_set in own.items() if data_set.has_seasons and data_set.league == league]
-    named = [own[name] for name in scrape.data_types or whole if _knows("data_types", name, sorted(own))]
+    named = [own[name] for name in scrape.data_types or whole if _knows(name, sorted(own))]
     if len({data_set.league for data_set in named}) > 1:
         raise _WrongError("data_types", "these are of several leagues; each takes an entry of its own")
     found: defaultdict[str, list[DataSet]] = defaultdict(list)
@@ -108,7 +110,7 @@ def _plan(scrape: Scrape, contract: Contract, scrapers: Mapping[str, str]) -> Pl
     return Plan(scrape, found, why_not="" if found else f"nothing of `{scrape.source}` that it is about has a scraper")
 
 
-def _knows(key: str, given: str, known: Sequence[str]) -> bool:
+def _knows(given: str, known: Sequence[str]) -> bool:
     if given not in known and get_close_matches(given, known, n=1, cutoff=NEAR):
-        raise _WrongError(key, f"the contract has no `{given}`", given, known)
+        raise _WrongError("data_types", f"the contract has no `{given}`", given, known)
     return given in known

@@ -11,7 +11,12 @@ from datetime import datetime, timedelta
 from adce_assets.autonomous import AutonomousConfig
 from adce_assets.loop.cron import next_moment
 from adce_assets.loop.dispatch import Batch
-from adce_assets.restraints import Pause, Window
+from adce_assets.restraints import WEEK, Pause, Window
+
+LONGEST = timedelta(minutes=WEEK)
+"""How far ahead an end is looked for, and how far back what rested is counted."""
+FEW, MANY = 4, 200
+"""How many moments of a schedule are looked at, at least and at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,38 @@ def end_of(window: Window, now: datetime) -> datetime | None:
     lasts = timedelta(minutes=window.minutes)
     began = next_moment(window.cron, now - lasts)
     return began + lasts if began <= now else None
+
+
+def rests_until(window: Window, now: datetime) -> datetime | None:
+    """Say when a window ends that is open, and no other time of it is open by then; None where it is not open.
+
+    What is more than a week ahead is no end, but only shows that none is in sight.
+    """
+    end = end_of(window, now)
+    while end is not None and end - now <= LONGEST and (following := end_of(window, end)) is not None:
+        end = following
+    return end
+
+
+def time_at_work(config: AutonomousConfig, since: datetime, now: datetime) -> timedelta:
+    """Say how much of the time since a moment, of the last week at most, was in no window of maintenance."""
+    at, found = max(since, now - LONGEST), timedelta(0)
+    while at < now:
+        ends = [end for window in config.maintenance if (end := end_of(window, at)) is not None]
+        following = min([now, *(ends or (next_moment(window.cron, at) for window in config.maintenance))])
+        found += timedelta(0) if ends else following - at
+        at = following
+    return found
+
+
+def never_begins(config: AutonomousConfig, cron: str, now: datetime) -> bool:
+    """Tell whether each of the next moments of a schedule, a week of them or a few, lies in a window of maintenance."""
+    at, seen = now, 0
+    while seen < FEW or (at - now < LONGEST and seen < MANY):
+        at, seen = next_moment(cron, at), seen + 1
+        if not maintenance(config, at):
+            return False
+    return True
 
 
 def maintenance(config: AutonomousConfig, now: datetime) -> str:
@@ -75,9 +112,13 @@ class Restraints:
     def at(
         cls, config: AutonomousConfig, now: datetime, starts: Mapping[str, datetime], hosts: Mapping[str, str]
     ) -> "Restraints":
-        """Find what rests now, where the last runs of each priority were started at the moments of ``starts``."""
+        """Find what rests now, where the last runs of each priority were started at the moments of ``starts``.
+
+        A moment that is still to come was told by a clock that went wrong, and does not count.
+        """
         between = config.dispatch.minutes_between
-        ends = {name: began + timedelta(minutes=getattr(between, name)) for name, began in starts.items()}
+        minutes = {name: getattr(between, name) for name, began in starts.items() if began <= now}
+        ends = {name: starts[name] + timedelta(minutes=wait) for name, wait in minutes.items()}
         waiting = {name: end for name, end in ends.items() if end > now}
         pauses = tuple(pause for pause in config.pauses if end_of(pause, now))
         return cls(pauses, waiting, hosts, _said("paused", pauses, now))
@@ -96,8 +137,11 @@ class Restraints:
 
 
 def _said(what: str, windows: Iterable[Window], now: datetime) -> str:
-    open_now = [(window.name, end) for window in windows if (end := end_of(window, now))]
-    names = ", ".join(f"`{name}` until {_moment(end)}" for name, end in open_now)
+    open_now = [(window.name, end) for window in windows if (end := rests_until(window, now))]
+    names = ", ".join(
+        f"`{name}` until {_moment(end)}" if end - now <= LONGEST else f"`{name}` with no end in sight"
+        for name, end in open_now
+    )
     return f"{what}: {names}" if names else ""
 
 

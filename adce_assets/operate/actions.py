@@ -159,13 +159,14 @@ class ActionLog:
         """List entries, the newest first: all, or at most so many, or those of an actor or an action alone.
 
         Raises:
-            AccessError: the log cannot be read.
+            AccessError: the log cannot be read, or one of them is not as it was written.
         """
         asked = sa.select(kept.actions).order_by(kept.actions.c.seq.desc()).limit(most)
         for column, wanted in ((kept.actions.c.actor, actor), (kept.actions.c.action, action)):
             asked = asked if wanted is None else asked.where(column == wanted)
         with self._database.read() as connection:
-            return [_action(row) for row in connection.execute(asked)]
+            rows = connection.execute(asked).all()
+        return [_read(row) for row in rows]
 
     def verify(self, once: Head | None = None) -> Checked:
         """Hash every entry anew, in its place; ``once`` is what a person has kept of the last entry of an earlier day.
@@ -226,6 +227,15 @@ def _faults(row: "sa.Row[Any]", seq: int, before: str) -> Iterator[Fault]:
 def _action(row: "sa.Row[Any]") -> Action:
     at, detail = datetime.fromisoformat(row.at), json.loads(row.detail)
     return Action(row.seq, at, row.actor, row.role, row.action, row.subject, Outcome(row.outcome), detail, row.hash)
+
+
+def _read(row: "sa.Row[Any]") -> Action:
+    try:
+        return _action(row)
+    except (TypeError, ValueError, RecursionError) as error:
+        what = f"entry {row.seq} is no entry: somebody has changed it"
+        hint = "`adce audit verify` finds all that was changed; `--tail` shows those after it"
+        raise AccessError(what, where="log of actions", hint=hint) from error
 
 
 def _plain(detail: Mapping[str, Any]) -> Told:

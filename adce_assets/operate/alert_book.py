@@ -4,7 +4,7 @@ The tables and what their rows say are here. What follows from them is decided i
 time; no message is sent while somebody writes.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -82,31 +82,22 @@ class Book(SqlDatabase):
 
     def __init__(self, url: str) -> None:
         super().__init__(url, PURPOSE)
-        self._made = False
 
     @contextmanager
-    def read(self) -> Generator["Page"]:
+    def read(self) -> Generator["Page"]:  # pyrefly: ignore[bad-override] # nobody handles it as any other database
         """Lend the book as it is now."""
-        with self._told():
-            self._make()
-            with self._reading.connect() as connection:
-                yield Page(connection)
+        with super().read() as connection:
+            yield Page(connection)
 
     @contextmanager
     def write(self) -> Generator["Page"]:
         """Lend the book to who alone may write: all that is done in the block, or nothing."""
-        with self._told():
-            self._make()
-            with self._writing() as connection:
-                self._lock(connection)
-                yield Page(connection)
+        with self._writable() as connection:
+            self._lock(connection)
+            yield Page(connection)
 
     def _make(self) -> None:
         """Make the tables unless they are there; processes that start together wait for each other."""
-        if self._made:
-            return
-        if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._engine.connect() as connection:
             found = _form(connection)
         if found is None:
@@ -118,7 +109,6 @@ class Book(SqlDatabase):
         if found not in {None, FORM}:
             what = f"the book of alerts was written in form {found}"
             raise AlertError(what, where=self.url, valid=f"form {FORM}", hint="update ADCE")
-        self._made = True
 
 
 @contextmanager
@@ -181,10 +171,15 @@ class Page:
         self.strike([name_of(cause)])
         self.connection.execute(sa.insert(notes).values(**_row(cause)))
 
-    def strike(self, names: Iterable[Name]) -> None:
-        """Strike out what was noted under these names."""
-        for code, subject in names:
-            self.connection.execute(sa.delete(notes).where(notes.c.code == code, notes.c.subject == subject))
+    def strike(self, names: Iterable[Name]) -> int:
+        """Strike out what was noted under these names; return how many notes that were."""
+        asked = (sa.delete(notes).where(notes.c.code == code, notes.c.subject == subject) for code, subject in names)
+        return sum(self.connection.execute(one).rowcount for one in asked)
+
+    def strike_same(self, struck: Iterable[Cause]) -> None:
+        """Strike out notes, but for those that were noted anew since they were read."""
+        now = {name_of(one): one for one in self.noted()}
+        self.strike(name_of(one) for one in struck if now.get(name_of(one)) == one)
 
     def silences(self, now: datetime) -> list[Silence]:
         """Return who wants silence now."""
@@ -229,6 +224,22 @@ class Page:
         """Keep why a message did not arrive, and when it is sent again: None for never."""
         when = {"given_up": True} if next_at is None else {"next_at": next_at}
         self._change(sent.number, error=error, **when)
+        if next_at is None:
+            written = {name_of(one.cause) for one in sent.message.news}
+            self._untell(written - self._written_elsewhere(sent), sent.message.at)
+
+    def _written_elsewhere(self, sent: Delivery) -> set[Name]:
+        """Name what was written for other channels together with a message, and arrived there or still may."""
+        others = sa.and_(deliveries.c.at == sent.message.at, deliveries.c.id != sent.number)
+        asked = sa.select(deliveries).where(others, sa.not_(deliveries.c.given_up))
+        return {name_of(one.cause) for row in self.connection.execute(asked) for one in _delivery(row).message.news}
+
+    def _untell(self, names: Iterable[Name], at: datetime) -> None:
+        """Keep that nobody was told of alerts which were last written at this moment."""
+        written = sa.and_(alerts.c.told_at == at, alerts.c.cleared_at.is_(None))
+        for code, subject in names:
+            is_it = sa.and_(written, alerts.c.code == code, alerts.c.subject == subject)
+            self.connection.execute(sa.update(alerts).where(is_it).values(told_as=None))
 
     def on_their_way(self) -> list[Delivery]:
         """Return the messages that did not arrive yet, the oldest first."""
@@ -248,14 +259,12 @@ class Page:
         found = row.one_or_none()
         return None if found is None else _delivery(found)
 
-    def tidy(self, channels: Sequence[str], before: datetime) -> None:
-        """Forget what was over before a moment, and messages to channels that are not there any more."""
+    def tidy(self, before: datetime) -> None:
+        """Forget what was over before a moment, and messages that were written before it, whatever became of them."""
         self.connection.execute(sa.delete(alerts).where(alerts.c.cleared_at < before))
         self.connection.execute(sa.delete(notes).where(notes.c.since < before))
         self.connection.execute(sa.delete(silences).where(silences.c.until < before))
-        is_over = sa.and_(sa.not_(_WAITING), deliveries.c.at < before)
-        is_nobodys = sa.and_(_WAITING, deliveries.c.channel.not_in(channels))
-        self.connection.execute(sa.delete(deliveries).where(sa.or_(is_over, is_nobodys)))
+        self.connection.execute(sa.delete(deliveries).where(deliveries.c.at < before))
 
     def _change(self, number: int, **values: object) -> None:
         self.connection.execute(sa.update(deliveries).where(deliveries.c.id == number).values(**values))

@@ -16,8 +16,8 @@ from adce_assets.operate.causes import Cause, Severity
 
 LONGEST = {"code": 100, "subject": 300, "what": 1_000, "hint": 500, "page": 500}
 """Letters that are kept of each text of a cause: some come from hosts."""
-UNSEEN = timedelta(minutes=15)
-"""After so long without a look of the machine that saw a cause, any other that does not see it says that it is gone."""
+UNHEARD = timedelta(minutes=15)
+"""After so long what nobody was told, because its message was given up, is told anew."""
 ORDER = tuple(Kind)
 
 
@@ -59,8 +59,7 @@ def decide(
         if seen is None:
             dropped.append(before[name])
             continue
-        may_tell = bool(rules.channels) and not _is_withheld(seen, rules.quiet, silences, now)
-        after, told = _told(seen, rules, patience, now, may_tell=may_tell)
+        after, told = _told(seen, rules, now, is_withheld=_is_withheld(seen, rules.quiet, silences, now))
         kept.append(after)
         news += [News(told, after.cause, _since(after), _link(after.cause, look.ui_url), seen.severity)] if told else []
     return Decided(tuple(kept), tuple(dropped), tuple(sorted(news, key=_urgency)))
@@ -84,7 +83,7 @@ def _seen(alert: Alert | None, cause: Cause | None, patience: timedelta, look: L
             return alert
         return replace(alert, gone_at=alert.gone_at or now) if alert.opened_at else None
     known = alert or Alert(cause, seen_at=now, looked_at=now)
-    seen = replace(known, cause=cause, looked_at=now, seen_by=look.machine, gone_at=None)
+    seen = replace(known, cause=cause, looked_at=now, seen_by=look.looker, gone_at=None)
     if seen.opened_at is None and now - seen.seen_at >= patience:
         return replace(seen, opened_at=now)
     return seen
@@ -92,30 +91,37 @@ def _seen(alert: Alert | None, cause: Cause | None, patience: timedelta, look: L
 
 def _can_tell(look: Look, alert: Alert) -> bool:
     """Tell whether a look that does not see a cause says that it is gone."""
-    is_own = alert.seen_by == look.machine or look.now - alert.looked_at >= UNSEEN
+    is_own = alert.seen_by == look.looker or look.now - alert.looked_at >= look.unseen
     return is_own and alert.cause.code not in look.unlooked
 
 
-def _told(
-    seen: Alert, rules: Alerts, patience: timedelta, now: datetime, *, may_tell: bool
-) -> tuple[Alert, Kind | None]:
+def _told(seen: Alert, rules: Alerts, now: datetime, *, is_withheld: bool) -> tuple[Alert, Kind | None]:
     """Say what is told of an alert, and how it stands after that."""
     if seen.gone_at is not None:
-        is_over = now - seen.gone_at >= patience and (may_tell or seen.told_at is None)
+        was_told = seen.told_as is not None
+        is_over = now - seen.gone_at >= timedelta(minutes=rules.after_minutes) and not (is_withheld and was_told)
         if not is_over:
             return seen, None
-        return replace(seen, cleared_at=now), None if seen.told_at is None else Kind.CLEARED
-    kind = _due(seen, rules.repeat_hours, now) if may_tell and seen.opened_at is not None else None
+        return replace(seen, cleared_at=now), Kind.CLEARED if was_told else None
+    may_tell = seen.opened_at is not None and not is_withheld and _is_heard(seen, rules)
+    kind = _due(seen, rules.repeat_hours, now) if may_tell else None
     return (replace(seen, told_at=now, told_as=seen.severity), kind) if kind else (seen, None)
 
 
 def _due(seen: Alert, repeat_hours: float | None, now: datetime) -> Kind | None:
     if seen.told_at is None:
         return Kind.OPENED
+    if seen.told_as is None:
+        return Kind.OPENED if now - seen.told_at >= UNHEARD else None
     if seen.told_as is not seen.severity:
         return Kind.WORSE
     is_time = repeat_hours is not None and now - seen.told_at >= timedelta(hours=repeat_hours)
     return Kind.STANDS if is_time else None
+
+
+def _is_heard(alert: Alert, rules: Alerts) -> bool:
+    """Tell whether there is a channel that hears of it."""
+    return any(alert.severity is Severity.CRITICAL or not channel.only_critical for channel in rules.channels)
 
 
 def _is_withheld(alert: Alert, quiet: Quiet | None, silences: Iterable[Silence], now: datetime) -> bool:

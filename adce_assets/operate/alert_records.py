@@ -5,11 +5,13 @@ When somebody is told is decided in `alerts`; how that reads is the business of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from adce_assets.operate.causes import Cause, Severity
 
+UNSEEN = timedelta(minutes=15)
+"""How long who saw a cause is waited for at least."""
 Name = tuple[str, str]
 """The code and the subject of a cause: what is the same as long as the cause lasts."""
 
@@ -27,11 +29,11 @@ class Alert:
         cause: As it was seen last.
         seen_at: When it was first seen.
         looked_at: When it was last seen.
-        seen_by: The machine that saw it last; others may be unable to see it, as a full disk of that machine.
+        seen_by: Who saw it last; others may be unable to see it, as a full disk of another machine.
         opened_at: When it had stood for long enough; None as long as it has not.
         gone_at: Since when it is not seen any more; None while it is.
-        told_at: When somebody was told of it last; None where nobody was.
-        told_as: The worst that they were told it is.
+        told_at: When it was last written to somebody; None where it never was.
+        told_as: The worst that they were told it is; None as long as nobody was told, or could be.
         cleared_at: When it had been gone for long enough.
         number: Of its row; 0 where it has none yet.
     """
@@ -59,15 +61,17 @@ class Look:
 
     Attributes:
         now: UTC.
-        machine: Who has looked.
+        looker: Who has looked.
         ui_url: Where Dagster's pages are.
         unlooked: The codes of causes of which nothing could be said.
+        unseen: After so long without a look of who saw a cause, any other that does not see it says that it is gone.
     """
 
     now: datetime
-    machine: str
+    looker: str
     ui_url: str
     unlooked: frozenset[str] = frozenset()
+    unseen: timedelta = UNSEEN
 
 
 class Kind(StrEnum):

@@ -22,7 +22,7 @@ from adce_assets.lake import listing, sampling
 from adce_assets.lake.store import EVERYTHING, KeyRange, LakeStore
 from adce_assets.loop import coverage, inventory
 from adce_assets.loop.project import open_project
-from adce_assets.settings import kept, load_settings
+from adce_assets.settings import Settings, kept, load_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,6 +92,12 @@ def look(lake: LakeStore, most: int, *, outside: Iterable[str] = ()) -> Looked:
     return Looked(sizes, complete=False, objects=found.value, low=found.low, high=found.high)
 
 
+def settings_of(lake: str | None) -> Settings:
+    """Return the settings with which a lake is looked at, of a home that need not be there yet; default: ADCE_LAKE."""
+    told = {"ADCE_LAKE": lake or kept("ADCE_LAKE"), CLOCK: kept(CLOCK)}
+    return load_settings({name: value for name, value in told.items() if value})
+
+
 def files(draft: Draft, lake: str, now: datetime) -> dict[str, str]:
     """Write the files of a home for a drafted lake, by their path in it."""
     shipped = load_settings({}).home
@@ -102,28 +108,40 @@ def files(draft: Draft, lake: str, now: datetime) -> dict[str, str]:
 
 
 def write(home: Path, texts: Mapping[str, str]) -> None:
-    """Write a home, whole or not at all, where there is none.
+    """Write a home, whole or not at all, where there is none; an empty folder is filled, for it may be a disk's.
 
     Raises:
         ConfigurationError: the folder holds something, or it cannot be written.
     """
     refuse_to_write_over(home)
-    made = home.with_name(f".{home.name}.{os.getpid()}")
+    there = home.is_dir()
+    name = f".adce-init.{os.getpid()}"
+    made = home / name if there else home.with_name(name)
     try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (made / name).parent.mkdir(parents=True, exist_ok=True)
-            (made / name).write_text(text, "utf-8")
-        made.rename(home)
+        _fill(made, texts)
+        for path in sorted(made.iterdir()) if there else ():
+            path.rename(home / path.name)
+        if not there:
+            made.rename(home)
     except OSError as error:
         raise ConfigurationError(f"the home cannot be written: {error.strerror}", where=str(home)) from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
+def _fill(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+
+
 def refuse_to_write_over(home: Path) -> None:
-    """Raise ConfigurationError for a folder that holds something."""
-    if home.is_dir() and any(home.iterdir()):
+    """Raise ConfigurationError for a folder that holds something, or that cannot be looked into."""
+    try:
+        empty = not home.is_dir() or not any(home.iterdir())
+    except OSError as error:
+        raise ConfigurationError(f"this cannot be a home: {error.strerror}", where=str(home)) from error
+    if not empty:
         raise ConfigurationError(
             "the folder is not empty, and nothing in it is written over",
             where=str(home),

@@ -27,6 +27,7 @@ class Cause:
         hint: The next step, as a rule a command.
         since: From when on it has been so (UTC), where that is known.
         page: The page of Dagster's UI that shows it, such as `/assets/lake_inventory`; empty where none does.
+        is_blind: Whether the rule came to no end, so that nobody knows what else it would have found.
     """
 
     code: str
@@ -36,3 +37,4 @@ class Cause:
     hint: str
     since: datetime | None = None
     page: str = ""
+    is_blind: bool = False

@@ -99,12 +99,15 @@ def resume(state: State, *, by: str, note: str, at: datetime) -> Halt | None:
     """Let the loop go on; return what it was halted for, None where it was not.
 
     Raises:
+        HaltedError: it was halted anew meanwhile, for what nobody has looked at yet: that halt stands.
         LakeError: the state cannot be written.
     """
     before = halted(state)
     if before is not None:
-        resumed = Resumed(at=at, by=_short(by), note=_short(note))
-        _change(state, lambda _: _File(halt=None, resumed=resumed))
+        after = _File(halt=None, resumed=Resumed(at=at, by=_short(by), note=_short(note)))
+        left = _change(state, lambda there: after if there.halt == before else there).halt
+        if left is not None:
+            raise HaltedError(f"another halt stands, which was not there before: {left}", hint=HINT)
     return before
 
 

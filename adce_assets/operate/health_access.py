@@ -6,6 +6,7 @@ token, which it does not have.
 """
 
 import time
+from asyncio import timeout
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -14,10 +15,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from adce_assets.errors import AccessError, NotLetInError
+from adce_assets.operate import health_waiting
 from adce_assets.operate.tokens import REMEMBERED_S, Holder, Role, Tokens
 
 MOST_BYTES = 16_384
 """How long the body of a request may be: none needs more than a name and a note."""
+AT_ONCE = 200
+"""Requests that are answered at once; more are told to come back, all but those that ask whether anybody lives."""
+LIVE = "/live"
 ANYBODY = Holder("anybody on this machine", Role.VIEWER)
 HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
@@ -66,11 +71,11 @@ class Doors:
         return holder
 
     def _is_token_wanted(self) -> bool:
-        """Tell whether somebody has issued a token, as it was a moment ago."""
+        """Tell whether somebody has ever issued a token, as it was a moment ago: to revoke it opens nothing."""
         with self._reading:
             now = self.monotonic()
             if self._read_at is None or now - self._read_at > REMEMBERED_S:
-                self._wanted = has_any(self.tokens)
+                self._wanted = bool(self.tokens.list())
                 self._read_at = now
             return self._wanted
 
@@ -80,7 +85,7 @@ class Gate:
 
     def __init__(self, application: Application, *, names: frozenset[str] | None) -> None:
         """Stand before an application; ``names`` are the hosts that may be asked for, None for any."""
-        self._application, self._names = application, names
+        self._application, self._names, self._busy = application, names, 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request that is not let through; else pass it on, read to its end."""
@@ -89,7 +94,24 @@ class Gate:
         if self._names is not None and _host(scope) not in self._names:
             await _refuse(send, 421, b'{"schema": 1, "error": "this server has no such name"}')
             return
-        body = await _read(receive)
+        if self._busy >= AT_ONCE and scope["path"] != LIVE:
+            await _refuse(send, 503, b'{"schema": 1, "error": "too many ask at once: come back"}')
+            return
+        self._busy += 1
+        try:
+            await self._let_through(scope, receive, send)
+        finally:
+            self._busy -= 1
+
+    async def _let_through(self, scope: Message, receive: Receive, send: Send) -> None:
+        try:
+            async with timeout(health_waiting.SILENT_S):
+                body = await _read(receive)
+        except TimeoutError:
+            await _refuse(send, 408, b'{"schema": 1, "error": "the body does not come"}')
+            return
+        except ConnectionError:
+            return
         if body is None:
             await _refuse(send, 413, b'{"schema": 1, "error": "the body is too long"}')
             return
@@ -103,7 +125,9 @@ class Gate:
                 message["headers"] = [*message.get("headers", ()), *HEADERS]
             await send(message)
 
-        await self._application(scope, replayed, guarded)
+        # The server itself leaves the body of an answer to HEAD away.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        await self._application(asked, replayed, guarded)
 
 
 def is_of_this_machine(address: str) -> bool:
@@ -140,10 +164,12 @@ def _host(scope: Message) -> str | None:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Read a body; None where it is too long."""
+    """Read a body; None where it is too long, ConnectionError where whoever sends it is gone before its end."""
     parts, size, more = list[bytes](), 0, True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("gone before the end of the body")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         more = message.get("more_body", False)

@@ -42,7 +42,7 @@ class Cause(_Record):
     page: str
 
 
-class Health(_Record):
+class WellOrNot(_Record):
     """Whether the loop does its work, and all that is wrong, the worst first; warnings leave it well."""
 
     schema_version: Form
@@ -61,7 +61,7 @@ class Component(_Record):
     said: str
 
 
-class Status(Health):
+class Status(WellOrNot):
     """How the loop stands; what cannot be known is null, and a cause says why."""
 
     running: bool
@@ -73,8 +73,8 @@ class Status(Health):
     tasks: int | None
     by_priority: dict[str, int]
     open_keys: int | None
-    dry_run: bool
-    resting: str
+    dry_run: bool | None
+    resting: str | None
 
 
 class Tasks(_Record):

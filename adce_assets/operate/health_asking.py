@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from adce_assets.errors import ServiceError, printable
-from adce_assets.operate.health_answers import Health, Problem
+from adce_assets.operate.health_answers import Problem, WellOrNot
 
 DEADLINE_S = 10.0
 MOST_BYTES = 4 * 1024 * 1024
 VALID = "http://127.0.0.1:8080, or where else `adce health serve` listens"
 
 
-def ask(url: str, token: str | None) -> Health:
+def ask(url: str, token: str | None) -> WellOrNot:
     """Ask a server for its health, with a token if there is one; it is not followed elsewhere.
 
     Raises:
@@ -23,7 +23,7 @@ def ask(url: str, token: str | None) -> Health:
     """
     status, body = _answered(url, token)
     try:
-        return Health.model_validate(body)
+        return WellOrNot.model_validate(body)
     except ValidationError:
         pass
     try:

@@ -25,9 +25,10 @@ from adce_assets.errors import AccessError, AdceError, NotLetInError, ServiceErr
 from adce_assets.operate import health_answers as answers
 from adce_assets.operate import samples, telling
 from adce_assets.operate.causes import Cause, Severity
-from adce_assets.operate.health_access import Doors, Gate, names_of
+from adce_assets.operate.health_access import AT_ONCE, Doors, Gate, names_of
 from adce_assets.operate.health_acts import Acts
 from adce_assets.operate.health_page import page_of
+from adce_assets.operate.health_waiting import patient
 from adce_assets.operate.looks import Look, Looks
 from adce_assets.operate.tokens import Holder, Role
 from adce_assets.settings import now
@@ -39,8 +40,8 @@ logger = logging.getLogger(__name__)
 
 LOOKS_LATE = 3
 """Looks that may be late before the last one is not answered from any more."""
-AT_ONCE = 200
-"""Requests that are answered at once; more are told to come back."""
+A_LOOK_S = 60.0
+"""Seconds that a look and the sending of its alerts may take, however short the interval is."""
 BEARER = HTTPBearer(auto_error=False, description="A secret of `adce token issue`.")
 _Refusals: Mapping[int | str, dict[str, Any]] = {
     status: {"model": answers.Problem} for status in (401, 403, 409, 422, 503)
@@ -64,7 +65,7 @@ class Desk:
         if look is None:
             return None, Cause("not_looked_yet", "", Severity.CRITICAL, "nobody has looked yet", hint)
         age = self.monotonic() - look.began
-        if age > LOOKS_LATE * self.every_s:
+        if age > LOOKS_LATE * self.every_s + A_LOOK_S:
             what = f"the last look is {age:.0f} s old; wanted: one every {self.every_s:g} s"
             return look, Cause("look_late", "", Severity.CRITICAL, what, hint)
         return look, None
@@ -82,6 +83,7 @@ def application(desk: Desk) -> FastAPI:
         redirect_slashes=False,
     )
     _tell(made, desk)
+    _tell_more(made, desk)
     _tell_of_tasks(made, desk)
     _describe(made, desk)
     _act(made, desk)
@@ -93,8 +95,13 @@ def server(desk: Desk, address: str) -> "Server":
     """Make a server that lets nothing through that is not meant for this address; it is run with a socket."""
     import uvicorn
 
+    class Ending(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().shutdown(sockets)
+            await run_in_threadpool(desk.acts.end)
+
     gate = Gate(application(desk), names=names_of(address))
-    return uvicorn.Server(
+    return Ending(
         uvicorn.Config(
             gate,
             log_level="warning",
@@ -103,7 +110,7 @@ def server(desk: Desk, address: str) -> "Server":
             proxy_headers=False,
             lifespan="off",
             ws="none",
-            limit_concurrency=AT_ONCE,
+            http=patient(),
             timeout_keep_alive=5,
             timeout_graceful_shutdown=5,
         )
@@ -151,8 +158,8 @@ def _tell(made: FastAPI, desk: Desk) -> None:
     @made.get(
         "/health",
         dependencies=viewer,
-        response_model=answers.Health,
-        responses={401: _Refusals[401], 503: {"model": answers.Health}},
+        response_model=answers.WellOrNot,
+        responses={401: _Refusals[401], 503: {"model": answers.WellOrNot}},
     )
     async def health() -> Response:
         """Say whether the loop does its work: 200, warnings and a full queue included, or 503 with what to do."""
@@ -162,17 +169,23 @@ def _tell(made: FastAPI, desk: Desk) -> None:
             return _json(telling.health(found, now()), HTTPStatus.SERVICE_UNAVAILABLE)
         return _json(look.health, HTTPStatus.OK if look.is_well else HTTPStatus.SERVICE_UNAVAILABLE)
 
+
+def _tell_more(made: FastAPI, desk: Desk) -> None:
+    viewer = [_holder(desk.doors, Role.VIEWER)]
+
     @made.get("/status", dependencies=viewer, response_model=answers.Status, responses=dict(_LOOKING))
     async def status() -> Response:
         """Say how the components stand, when the loop last came around, what is queued, and what is wrong."""
-        look, _ = desk.latest()
-        return _not_looked() if look is None else _json(look.status)
+        look, cause = desk.latest()
+        return _not_looked() if look is None else _json(_late(look.status, cause) if cause else look.status)
 
     @made.get("/metrics", dependencies=viewer, response_class=Response, responses=dict(_LOOKING))
     async def metrics(request: Request) -> Response:
-        """Write samples for Prometheus, as OpenMetrics where `Accept` names it."""
-        look, form = desk.latest()[0], samples.chosen(request.headers.get("accept", ""))
-        return _not_looked() if look is None else Response(look.metrics[form], media_type=form)
+        """Write samples for Prometheus, as OpenMetrics where `Accept` names it; 503 where the look is too old."""
+        (look, cause), form = desk.latest(), samples.chosen(request.headers.get("accept", ""))
+        if look is None or cause is not None:
+            return _problem(503, cause.what, cause.hint) if cause else _not_looked()
+        return Response(look.metrics[form], media_type=form)
 
 
 def _tell_of_tasks(made: FastAPI, desk: Desk) -> None:
@@ -276,6 +289,12 @@ def _explain(made: FastAPI) -> None:
         return _problem(500, "this is a fault of ADCE", "`adce logs --component health` shows where it is")
 
 
+def _late(status: bytes, cause: Cause) -> Mapping[str, Any]:
+    """Say how the loop stood at a look that is too old to call it well."""
+    told = json.loads(status)
+    return told | {"well": False, "causes": [telling.cause_of(cause), *told["causes"]]}
+
+
 def _not_looked() -> Response:
     return _problem(503, "nobody has looked yet", "ask again in a moment")
 
@@ -291,5 +310,5 @@ def _answered(answer: Any, status: int = HTTPStatus.OK, headers: Mapping[str, st
 def _json(
     document: Mapping[str, Any] | bytes, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> Response:
-    body = document if isinstance(document, bytes) else json.dumps(document, ensure_ascii=False).encode()
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
     return Response(body, status, dict(headers or {}), "application/json")

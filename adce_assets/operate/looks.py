@@ -16,8 +16,8 @@ from adce_assets.errors import AdceError
 from adce_assets.loop.state import QUEUE
 from adce_assets.operate import telling, watching
 from adce_assets.operate.causes import Cause
-from adce_assets.operate.doctor import Installation
 from adce_assets.operate.outside import Outside, Seen
+from adce_assets.operate.renewing import Renewed
 from adce_assets.operate.samples import exposed
 from adce_assets.operate.service import Service
 
@@ -57,7 +57,7 @@ class Looks:
     """Looks at an installation again and again.
 
     Args:
-        installation: What is looked at.
+        installation: What is looked at, as it stands at each look.
         ask: Says what Dagster's records say.
         service: The supervisor, which knows how components stand.
         heard: Called with the causes of each look, such as to send alerts.
@@ -65,7 +65,7 @@ class Looks:
 
     def __init__(
         self,
-        installation: Installation,
+        installation: Renewed,
         ask: Callable[[], Outside],
         service: Service,
         heard: Callable[[Sequence[Cause]], None] = lambda _: None,
@@ -86,7 +86,8 @@ class Looks:
     def look(self) -> Look:
         """Look once; it is the latest one from then on."""
         began = time.monotonic()
-        seen = Seen(self._installation, self._ask(), self._installation.settings.clock(), self._service.known())
+        moment = self._installation.settings().clock()
+        seen = Seen(self._installation(), self._ask(), moment, self._service.known())
         found = watching.found_by(seen)
         status = telling.status(seen, found)
         self.latest = Look(
@@ -95,30 +96,35 @@ class Looks:
             health=_json(telling.health(found, seen.outside.at)),
             status=_json(status),
             tasks=_tasks(seen),
-            metrics=exposed(status, seen.outside, self._measured()),
+            metrics=self._exposed(seen, status),
         )
         return self.latest
 
-    def _measured(self) -> "Collector | None":
+    def _exposed(self, seen: Seen, status: Mapping[str, Any]) -> Mapping[str, bytes]:
+        try:
+            return exposed(status, seen.outside, self._measured(seen))
+        except Exception:
+            logger.exception("what was measured of the data cannot be told; the rest is")
+            return exposed(status, seen.outside, None)
+
+    def _measured(self, seen: Seen) -> "Collector | None":
         """Read what was measured of the data last; where that cannot be known, a cause or `adce doctor` says why."""
         from adce_assets.dims.outputs.prometheus import collector
         from adce_assets.dims.place import open_place
         from adce_assets.dims.telling import tell
 
-        if not self._installation.settings.metrics_config_path.is_file():
-            return None
-        with suppress(AdceError), open_place(self._installation.project) as place:
-            return collector(tell(place, days=1))
+        with suppress(AdceError):
+            if not seen.installation.settings.metrics_config_path.is_file():
+                return None
+            with open_place(seen.installation.project) as place:
+                return collector(tell(place, days=1))
         return None
 
 
 def _tasks(seen: Seen) -> tuple[Mapping[str, Any], ...] | None:
-    try:
-        queue = seen.file(QUEUE)
-    except AdceError:
-        return None
-    return None if queue is None else tuple(queue["tasks"])
+    queue = seen.sound(QUEUE)
+    return tuple(queue["tasks"]) if queue else None
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(document, allow_nan=False).encode()

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from adce_assets.autonomous import Health
+from adce_assets.autonomous import AutonomousConfig, Health
+from adce_assets.errors import AdceError
 from adce_assets.loop.state import State
-from adce_assets.loop.windows import end_of
+from adce_assets.loop.windows import LONGEST, end_of, time_at_work
 from adce_assets.operate.doctor import Installation
 from adce_assets.operate.service import Stand
+from adce_assets.operate.state_forms import fault_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,20 @@ class Seen:
         """Begin to look, at a moment (UTC) of the installation's clock; ``stands`` are of a supervisor that runs."""
         self.installation, self.outside, self.now, self.stands = installation, outside, now, stands
         self._read: dict[str, dict[str, Any] | None] = {}
+        self._faults: dict[str, str] = {}
 
     @cached_property
     def limits(self) -> Health:
         """From when on something is a cause."""
         return self.installation.settings.autonomous.health
+
+    @property
+    def config(self) -> AutonomousConfig | None:
+        """How the loop is configured; None where that is faulty, which a cause says."""
+        try:
+            return self.installation.settings.autonomous
+        except AdceError:
+            return None
 
     @property
     def state(self) -> State:
@@ -72,13 +83,38 @@ class Seen:
             self._read[name] = self.state.read_json(name) if is_there else None
         return self._read[name]
 
-    def is_excused(self, patience: timedelta) -> bool:
-        """Tell whether the loop rests for maintenance, or has begun again for less than this."""
-        windows = self.installation.settings.autonomous.maintenance
-        longer = patience / timedelta(minutes=1)
-        return any(
-            end_of(one.model_copy(update={"minutes": one.minutes + longer}), self.now) is not None for one in windows
+    def fault(self, name: str) -> str:
+        """Say what is wrong with a file of the loop; empty where it is sound, or was not made yet."""
+        if name not in self._faults:
+            try:
+                document = self.file(name)
+                self._faults[name] = fault_of(name, document) if document else ""
+            except AdceError as error:
+                self._faults[name] = error.what
+        return self._faults[name]
+
+    def sound(self, name: str) -> Mapping[str, Any]:
+        """Return a file of the loop as it is where it is sound; empty where it is not, or was not made yet."""
+        return {} if self.fault(name) else self.file(name) or {}
+
+    def is_excused(self, since: datetime | None, most: timedelta, patience: timedelta | None = None) -> bool:
+        """Tell whether something is late because the loop rests for maintenance, or has begun again lately.
+
+        Windows that come often, or never end, are no excuse for ever: after two such times at work it is late.
+
+        Args:
+            since: When it was last done; None: nobody knows.
+            most: How long it may take until it is done again.
+            patience: How long it may take after a window; None: as long.
+        """
+        config = self.installation.settings.autonomous
+        longer = (patience or most) / timedelta(minutes=1)
+        rests = any(
+            end_of(one.model_copy(update={"minutes": one.minutes + longer}), self.now) for one in config.maintenance
         )
+        if since is None or not rests:
+            return rests
+        return self.now - since <= LONGEST + 2 * most and time_at_work(config, since, self.now) <= 2 * most
 
     def is_new(self, schedule: str, patience: timedelta) -> bool:
         """Tell whether a schedule is on for so short that nothing of it can be expected yet."""

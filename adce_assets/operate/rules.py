@@ -15,12 +15,14 @@ from adce_assets.fetch.limits import HostState, standings
 from adce_assets.ledger.transitions import Event
 from adce_assets.loop import approvals, heads
 from adce_assets.loop.state import CANARY, GAPS, INVENTORY, QUEUE
+from adce_assets.operate import machine
 from adce_assets.operate.causes import Cause, Severity
 from adce_assets.operate.doctor import GIB, PROBE, existing
 from adce_assets.operate.halting import HINT as RESUME
 from adce_assets.operate.halting import halted as halt_of
 from adce_assets.operate.outside import Seen
 from adce_assets.operate.service import Health
+from adce_assets.operate.state_forms import FORMS
 
 CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
 Causes = Iterator[Cause]
@@ -56,6 +58,15 @@ def disk(seen: Seen) -> Causes:
         yield Cause("disk", "", severity, what, "make room, or move ADCE_HOME to a larger disk")
 
 
+def short_of_resources(seen: Seen) -> Causes:
+    """Say why this machine starts no run; that it is busy for a while is no cause."""
+    settings = seen.installation.settings
+    limits = settings.autonomous.resources.model_copy(update={"load_per_cpu": None})
+    if short := machine.short_for_a_start(limits, machine.look(settings.work_folder)):
+        hint = "make room, or see `resources` in config/autonomous_config.yaml"
+        yield Cause("short_of_resources", "", CRITICAL, f"no run is started: {short}", hint)
+
+
 def installation(seen: Seen) -> Causes:
     """Open what the settings name, which raises where that cannot be."""
     _ = seen.installation.project
@@ -78,6 +89,14 @@ def state(seen: Seen) -> Causes:
     """Ask for one of the loop's own files, which raises where it does not answer."""
     seen.state.store.head(f"{QUEUE}.json")
     yield from ()
+
+
+def files(seen: Seen) -> Causes:
+    """Name the files of the loop that are of another form than it writes them."""
+    for name in FORMS:
+        if fault := seen.fault(name):
+            hint = "`adce reconcile` writes it anew; else restore it from a copy (docs/recover.md)"
+            yield Cause("files", name, CRITICAL, printable(f"`{name}.json` cannot be read: {fault}"), hint)
 
 
 def dagster(seen: Seen) -> Causes:
@@ -129,7 +148,8 @@ def cycle_late(seen: Seen) -> Causes:
         f"`adce logs --component daemon`, and the runs of the job in the UI; `adce reconcile` does it by hand. {START}"
     )
     page = "/locations/adce_assets/jobs/reconciliation_job/runs"
-    if seen.is_excused(most):
+    since = last or seen.outside.on_since.get(CYCLE)
+    if seen.is_excused(since and since + (seen.now - seen.outside.at), most):
         return
     if last is None and not seen.is_new(CYCLE, most):
         yield Cause("cycle_late", "", CRITICAL, "no reconciliation has ever come to its end", hint, None, page)
@@ -141,10 +161,11 @@ def cycle_late(seen: Seen) -> Causes:
 def inventory_old(seen: Seen) -> Causes:
     """Hold the moment for which the inventory is true against how old it may be; without a cycle there is none yet."""
     document, most = seen.file(INVENTORY), timedelta(hours=seen.limits.inventory_old_hours)
-    if document is None or seen.is_excused(timedelta(minutes=seen.limits.cycle_late_minutes)):
+    if document is None:
         return
     as_of = _moment(document["as_of"])
-    if seen.now - as_of > most:
+    after_a_rest = timedelta(minutes=seen.limits.cycle_late_minutes)
+    if seen.now - as_of > most and not seen.is_excused(as_of, most, after_a_rest):
         what = f"the inventory is of {_ago(seen.now, as_of)} ago; wanted: {_span(most)}"
         hint = "`adce inventory status` says what there is, `adce reconcile` takes another"
         yield Cause("inventory_old", "", CRITICAL, what, hint, as_of + most, "/assets/lake_inventory")
@@ -179,13 +200,14 @@ def canary(seen: Seen) -> Causes:
     document, most = seen.file(CANARY), timedelta(hours=seen.installation.settings.autonomous.canary.silent_hours)
     page, hint = "/assets/canary", "`adce canary` sends one, and says what is wrong"
     if document is None:
-        if FLIGHT in seen.outside.on_since and not seen.is_new(FLIGHT, most):
+        on = seen.outside.on_since.get(FLIGHT)
+        if on and not seen.is_new(FLIGHT, most) and not seen.is_excused(on, most):
             yield Cause("canary_late", "", CRITICAL, "no canary was ever sent", hint, None, page)
         return
     sent = _moment(document["sent_at"])
     if not document["alive"]:
         yield Cause("canary_failed", "", CRITICAL, printable(str(document["says"])), hint, sent, page)
-    if seen.now - sent > most:
+    if seen.now - sent > most and not seen.is_excused(sent, most):
         what = f"the last canary was sent {_ago(seen.now, sent)} ago; wanted: {_span(most)}"
         yield Cause("canary_late", "", CRITICAL, what, hint, sent + most, page)
 

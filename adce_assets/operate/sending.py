@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from adce_assets.autonomous import Alerts, AnyChannel
-from adce_assets.errors import AdceError
+from adce_assets.errors import AdceError, AlertError, PermanentFetchError, RefusedAlertError
 from adce_assets.fetch.secrets import Redactor, Secrets
 from adce_assets.operate.alert_book import Book
 from adce_assets.operate.alert_records import Message
@@ -25,6 +25,8 @@ LONGEST_S = 20.0
 """After so long none is begun any more: who looks has other things to do."""
 LONGEST_PAUSE = timedelta(hours=1)
 LONGEST_ERROR = 500
+MOST_REFUSED = 3
+"""How often a message is sent that the receiver says it will never take."""
 
 Send = Callable[[Any, Message, Secrets, Redactor], str]
 """Takes a channel of its own kind."""
@@ -54,29 +56,42 @@ def send(channel: AnyChannel, message: Message, secrets: Secrets) -> str:
         raise redactor.error(error) from error.__cause__
 
 
-def pause_after(rules: Alerts, attempts: int) -> timedelta | None:
+def pause_after(rules: Alerts, attempts: int, *, is_refused: bool = False) -> timedelta | None:
     """Say how long is waited after so many attempts; None when there have been enough."""
-    if attempts >= rules.attempts:
+    if attempts >= (min(MOST_REFUSED, rules.attempts) if is_refused else rules.attempts):
         return None
     return min(LONGEST_PAUSE, timedelta(seconds=rules.retry_seconds) * 2 ** min(attempts - 1, 12))
 
 
 def _on_channel(book: Book, rules: Alerts, secrets: Secrets, now: datetime, channel: AnyChannel) -> tuple[int, str]:
-    """Send the messages of a channel, the oldest first, until one does not arrive."""
-    until = time.monotonic() + LONGEST_S
-    for arrived in range(MOST_AT_ONCE):
+    """Send the messages of a channel, the oldest first, until one does not arrive that is to be sent again."""
+    until, arrived, wrong = time.monotonic() + LONGEST_S, 0, ""
+    for _ in range(MOST_AT_ONCE):
         with book.write() as page:
             taken = page.claim(channel.name, now) if time.monotonic() < until else None
         if taken is None:
-            return arrived, ""
-        try:
-            remark = send(channel, taken.message, secrets)
-        except AdceError as error:
-            said = f"{error.where}: {error.what}" if error.where else error.what
-            pause = pause_after(rules, taken.attempts)
+            break
+        remark, error = _sent(channel, taken.message, secrets)
+        if error is None:
+            arrived += 1
             with book.write() as page:
-                page.failed(taken, said[:LONGEST_ERROR], None if pause is None else now + pause)
-            return arrived, f"`{channel.name}`: {said[:LONGEST_ERROR]}"
+                page.arrived(taken, now, remark[:LONGEST_ERROR])
+            continue
+        said = (f"{error.where}: {error.what}" if error.where else error.what)[:LONGEST_ERROR]
+        is_refused = isinstance(error, PermanentFetchError | RefusedAlertError)
+        pause, wrong = pause_after(rules, taken.attempts, is_refused=is_refused), f"`{channel.name}`: {said}"
         with book.write() as page:
-            page.arrived(taken, now, remark[:LONGEST_ERROR])
-    return MOST_AT_ONCE, ""
+            page.failed(taken, said, None if pause is None else now + pause)
+        if pause is not None or not is_refused:
+            break
+    return arrived, wrong
+
+
+def _sent(channel: AnyChannel, message: Message, secrets: Secrets) -> tuple[str, AdceError | None]:
+    """Send a message; return for whom it did not arrive, or what went wrong, whatever that is."""
+    try:
+        return send(channel, message, secrets), None
+    except AdceError as error:
+        return "", error
+    except Exception as error:  # noqa: BLE001 - a fault that is not kept would stop every message after this one
+        return "", AlertError(f"it cannot be sent: {type(error).__name__}; this is a fault of ADCE")

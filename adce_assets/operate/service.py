@@ -14,14 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adce_assets.errors import AdceError, AlreadyRunningError, ServiceError
+from adce_assets.errors import AdceError, AlreadyRunningError, ConditionFailedError, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,8 +31,10 @@ STOP_SECONDS = 240
 """How long a component may take to end: a run finishes what is under way, and Dagster waits for it."""
 LONGEST_SOCKET = 100
 """Letters of the path of a socket that every system takes."""
-WORKSPACE = "workspace.yaml"
+WORKSPACE, PID_FILE = "workspace.yaml", "supervisord.pid"
 LOG_BYTES, LOG_FILES = 10_000_000, 5
+ANSWER_SECONDS = 10.0
+"""How long a supervisor may take to answer: it does nothing else than to answer and to look after processes."""
 TRIES = 1_000
 """How often a component that ends at once is started again, each time a second later than the last."""
 
@@ -140,12 +142,14 @@ class Service:
         return self.folder / "logs" / f"{name}.log"
 
     def running(self) -> int | None:
-        """Return the process of the supervisor; None where there is none."""
+        """Return the process of the supervisor, one that is ending or says nothing included; None where is none."""
+        from xmlrpc.client import Fault
+
         try:
             with self._asked() as supervisor:
                 return int(supervisor.getPID())
-        except ServiceError:
-            return None
+        except ServiceError as error:
+            return self._noted_pid() if isinstance(error.__cause__, Fault | TimeoutError) else None
 
     def start(self, environment: dict[str, str], *, told: Callable[[Sequence[Stand]], None] = lambda _: None) -> int:
         """Start the supervisor and its components, and wait until each runs; return the supervisor's process.
@@ -161,6 +165,7 @@ class Service:
         command = [*SUPERVISOR, "-c", str(self.configuration)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
         if done.returncode:
+            self._refuse_second()
             said = _last(done.stderr or done.stdout)
             raise ServiceError(f"the supervisor does not start: {said}", where=str(self.folder))
         try:
@@ -171,12 +176,7 @@ class Service:
 
     def prepare(self, environment: dict[str, str]) -> None:
         """Write what supervisor and components read, and run what comes first; AlreadyRunningError if it runs."""
-        if (pid := self.running()) is not None:
-            raise AlreadyRunningError(
-                f"it runs already: process {pid}",
-                where=str(self.folder),
-                hint="`adce status` shows it, `adce stop` ends it, `adce restart` does both",
-            )
+        self._refuse_second()
         self.log("supervisor").parent.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         for name, text in {**self.files, self.configuration.name: self._text()}.items():
@@ -189,8 +189,12 @@ class Service:
         pid = self.running()
         if pid is None:
             return False
-        with suppress(ServiceError), self._asked() as supervisor:
-            supervisor.shutdown()
+        try:
+            with self._asked() as supervisor:
+                supervisor.shutdown()
+        except ServiceError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise
         until = time.monotonic() + 1.5 * STOP_SECONDS
         while time.monotonic() < until:
             if not _lives(pid):
@@ -215,14 +219,32 @@ class Service:
 
         Raises:
             ServiceError: no supervisor runs, or it cannot start it.
+            ConditionFailedError: the component is still ending.
         """
         with self._asked() as supervisor:
-            return _unless(_ALREADY_STARTED, lambda: supervisor.startProcess(name, _WAITS))
+            return _unless(_ALREADY_STARTED, lambda: _start(supervisor, name))
 
     def end(self, name: str) -> bool:
         """End one component, and do not wait; say whether it was not ended before. ServiceError as with `begin`."""
         with self._asked() as supervisor:
             return _unless(_NOT_RUNNING, lambda: supervisor.stopProcess(name, _WAITS))
+
+    def _refuse_second(self) -> None:
+        """Raise AlreadyRunningError where there is a supervisor."""
+        if (pid := self.running()) is not None:
+            raise AlreadyRunningError(
+                f"it {'runs already' if self.known() else 'is still ending'}: process {pid}",
+                where=str(self.folder),
+                hint="`adce status` shows it, `adce stop` ends it, `adce restart` does both",
+            )
+
+    def _noted_pid(self) -> int | None:
+        """Return the process that a supervisor has noted as its own; None where it has not, or is gone."""
+        try:
+            pid = int((self.folder / PID_FILE).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+        return pid if _lives(pid) else None
 
     def _come_up(self, told: Callable[[Sequence[Stand]], None]) -> int:
         until = time.monotonic() + self.patience_s
@@ -245,13 +267,18 @@ class Service:
         from http.client import HTTPException
         from xmlrpc.client import Fault, ServerProxy
 
-        from supervisor.xmlrpc import SupervisorTransport
+        from adce_assets.operate.supervisor_socket import SocketTransport
 
-        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
+        transport = SocketTransport(self.socket, ANSWER_SECONDS)
         try:
             proxy: ServerProxy = ServerProxy("http://127.0.0.1", transport=transport)
             yield proxy.supervisor
-        except (OSError, HTTPException, Fault) as error:
+        except TimeoutError as error:
+            hint = f"its process ({self.folder / PID_FILE}) hangs or was held: let it go on, or kill it"
+            raise ServiceError("the supervisor does not answer", where=str(self.folder), hint=hint) from error
+        except Fault as error:
+            raise ServiceError("it is ending", where=str(self.folder), hint="`adce stop` waits for its end") from error
+        except (OSError, HTTPException) as error:
             raise ServiceError("it does not run", where=str(self.folder), hint="`adce start` starts it") from error
         finally:
             transport.close()
@@ -262,7 +289,7 @@ class Service:
             "unix_http_server": {"file": self.socket, "chmod": "0600"},
             "rpcinterface:supervisor": {"supervisor.rpcinterface_factory": _RPC},
             "supervisord": {
-                "pidfile": self.folder / "supervisord.pid",
+                "pidfile": self.folder / PID_FILE,
                 "logfile": self.log("supervisor"),
                 "logfile_maxbytes": LOG_BYTES,
                 "logfile_backups": LOG_FILES,
@@ -316,6 +343,14 @@ def _unless(code: int, do: Callable[[], object]) -> bool:
     return True
 
 
+def _start(supervisor: Any, name: str) -> None:
+    """Start a component; one that is still ending would be taken for started, and not start again."""
+    if supervisor.getProcessInfo(name)["statename"] == "STOPPING":
+        hint = "ask again when `adce status` says that it is stopped: it finishes what is under way"
+        raise ConditionFailedError(f"the component `{name}` is still ending", hint=hint)
+    supervisor.startProcess(name, _WAITS)
+
+
 def _stand(told: dict[str, Any]) -> Stand:
     health = _HEALTH.get(told["statename"])
     if health is None:
@@ -341,4 +376,6 @@ def _lives(pid: int) -> bool:
 
 
 def _last(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "it said nothing")
+    """Return the line of a supervisor's that says what is wrong, or else its last one."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if line.startswith("Error:")), lines[-1] if lines else "it said nothing")

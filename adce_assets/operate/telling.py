@@ -1,10 +1,9 @@
 """What a look saw in, documents for people and machines out: health, and how the loop stands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from adce_assets.errors import AdceError
 from adce_assets.loop.state import GAPS, INVENTORY, QUEUE
 from adce_assets.loop.windows import maintenance
 from adce_assets.operate.causes import Cause
@@ -26,7 +25,8 @@ def status(seen: Seen, found: Sequence[Cause]) -> Document:
 
     What cannot be read is None: a cause says why.
     """
-    queue, gaps, inventory = (_read(seen, name) for name in (QUEUE, GAPS, INVENTORY))
+    queue, gaps, inventory = (seen.sound(name) for name in (QUEUE, GAPS, INVENTORY))
+    config = seen.config
     last = seen.outside.last_cycle
     hours = None if last is None else round((seen.outside.at - last).total_seconds() / 3600, 2)
     return {
@@ -40,8 +40,8 @@ def status(seen: Seen, found: Sequence[Cause]) -> Document:
         "tasks": queue.get("total_tasks"),
         "by_priority": queue.get("by_priority", {}),
         "open_keys": gaps.get("total_keys"),
-        "dry_run": seen.installation.settings.autonomous.dry_run,
-        "resting": maintenance(seen.installation.settings.autonomous, seen.now),
+        "dry_run": config.dry_run if config else None,
+        "resting": maintenance(config, seen.now) if config else None,
     }
 
 
@@ -67,13 +67,6 @@ def row(stand: Stand) -> Document:
         "pid": stand.pid,
         "said": stand.said,
     }
-
-
-def _read(seen: Seen, name: str) -> Mapping[str, Any]:
-    try:
-        return seen.file(name) or {}
-    except AdceError:
-        return {}
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -7,6 +7,7 @@ do is asked by who lets him do it.
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import threading
@@ -22,6 +23,8 @@ from adce_assets.errors import AccessError, printable
 from adce_assets.ledger.chain import moment_text
 from adce_assets.operate import access_database as kept
 from adce_assets.operate.access_database import AccessDatabase
+
+log = logging.getLogger(__name__)
 
 PREFIX = "adce_"
 """What each secret begins with, so that one that lies where it should not is found by it."""
@@ -157,7 +160,7 @@ class Tokens:
                 asked = sa.select(kept.tokens).where(kept.tokens.c.revoked_at.is_(None))
                 with self.database.read() as connection:
                     rows = connection.execute(asked).all()
-                self._known = tuple((bytes.fromhex(row.hash), Holder(row.name, Role(row.role))) for row in rows)
+                self._known = tuple(known for row in rows if (known := _known(row)) is not None)
                 self._read_at = now
             return self._known
 
@@ -180,6 +183,20 @@ def _check(name: str) -> None:
         raise AccessError(f"`{printable(name)[:60]}` cannot be the name of a token", where="token", valid=valid)
 
 
+def _known(row: "sa.Row[tuple[str, ...]]") -> tuple[bytes, Holder] | None:
+    """Read the digest of a token, and whose it is; one that somebody has spoilt opens nothing, and hinders no other."""
+    try:
+        return bytes.fromhex(row.hash), Holder(row.name, Role(row.role))
+    except (TypeError, ValueError):
+        log.warning("the token `%s` is not as it was written, and opens nothing", printable(str(row.name))[:60])
+        return None
+
+
 def _token(row: "sa.Row[tuple[str, ...]]") -> Token:
-    moments = [moment and datetime.fromisoformat(moment) for moment in (row.rotated_at, row.revoked_at)]
-    return Token(row.name, Role(row.role), datetime.fromisoformat(row.issued_at), row.issued_by, *moments)
+    try:
+        moments = [moment and datetime.fromisoformat(moment) for moment in (row.rotated_at, row.revoked_at)]
+        return Token(row.name, Role(row.role), datetime.fromisoformat(row.issued_at), row.issued_by, *moments)
+    except (TypeError, ValueError) as error:
+        what = f"the token `{printable(str(row.name))[:60]}` is not as it was written: somebody has changed it"
+        hint = "`adce token revoke` and `issue` make it anew; `adce audit list` says who has issued tokens"
+        raise AccessError(what, where="token", hint=hint) from error

@@ -37,6 +37,7 @@ class Rule:
 
 _OPEN = ("settings", "contract", "installation")
 _FILES, _LEDGER = (*_OPEN, "state"), (*_OPEN, "database")
+_WRITTEN = (*_FILES, "files")
 _DAGSTER = ("settings", "dagster")
 
 RULES = (
@@ -44,24 +45,26 @@ RULES = (
     Rule(rules.contract, ("contract",), ("settings",)),
     Rule(rules.installation, ("installation",), ("settings", "contract")),
     Rule(rules.disk, ("disk",), ("settings",)),
+    Rule(rules.short_of_resources, ("short_of_resources",), ("settings",)),
     Rule(rules.database, ("database",), _OPEN),
     Rule(rules.lake, ("lake",), _OPEN),
     Rule(rules.state, ("state",), _OPEN),
+    Rule(rules.files, ("files",), _FILES),
     Rule(rules.dagster, ("dagster",)),
     Rule(rules.halted, ("halted",), _FILES),
     Rule(rules.loop_stopped, ("loop_stopped",), _DAGSTER),
     Rule(rules.component_down, ("component_down",)),
     Rule(rules.switched_off, ("switched_off",), _DAGSTER),
     Rule(rules.cycle_late, ("cycle_late",), _DAGSTER),
-    Rule(rules.inventory_old, ("inventory_old",), _FILES),
-    Rule(rules.vanished, ("vanished",), _FILES),
+    Rule(rules.inventory_old, ("inventory_old",), _WRITTEN),
+    Rule(rules.vanished, ("vanished",), _WRITTEN),
     Rule(rules.ledger_broken, ("ledger_broken",), (*_LEDGER, "state")),
     Rule(rules.canary, ("canary_failed", "canary_late"), (*_FILES, "dagster")),
     Rule(rules.pools, ("pools",), _DAGSTER),
-    Rule(rules.critical_gap_late, ("critical_gap_late",), _FILES),
+    Rule(rules.critical_gap_late, ("critical_gap_late",), _WRITTEN),
     Rule(rules.sources, ("source_failing", "source_blocked"), ("settings",), Severity.WARNING),
     Rule(rules.error_rate, ("error_rate",), (*_LEDGER, "dagster"), Severity.WARNING),
-    Rule(rules.approval_waiting, ("approval_waiting",), _FILES, Severity.WARNING),
+    Rule(rules.approval_waiting, ("approval_waiting",), _WRITTEN, Severity.WARNING),
     Rule(rules.metric_waiting, ("metric_waiting",), ("settings",), Severity.WARNING),
     Rule(rules.missed_ticks, ("missed_ticks",), _DAGSTER, Severity.WARNING),
     Rule(
@@ -108,7 +111,7 @@ def _looked(rule: Rule, seen: Seen) -> list[Cause]:
     except AdceError as error:
         what = f"{error.where}: {error.what}" if error.where else error.what
         hint = error.hint or error.valid or "`adce doctor` says more"
-        return [Cause(rule.codes[0], "", rule.severity, printable(what), printable(hint))]
+        return [Cause(rule.codes[0], "", rule.severity, printable(what), printable(hint), is_blind=True)]
     except Exception as error:  # noqa: BLE001 - whoever is to notice what is wrong must not fall silent over it
         what = f"the rule `{rule.look.__name__}` cannot be applied: {type(error).__name__}"
         return [Cause(CRASHED, rule.look.__name__, Severity.CRITICAL, what, "this is a fault of ADCE; `adce doctor`")]

@@ -144,10 +144,30 @@ def test_silence_is_kept_and_ended(home: Installation, server: HTTPServer):
     assert [request.path for request, _ in server.log].count("/hook") == 1
 
 
+def test_a_failure_that_will_never_work_again_is_struck_out(home: Installation, server: HTTPServer):
+    settings = load_settings(home.variables)
+    alerts.note(settings, Cause("run_failed", "old job", Severity.WARNING, "it failed", ""), NOW)
+    look(home)
+    decided = ("--by", "Ann", "--note", "there is no such job")
+    other = home.adce("alerts", "dismiss", "run_failed", "another", *decided)
+    assert (other.exit_code, "run_failed `old job`" in other.stderr) == (1, True)
+    assert home.adce("alerts", "dismiss", "run_failed", "old job", *decided).exit_code == 0
+    look(home, minutes=1)
+    told = [json.loads(request.data)["alerts"] for request, _ in server.log if request.path == "/hook"]
+    assert ("cleared", "run_failed") in {(one["kind"], one["code"]) for alerts in told for one in alerts}
+
+
+def test_a_code_that_no_cause_has_is_refused(home: Installation):
+    result = silence(home, "cycle_latte", "--until", "1h")
+    assert result.exit_code == 1
+    assert "no cause has the code `cycle_latte`" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--until", "soon"], "`soon` is no time"),
+        (["--until", "0001-01-01T00:00+14:00"], "is no time"),
         (["--until", "2024-12-05T11:59"], "is over"),
         ([], "either --until or --end"),
         (["--until", "1h", "--end"], "either --until or --end"),

@@ -87,6 +87,28 @@ def test_nothing_is_written_unasked_and_never_over_what_is_there(init: Callable[
     assert (nowhere.exit_code, "--home" in nowhere.stderr) == (1, True)
 
 
+def test_the_home_that_the_environment_names_need_not_be_there_yet(lake: str, tmp_path: Path) -> None:
+    home = tmp_path / "my home"
+    here = Installation(tmp_path, {"ADCE_AS_OF": NOW, "ADCE_HOME": str(home)})
+    told = here.adce("init", "--lake", lake, "--write")
+    assert (told.exit_code, (home / "dagster.yaml").is_file()) == (0, True), told.stderr
+    assert f"ADCE_HOME='{home}'" in told.stderr
+
+
+def test_an_empty_folder_stays_the_one_that_it_was(tmp_path: Path) -> None:
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "link").symlink_to("volume")
+    before = (tmp_path / "volume").stat().st_ino
+    beginning.write(tmp_path / "link", {"one.txt": "1", "two/three.txt": "3"})
+    assert {path.name for path in (tmp_path / "volume").iterdir()} == {"one.txt", "two"}
+    assert ((tmp_path / "volume").stat().st_ino, (tmp_path / "link").is_symlink()) == (before, True)
+
+
+def test_a_folder_that_no_disk_can_have_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be"):
+        beginning.refuse_to_write_over(tmp_path / ("a" * 300))
+
+
 def test_an_empty_lake_proposes_nothing(tmp_path: Path) -> None:
     empty = Installation(tmp_path).adce("init", "--lake", tmp_path.as_uri(), "--json")
     assert (empty.exit_code, empty.stdout, "nothing to propose" in empty.stderr) == (1, "", True)

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
+from adce_assets.lake.file_store import FileStore
+from adce_assets.loop.state import State
+from adce_assets.operate.halting import halt
 from adce_assets.operate.service import Service
-from adce_assets_tests.cli.conftest import ROOT
+from adce_assets_tests.cli.conftest import NOW, ROOT
 
 
 def configured(installation: Any, **sections: Any) -> None:
@@ -24,6 +27,7 @@ def test_what_comes_by_the_clock_is_listed_with_its_next_time(installation: Any)
         "dry run: no collecting is started by itself",
         "test mode: 10 task(s) a day, and no scheduled scrapes",
         "maintenance: `backup` until 2024-12-05 12:30 UTC",
+        "`hoopr_daily` never begins: each of its next moments (`0 11 * * *`) lies in a window of maintenance",
     ]
     rows = {row["name"] or row["what"]: row for row in told["calendar"]}
     assert rows["reconciliation"]["next"] == "2024-12-05T12:01:00+00:00"
@@ -42,14 +46,34 @@ def test_what_comes_by_the_clock_is_listed_with_its_next_time(installation: Any)
 def test_where_nothing_keeps_the_loop_back_that_is_said(installation: Any) -> None:
     found = installation.adce("settings")
     assert found.exit_code == 0
-    assert "nothing keeps the loop back" in found.stderr
+    assert "no setting keeps the loop back" in found.stderr
     assert "espn_daily" in found.stdout
+
+
+def test_a_halt_and_a_near_name_of_a_source_are_told(installation: Any) -> None:
+    configured(installation, scheduled_scrapes=[{"name": "near", "cron": "0 6 * * *", "source": "epsn"}])
+    (installation.home / "inventory").mkdir(exist_ok=True)
+    halt(State(FileStore(installation.home / "inventory")), "inward", "a host led inward", at=NOW, by="run 1")
+    told = installation.json("settings")
+    (said,) = told["held_back"]
+    assert "a host led inward; find out what it was, then `adce resume" in said
+    assert told["calendar"][-1]["about"] == "the contract has no source `epsn`; did you mean `espn`?"
 
 
 def test_a_faulty_file_is_told_by_its_line(installation: Any) -> None:
     configured(installation, pauses=[{"name": "p", "cron": "0 6 * * *", "minutes": 5, "hosts": ["espn_sit"]}])
     found = installation.adce("settings")
     assert found.exit_code == 1
+    assert "did you mean `espn_site`" in found.stderr
+
+
+def test_a_faulty_file_does_not_end_the_loop_that_runs(installation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(ROOT / "dagster.yaml", installation.home)
+    configured(installation, pauses=[{"name": "p", "cron": "0 6 * * *", "minutes": 5, "hosts": ["espn_sit"]}])
+    stopped: list[Service] = []
+    monkeypatch.setattr(Service, "stop", stopped.append)
+    found = installation.adce("restart")
+    assert (found.exit_code, stopped) == (1, [])
     assert "did you mean `espn_site`" in found.stderr
 
 

@@ -115,6 +115,20 @@ def test_what_ended_is_expected_no_longer_and_what_runs_goes_on() -> None:
     loaded(found)
 
 
+@pytest.mark.parametrize("form", ["x/year={d.year}/month={d.month}/day={d.day}/a.csv", "x/{d:%d-%m-%Y}.csv"])
+def test_a_day_that_no_month_has_is_not_expected(form: str) -> None:
+    (found,) = draft(form.format(d=date(2022, 1, 1) + timedelta(days)) for days in range(730)).data_sets
+    assert (found.keys, found.expects) == (730, False)
+
+
+def test_what_the_running_year_does_not_have_yet_is_expected_at_its_end() -> None:
+    weeks = [(year, week) for year in (2022, 2023, 2024) for week in range(1, 53) if (year, week) < (2024, 20)]
+    found = draft(f"w/{year}-W{week:02d}.csv" for year, week in weeks)
+    assert declared(found, "w/w")["due"] == "season_end"
+    rows = found.tables["number.csv"].split()
+    assert (len(rows), [row for row in rows[1:] if not row.endswith(",")]) == (53, [])
+
+
 def test_ids_of_one_document_each_are_read_and_expected_of_nobody() -> None:
     (games,) = draft(f"games/{2018 + number % 5}/{401_000 + number}.json" for number in range(200)).data_sets
     assert (games.keys, games.expects) == (200, False)

@@ -12,6 +12,7 @@ import yaml
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from adce_assets.defs import alerting
 from adce_assets.defs.alerting import failures, has_worked, subject_of
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.sensors import SCRAPER_TAG
@@ -119,6 +120,39 @@ def test_a_failed_run_is_noted_with_its_reason_and_struck_out_when_the_job_works
     assert ("cleared", "run_failed") in codes(told)
 
 
+GONE = "postgresql://nobody:letmein@127.0.0.1:1/adce"
+
+
+def test_a_database_that_is_gone_is_told_and_what_failed_meanwhile_when_it_is_back(
+    small: Any, kept: dg.DagsterInstance, told: list[dict[str, Any]], postgresql: Any
+):
+    small.environment["ADCE_DATABASE_URL"] = GONE
+    sensor = small.defs().resolve_sensor_def("run_failure_sensor")
+    sensor(failed(kept, nightly), project=ProjectResource(environment=small.environment))
+    ticking = Ticking(small, kept, "alert_sensor")
+    ticking.tick()
+    assert codes(told) == {("opened", "alerts_unkept")}
+    small.environment["ADCE_DATABASE_URL"] = postgresql.get_uri()
+    ticking.tick()
+    assert codes(told) >= {("cleared", "alerts_unkept"), ("opened", "run_failed")}
+
+
+def test_what_dagster_cannot_say_has_worked_stands_and_all_else_is_told(
+    small: Any, kept: dg.DagsterInstance, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
+    def breaks(*_: object) -> bool:
+        message = "the storage is gone"
+        raise OSError(message)
+
+    monkeypatch.setattr(alerting, "has_worked", breaks)
+    settings = load_settings(small.environment)
+    alerts.note(settings, Cause("run_failed", "nightly", Severity.WARNING, "it failed", ""), settings.clock())
+    ticking = Ticking(small, kept, "alert_sensor")
+    ticking.tick()
+    assert codes(told) >= {("opened", "run_failed"), ("opened", "loop_stopped")}
+    assert "nobody knows whether `nightly` has worked since" in ticking.lines.said
+
+
 def test_the_sensor_of_failures_notes_what_it_hears(small: Any, instance: dg.DagsterInstance):
     sensor = small.defs().resolve_sensor_def("run_failure_sensor")
     context = failed(instance, nightly)
@@ -147,18 +181,43 @@ def test_a_check_that_stops_a_run_is_told_instead_of_the_run_until_it_passes(ins
 
 
 @pytest.mark.parametrize(
-    ("told", "subject"),
+    ("told", "unmade", "subject"),
     [
-        ({"job_name": "nightly"}, "nightly"),
-        ({"job_name": "__ASSET_JOB", "tags": {SCRAPER_TAG: "espn_summary"}}, "scraper espn_summary"),
+        ({"job_name": "nightly"}, [], "nightly"),
+        ({"job_name": "__ASSET_JOB", "tags": {SCRAPER_TAG: "espn_summary"}}, ["a"], "scraper espn_summary"),
+        ({"job_name": "__ASSET_JOB"}, ["b/c", "a"], "asset b/c"),
         (
             {"job_name": "__ASSET_JOB", "asset_selection": frozenset({dg.AssetKey(["b", "c"]), dg.AssetKey("d")})},
+            [],
             "asset b/c",
         ),
     ],
 )
-def test_runs_that_do_the_same_have_one_subject(told: dict[str, Any], subject: str):
-    assert subject_of(dg.DagsterRun(**told)) == subject
+def test_runs_that_do_the_same_have_one_subject(told: dict[str, Any], unmade: list[str], subject: str):
+    assert subject_of(dg.DagsterRun(**told), unmade) == subject
+
+
+@dg.asset
+def first() -> int:
+    return 1
+
+
+@dg.asset(deps=[first])
+def second() -> None:
+    message = "it is broken"
+    raise OSError(message)
+
+
+@dg.asset(deps=[second])
+def a_third() -> None: ...
+
+
+def test_a_run_of_assets_is_about_the_one_that_has_failed(instance: dg.DagsterInstance):
+    job = dg.Definitions(assets=[first, second, a_third]).resolve_implicit_global_asset_job_def()
+    (cause,) = failures(failed(instance, job))
+    assert cause.subject == "asset second"
+    assert dg.materialize([first], instance=instance).success
+    assert not has_worked(instance, cause)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,20 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from adce_assets.defs.collecting import BATCH_TAG, Collector, note_who_asks
+from adce_assets.defs.halting import Guard
 from adce_assets.demo.source import LocalSource
+from adce_assets.errors import AccessDeniedError, InwardError
 from adce_assets.lake.file_store import FileStore
 from adce_assets.operate import access_database, halting
 from adce_assets.operate.actions import Action, ActionLog
+from adce_assets.scrapers.interface import Failed, Wanted
+from adce_assets.scrapers.stopping import Stop
 from adce_assets.settings import load_settings, now
 from adce_assets_tests.defs.conftest import SmallProject, make_project
 from adce_assets_tests.defs.test_collecting import materialise
 from adce_assets_tests.defs.ticking import Ticking
+from adce_assets_tests.shipped import CATALOGUE
 
 METADATA = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 
@@ -89,6 +96,19 @@ def test_a_source_that_leads_inward_halts_the_loop_and_the_run_asks_for_nothing_
     assert {("loop", "halt", "inward"), ("dagster", "collect", "espn_summary 2024-25")} <= told
 
 
+def test_what_leads_inward_while_a_run_is_being_ended_halts_the_loop_once_too(lacking: SmallProject) -> None:
+    ending = threading.Event()
+    ending.set()
+    guard = Guard(lacking.project, "run-1", Stop(ending))
+    key = Wanted("pbp/1.json", "espn", "play_by_play", "2024-25", {}, None)
+    for _ in range(2):
+        guard.failed(Failed(key, InwardError("redirects to 169.254.169.254", where="https://espn.example"), ""))
+    found = halted(lacking)
+    assert found is not None
+    assert (found.reason, found.by) == ("inward", "run run-1")
+    assert [entry.subject for entry in actions(lacking) if entry.action == "halt"] == ["inward"]
+
+
 def test_a_run_that_begins_while_the_loop_is_halted_asks_nobody(
     lacking: SmallProject, source: LocalSource, instance: dg.DagsterInstance
 ) -> None:
@@ -124,11 +144,22 @@ def test_the_queue_goes_on_where_the_log_cannot_be_written(
     assert "the log of actions does not tell of `start runs`" in caplog.text
 
 
+def test_the_log_tells_of_what_a_person_starts_again_of_the_queue_and_of_nothing_twice(lacking: SmallProject) -> None:
+    project = lacking.project
+    collector = Collector(project.contract, CATALOGUE, "espn_summary", ("espn/play_by_play",))
+    tags = {BATCH_TAG: "batch-1", "dagster/sensor_name": "task_queue_sensor"}
+    note_who_asks(project, collector, "2024-25", dg.DagsterRun("job", tags=tags))
+    assert actions(lacking) == []
+    again = dg.DagsterRun("job", tags=tags, root_run_id="before", parent_run_id="before")
+    note_who_asks(project, collector, "2024-25", again)
+    assert [(told.actor, told.action, told.detail["run"]) for told in actions(lacking)] == [
+        ("dagster", "collect", again.run_id)
+    ]
+
+
 def test_a_lake_that_refuses_what_the_policy_allows_halts_the_loop(
     lacking: SmallProject, source: LocalSource, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from adce_assets.errors import AccessDeniedError
-
     def refused(store: FileStore, key: str, _: Any) -> str:
         raise AccessDeniedError(f"S3 answered AccessDenied to {key}", where=store.url)
 
@@ -145,6 +176,19 @@ def test_a_lake_that_refuses_what_the_policy_allows_halts_the_loop(
     assert found is not None
     assert found.reason == "refused_by_policy"
     assert source.requests == 0
+
+
+def test_a_state_that_refuses_a_run_before_it_has_begun_halts_the_loop_too(
+    lacking: SmallProject, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise AccessDeniedError("S3 answered AccessDenied to gaps.json", where="s3://state")
+
+    monkeypatch.setattr("adce_assets.defs.collecting.keys_of", refused)
+    assert not materialise(lacking, instance, "play_by_play").success
+    found = halted(lacking)
+    assert found is not None
+    assert found.reason == "refused_by_policy"
 
 
 def test_a_ledger_that_is_not_what_it_was_halts_the_loop_once(

@@ -102,6 +102,25 @@ def test_daemons_cycles_runs_and_switches_are_told(instance: dg.DagsterInstance,
     assert (seen.missed[SCHEDULE] in {11, 12, 13}, seen.missed[SENSORS[1]]) == (True, 59)
 
 
+def test_a_cycle_that_fails_after_it_has_made_the_queue_is_none(
+    instance: dg.DagsterInstance, home: Path, now: datetime
+) -> None:
+    @dg.asset(key=TASK_QUEUE, check_specs=[dg.AssetCheckSpec("stops", asset=TASK_QUEUE, blocking=True)])
+    def queue() -> dg.MaterializeResult:
+        return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=False, check_name="stops")])
+
+    job = dg.Definitions(assets=[queue], jobs=[dg.define_asset_job("one")]).resolve_job_def("one")
+    records = Records(home, 6 * HOUR)
+    assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+    assert (records().last_cycle, records().failed) == (None, 1)
+    run(instance)
+    well = records().last_cycle
+    assert well is not None
+    assert well >= now
+    job.execute_in_process(instance=instance, raise_on_error=False)
+    assert (records().last_cycle, records().failed) == (well, 2)
+
+
 def test_what_is_longer_ago_than_the_window_is_not_counted(instance: dg.DagsterInstance, now: datetime) -> None:
     run(instance, fails=True)
     seen = Records(Path(), HOUR).seen(instance, now + 2 * HOUR)

@@ -22,6 +22,7 @@ PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+)( ;[^#]*?)?((?:\s+--hash=sha256:[
 IMPORT = re.compile(r"^ *(?:from (\w+)[\w.]* import |import (\w+))", re.MULTILINE)
 UNIMPORTED = {
     "dagster-webserver": "a program, which is started",
+    "supervisor": "a program, which is started",
     "dagster-aws": "dagster.yaml and deploy/ name its classes",
     "pandas": "Ibis and Dagster hand rows over in it",
     "sqlglot": "Ibis writes SQL with it; the range keeps to what it can",
@@ -113,7 +114,7 @@ def audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
         program.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\necho 'Error: no service' >&2\nexit {code}\n")
         program.chmod(0o755)
         main = runpy.run_path(str(ROOT / "deploy" / "audit.py"))["main"]
-        ended = main(str(program), str(ROOT / "constraints.txt"), "pypi")
+        ended = main(str(program), "pypi", str(ROOT / "constraints.txt"))
         return ended, "".join(capsys.readouterr())
 
     return run
@@ -145,6 +146,27 @@ def test_an_audit_that_nobody_answered_is_no_clean_one(
 def test_an_audit_that_ends_without_an_answer_says_why(audited: Callable[..., tuple[int, str]]):
     ended, words = audited("", 1)
     assert (ended, "Error: no service" in words) == (2, True)
+
+
+def test_an_audit_without_its_program_is_no_known_weakness(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    main = runpy.run_path(str(ROOT / "deploy" / "audit.py"))["main"]
+    assert main(str(tmp_path / "none"), "pypi", "constraints.txt") == 2
+    assert "nobody was asked" in capsys.readouterr().err
+
+
+def test_a_weakness_of_one_file_outweighs_that_nobody_answered_for_another(tmp_path: Path):
+    program = tmp_path / "pip-audit"
+    told = json.dumps({"dependencies": [WEAK]})
+    program.write_text(f"#!/bin/sh\ncase \"$*\" in *weak.txt) echo '{told}'; exit 1;; esac\nexit 1\n")
+    program.chmod(0o755)
+    main = runpy.run_path(str(ROOT / "deploy" / "audit.py"))["main"]
+    assert [main(str(program), "pypi", *files) for files in (["a"], ["weak.txt", "a"], ["a", "weak.txt"])] == [2, 1, 1]
+
+
+def test_every_file_of_pins_is_audited():
+    (named,) = re.findall(r"^PINNED := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    pinned = [path for path in in_the_tree() if path.suffix == ".txt" and b"--hash=sha256:" in path.read_bytes()]
+    assert set(named.split()) == {str(path.relative_to(ROOT)) for path in pinned}
 
 
 KEYS = re.compile(

@@ -18,9 +18,9 @@ PATHS = {"/srv/adce/workspace.yaml": str(DEPLOY / "workspace.yaml")}
 ELSEWHERE = re.compile(
     r"AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|ENDPOINT_URL)|DAGSTER_(HOME|DISABLE_TELEMETRY)|PYTHON[A-Z]+"
     r"|PATH|POSTGRES_(USER|DB|PASSWORD)|PIP_[A-Z_]+|BIND_HOST|GATEWAY_PORT|SERVICES|S3_PERSIST|S3_DATA_DIR|IOT_MTLS_ENABLED"
-    r"|SFTP_ENABLED|LOG_LEVEL"
+    r"|SFTP_ENABLED|LOG_LEVEL|TINI_KILL_PROCESS_GROUP"
 )
-"""Variables that others than ADCE read: AWS's library, Dagster, Python, PostgreSQL, MiniStack."""
+"""Variables that others than ADCE read: AWS's library, Dagster, Python, PostgreSQL, MiniStack, Docker's init."""
 CONFIGURED = settings.load_settings({}).autonomous
 PORTS = {
     "web": CONFIGURED.service.web_port,

@@ -27,7 +27,8 @@ def test_a_service_may_write_its_volumes_and_nothing_else(name: str) -> None:
     assert (service.get("cap_drop") == ["ALL"]) != (name == "postgres")
     assert "privileged" not in service
     for volume in service["volumes"]:
-        source, target, *mode = volume.split(":")
+        source, target, *mode = re.sub(r"\$\{ADCE_SECRETS_FOLDER:-(\w+)\}", r"\1", volume).split(":")
+        assert mode == ["ro"] or "secrets" not in source
         assert source in BOTH["volumes"] or ((DEPLOY / "compose" / source).is_file() and mode == ["ro"]), target
 
 
@@ -75,6 +76,17 @@ def test_a_run_has_time_to_finish_what_is_under_way() -> None:
     instance = yaml.safe_load((DEPLOY.parent / "dagster.yaml").read_text())
     given = int(SERVICES["code"]["stop_grace_period"].removesuffix("s"))
     assert given >= instance["run_monitoring"]["cancel_timeout_seconds"]
+    # `docker-init` is tini, which tells its child alone unless it is told this; runs are children of that.
+    assert (SERVICES["code"]["init"], SERVICES["code"]["environment"]["TINI_KILL_PROCESS_GROUP"]) == (True, "1")
+
+
+def test_who_collects_and_who_tells_see_the_secrets_of_sources_and_nobody_else() -> None:
+    seeing = {
+        name for name, one in SERVICES.items() if any(":/run/adce-secrets:ro" in it for it in one.get("volumes", ()))
+    }
+    assert seeing == {"code", "health"}
+    given = {name: service.get("environment", {}).get("ADCE_SECRETS") for name, service in SERVICES.items()}
+    assert {name: folder for name, folder in given.items() if folder} == dict.fromkeys(seeing, "/run/adce-secrets")
 
 
 def test_the_trials_buckets_are_made_once(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

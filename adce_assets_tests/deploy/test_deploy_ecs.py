@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,27 @@ def test_aws_own_model_takes_a_task_definition(name: str) -> None:
     assert len({one["name"] for one in DEFINITIONS[name]["containerDefinitions"]}) == len(
         DEFINITIONS[name]["containerDefinitions"]
     )
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_what_the_page_fills_in_are_values_and_no_names(name: str) -> None:
+    (script,) = re.findall(
+        r"sed -e '([^']+)'", (ROOT / "docs" / "deploy.md").read_text().partition("## AWS, with ECS")[2]
+    )
+    told = subprocess.run(
+        ["sed", "-e", script.replace("#...#", "#filled-in#"), str(ECS / f"{name}.json")],  # noqa: S607 - any sed
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    def names(definition: dict[str, Any]) -> list[str]:
+        held = [one for it in definition["containerDefinitions"] for one in (*it["environment"], *it["secrets"])]
+        return [one["name"] for one in held]
+
+    assert names(json.loads(told)) == names(DEFINITIONS[name])
+    values = re.findall(r'"(?:value|valueFrom|image|awslogs-region|\w+RoleArn)": "([^"]+)"', told)
+    assert [value for value in values if re.search(r"[A-Z]{3}", value)] == []
 
 
 @pytest.mark.parametrize(("definition", "container"), CONTAINERS)

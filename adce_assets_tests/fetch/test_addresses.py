@@ -97,7 +97,11 @@ def test_a_name_of_the_internet_does_not_lead_inward(host: str):
 
 @pytest.mark.parametrize(
     ("host", "inward"),
-    [("127.0.0.2", False), ("10.9.9.9", False), ("nas.lan", False), ("169.254.169.254", True), ("8.8.8.8", False)],
+    [
+        *((name, False) for name in ("127.0.0.2", "10.9.9.9", "nas.lan", "8.8.8.8", "fd12::1", "::ffff:10.0.0.1")),
+        *((name, True) for name in ("169.254.169.254", "2852039166", "[::ffff:169.254.169.254]", "[fd00:ec2::254]")),
+        *((name, True) for name in ("100.100.100.200", "metadata.google.internal", "Metadata.Google.Internal.")),
+    ],
 )
 def test_a_server_of_our_own_may_name_others_but_not_where_clouds_keep_credentials(host: str, inward: bool):  # noqa: FBT001 - a table
     assert leads_inward(host, own=True) is inward

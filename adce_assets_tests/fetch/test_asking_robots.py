@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from httpcore2 import SyncBackend
 
-from adce_assets.errors import BusyError, ForbiddenByRobotsError, HostClosedError, TransientFetchError
+from adce_assets.errors import BusyError, ForbiddenByRobotsError, HostClosedError, InwardError, TransientFetchError
 from adce_assets.fetch.client import Client
 from adce_assets.fetch.hosts import Host
 from adce_assets_tests.fetch.notebook import Notebook
@@ -95,6 +95,20 @@ def test_robots_that_cannot_be_read_allow_nothing(server: Any, client_of: MakeCl
         (client := client_of(server.url, attempts=3, **HONOURED)).get("it", "/ok")
     assert "ignored_because" in caught.value.hint
     assert (server.asked["/ok"], client.retries) == (0, 0)
+
+
+def test_robots_that_lead_inward_are_told_as_that(server: Any, client_of: MakeClient):
+    server.on("/robots.txt", redirect("http://169.254.169.254/latest"))
+    with pytest.raises(InwardError, match=r"169\.254\.169\.254"):
+        client_of(server.url, **HONOURED).get("it", "/ok")
+    assert server.asked == {"/robots.txt": 1}
+
+
+def test_a_name_that_resolves_inward_is_told_as_that_before_robots_are_asked(server: Any, client_of: MakeClient):
+    url = server.url.replace("127.0.0.1", "localhost")
+    with pytest.raises(InwardError):
+        client_of(url, allow_private=False, **HONOURED).get("it", "/ok")
+    assert server.asked == {}
 
 
 def test_robots_may_be_larger_than_the_hosts_documents(server: Any, client_of: MakeClient):

@@ -11,7 +11,17 @@ from pydantic import ValidationError
 
 from adce_assets.autonomous import AutonomousConfig
 from adce_assets.loop.dispatch import Batch, Starts
-from adce_assets.loop.windows import Restraints, Work, end_of, maintenance, paused, seconds_open
+from adce_assets.loop.windows import (
+    Restraints,
+    Work,
+    end_of,
+    maintenance,
+    never_begins,
+    paused,
+    rests_until,
+    seconds_open,
+    time_at_work,
+)
 from adce_assets.restraints import Window
 
 MONDAY = datetime(2024, 12, 2, tzinfo=UTC)
@@ -113,12 +123,61 @@ def test_what_of_the_queue_rests_is_told_with_its_end():
     assert str(Restraints.at(AutonomousConfig(), NOON, starts, {})) == ""
 
 
+@pytest.mark.parametrize("priority", ["critical", "high", "medium", "low"])
+def test_each_priority_waits_its_own_minutes_but_for_no_wrong_clock(priority: str):
+    waits = AutonomousConfig.model_validate({"dispatch": {"minutes_between": {priority: 30}}})
+
+    def rests(config: AutonomousConfig, minutes: int) -> bool:
+        began = NOON + timedelta(minutes=minutes)
+        return batch(priority) in Restraints.at(config, NOON, {priority: began}, {})
+
+    assert [rests(waits, minutes) for minutes in (-30, -29, 0, 1, 600_000)] == [False, True, True, False, False]
+    assert not any(rests(AutonomousConfig(), minutes) for minutes in (-1, 0, 180))
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["x", "[1]", '{"last_started": 5}', '{"low": "y"}', '{"last_started": {"low": "2024-01-01T00:00:00"}}', "null"],
+)
+def test_what_a_sensor_cannot_have_remembered_counts_as_nothing_started(told: str):
+    assert Starts.read(told) == Starts.read(None)
+
+
+def test_an_end_is_that_of_the_last_of_overlapping_times():
+    window = Window(name="w", cron="0,30 8-10 * * *", minutes=45)
+    assert rests_until(window, MONDAY.replace(hour=9)) == MONDAY.replace(hour=11, minute=15)
+    assert rests_until(window, NOON) is None
+    always = {"maintenance": [{"name": "w", "cron": "*/30 * * * *", "minutes": 60}]}
+    assert maintenance(AutonomousConfig.model_validate(always), NOON) == "maintenance: `w` with no end in sight"
+
+
+def resting(*windows: tuple[str, int]) -> AutonomousConfig:
+    told = [{"name": f"w{place}", "cron": cron, "minutes": minutes} for place, (cron, minutes) in enumerate(windows)]
+    return AutonomousConfig.model_validate({"maintenance": told})
+
+
+def test_time_at_work_is_counted_minute_by_minute():
+    windows = [("0 3 * * *", 120), ("30 4 * * 1,3", 90), ("15 * * * *", 1)]
+    config = resting(*windows)
+    rests = set[datetime]().union(*(open_minutes(cron, minutes) for cron, minutes in windows))
+    since, now = MONDAY + timedelta(days=1, hours=2), MONDAY + timedelta(days=3, hours=4, minutes=7)
+    worked = sum(1 for moment in WEEK if since <= moment < now and moment not in rests)
+    assert time_at_work(config, since, now) == timedelta(minutes=worked)
+    assert time_at_work(resting(), since, now) == now - since
+    assert time_at_work(config, now, now) == timedelta(0)
+
+
+def test_what_always_falls_into_maintenance_never_begins():
+    config = resting(("0 5 * * *", 60), ("0 0 * * 0", 1_440))
+    crons = ("20 5 * * *", "0 6 * * *", "*/15 * * * *", "0 12 * * 0", "0 12 * * 0,1", "0 5 1 1 *")
+    assert [never_begins(config, cron, NOON) for cron in crons] == [True, False, False, True, False, True]
+
+
 def test_a_sensor_remembers_when_it_has_started_what():
     first = Starts.read(None).then([batch("low"), batch("critical")], NOON)
     later = Starts.read(first.text()).then([batch("high")], NOON + timedelta(hours=1))
     assert later.moments == {"low": NOON, "critical": NOON, "high": NOON + timedelta(hours=1)}
     assert later.since["low"] == 2
-    assert Starts.read("[1]").moments == {}
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,16 @@
 """An installation that has alerts, and what is wrong in it."""
 
+import json
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+from werkzeug import Request, Response
+
 from adce_assets.autonomous import Alerts
+from adce_assets.operate import alert_book
 from adce_assets.operate.causes import Cause, Severity
 from adce_assets.settings import Settings, load_settings
 
@@ -36,3 +42,31 @@ def hook(url: str, name: str = "hook", **told: Any) -> dict[str, Any]:
 def cause(code: str = "cycle_late", subject: str = "", **others: Any) -> Cause:
     told: dict[str, Any] = {"severity": Severity.WARNING, "what": "it is late", "hint": "`adce status`", **others}
     return Cause(code, subject, **told)
+
+
+class Receiver:
+    """What a server got, in its order, and what it answers: 200 but where a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        self.answers: list[int] = []
+        self.asked = 0
+
+    def __call__(self, request: Request) -> Response:
+        self.asked += 1
+        status = self.answers.pop(0) if self.answers else 200
+        if status < 300:
+            self.got.append(json.loads(request.data))
+        return Response("as you like", status=status)
+
+    @property
+    def told(self) -> list[tuple[str, str, str]]:
+        return [(one["kind"], one["code"], one["subject"]) for message in self.got for one in message["alerts"]]
+
+
+def emptied(url: str) -> str:
+    """Take a book out of its database, and return its URL."""
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        names = ", ".join(table.name for table in alert_book.metadata.sorted_tables)
+        cursor.execute(f"DROP TABLE IF EXISTS {names}")
+    return url

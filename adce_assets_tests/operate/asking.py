@@ -16,6 +16,7 @@ from adce_assets.operate.health_access import Doors
 from adce_assets.operate.health_acts import Acts
 from adce_assets.operate.health_server import Desk, listening, server
 from adce_assets.operate.looks import Looks
+from adce_assets.operate.renewing import Renewed
 from adce_assets.operate.service import Health, Service, Stand
 from adce_assets.operate.tokens import Role, Tokens
 from adce_assets.settings import now
@@ -96,7 +97,7 @@ def serving(
     """Serve an installation, which is not looked at before somebody says so."""
     database = AccessDatabase(watched.settings.access_url)
     service, ahead = Supervised(folder), [0.0]
-    installation = watched.installation
+    installation = Renewed(lambda: watched.settings)
     desk = Desk(
         looks=Looks(installation, lambda: watched.outside, service),
         doors=Doors(Tokens(database, now), is_local=True),

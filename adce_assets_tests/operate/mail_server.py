@@ -23,6 +23,8 @@ class MailServer:
         login: User and password that it wants.
         refused: Recipients that it does not take.
         slow: It sends a letter now and then, and never comes to the end of an answer.
+        taken: What it says of a mail.
+        leave: What it says when the client takes leave.
     """
 
     certificate: Path | None = None
@@ -30,6 +32,8 @@ class MailServer:
     login: tuple[str, str] | None = None
     refused: frozenset[str] = frozenset()
     slow: bool = False
+    taken: str = "250 taken"
+    leave: str = "221 bye"
     port: int = 0
     mails: list[EmailMessage] = field(default_factory=list)
     envelopes: list[tuple[str, list[str]]] = field(default_factory=list)
@@ -76,7 +80,7 @@ class _Session(socketserver.StreamRequestHandler):
         while line := self.rfile.readline():
             word, _, rest = line.decode().strip().partition(" ")
             if word.upper() == "QUIT":
-                self.say("221 bye")
+                self.say(self.mail.leave)
                 return
             getattr(self, f"do_{word.lower()}", self.unknown)(rest)
 
@@ -129,7 +133,7 @@ class _Session(socketserver.StreamRequestHandler):
         self.mail.mails.append(message_from_bytes(b"".join(lines), policy=default))
         self.mail.envelopes.append((self.sender, self.recipients))
         self.mail.encrypted.append(self.is_encrypted)
-        self.say("250 taken")
+        self.say(self.mail.taken)
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -136,6 +136,16 @@ def test_every_tampering_shows(three: ActionLog, file: Path, tampering: str, at:
     assert at in [fault.seq for fault in three.verify().faults]
 
 
+@pytest.mark.parametrize("tampering", ["detail = '{bad'", "outcome = 'forgiven'", "at = 'once'"])
+def test_an_entry_that_nobody_can_read_is_told_and_what_comes_after_it_is_read(
+    three: ActionLog, file: Path, tampering: str
+) -> None:
+    spoil(file, f"UPDATE access_actions SET {tampering} WHERE seq = 2")
+    with pytest.raises(AccessError, match=r"entry 2 is no entry(.|\n)*adce audit verify"):
+        three.entries()
+    assert [entry.seq for entry in three.entries(most=1)] == [3]
+
+
 def test_two_entries_that_changed_places_show(three: ActionLog, file: Path) -> None:
     spoil(
         file,

@@ -16,7 +16,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from adce_assets.autonomous import Alerts, AnyChannel
-from adce_assets.errors import AdceError, AlertError, ConfigurationError
+from adce_assets.errors import AdceError, AlertError, ConfigurationError, RefusedAlertError
 from adce_assets.operate import alert_texts
 from adce_assets.operate.alert_records import Kind, Message, News
 from adce_assets.operate.causes import Severity
@@ -165,6 +165,19 @@ def test_a_server_that_echoes_the_secret_does_not_bring_it_into_errors_or_logs(
     assert "answered 404" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["x" * (301 - len(PATH)) + PATH, "bad token mustnotbetold", "T000/B000/mustnotbetold", "bad%20mustnotbetold"],
+    ids=["cut", "last", "end", "encoded"],
+)
+def test_a_server_that_repeats_a_part_of_a_secret_url_does_not_bring_it_into_errors(server: HTTPServer, said: str):
+    server.expect_request(PATH).respond_with_data(said, status=404)
+    team, kept = slack(server)
+    with pytest.raises(AdceError, match="answered 404") as refused:
+        send(team, message(), kept)
+    assert "mustnotbe" not in str(refused.value)
+
+
 def test_a_server_that_is_not_there_is_named_without_its_path():
     team = channel(kind="slack", secret="SLACK_URL", allow_private=True)
     with pytest.raises(AdceError, match="no answer: ConnectError") as refused:
@@ -269,6 +282,19 @@ def test_a_mail_that_nobody_may_have_did_not_arrive():
         send(mail_channel(server), message(), secrets())
 
 
+def test_a_mail_that_was_taken_has_arrived_however_the_server_takes_leave():
+    with mail_server(leave="421 closing") as server:
+        assert send(mail_channel(server), message(), secrets()) == ""
+    assert len(server.mails) == 1
+
+
+def test_a_mail_that_the_server_will_never_take_is_told_from_one_that_it_may():
+    for said, refused in (("554 spam", True), ("451 later", False)):
+        with mail_server(taken=said) as server, pytest.raises(AlertError, match=said[:3]) as error:
+            send(mail_channel(server), message(), secrets())
+        assert isinstance(error.value, RefusedAlertError) is refused
+
+
 def test_a_mail_server_that_comes_to_no_end_is_hung_up_on(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(email, "DEADLINE_S", 0.2)
     with mail_server(slow=True) as server:
@@ -359,6 +385,7 @@ def test_pauses_grow_up_to_an_hour_and_end():
         ({"kind": "webhook", "url": "https://user:pw@example.org", "secret": "S"}, "no URL of a server"),
         ({"kind": "slack", "secret": "https://hooks.slack.com/services/x"}, "secret"),
         ({"kind": "sns", "topic_arn": "arn:aws:s3:::bucket"}, "topic_arn"),
+        ({"kind": "email", "host": "mail..example.org", "sender": "a@b", "recipients": ["a@b"]}, "host"),
         ({"kind": "pigeon"}, "pigeon"),
     ],
 )

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adce_assets.autonomous import Alerts, Quiet
-from adce_assets.operate.alert_decisions import UNSEEN, decide, is_quiet, named
-from adce_assets.operate.alert_records import Alert, Kind, Look, Name, News, Silence, name_of
+from adce_assets.operate.alert_decisions import UNHEARD, decide, is_quiet, named
+from adce_assets.operate.alert_records import UNSEEN, Alert, Kind, Look, Name, News, Silence, name_of
 from adce_assets.operate.causes import Cause, Severity
 
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
@@ -169,6 +169,35 @@ def test_what_a_machine_saw_that_looks_no_more_is_over_after_a_while():
     watch, away = Watch(rules(after_minutes=0)), UNSEEN.total_seconds() / 60
     assert watch.kinds(0, cause("disk"), machine="gone") == [Kind.OPENED]
     assert [watch.kinds(at) for at in (1, away - 1, away)] == [[], [], [Kind.CLEARED]]
+
+
+def test_what_is_told_to_nobody_because_every_channel_is_for_what_is_critical_is_told_when_one_is_not():
+    watch = Watch(rules(after_minutes=0, channels=[CHANNEL | {"only_critical": True}]))
+    assert watch.kinds(0, cause()) == []
+    watch.rules = rules(after_minutes=0)
+    assert watch.kinds(1, cause()) == [Kind.OPENED]
+
+
+def test_what_was_told_and_nobody_may_hear_of_any_more_is_over_all_the_same():
+    watch = Watch(rules(after_minutes=0))
+    watch.look(0, cause())
+    watch.rules = rules(after_minutes=0, channels=[])
+    watch.look(1)
+    assert watch.alerts == {}
+
+
+def test_what_nobody_was_told_is_told_anew_after_a_while_and_that_it_is_over_to_nobody():
+    watch, later = Watch(rules(after_minutes=0)), UNHEARD.total_seconds() / 60
+
+    def give_up() -> None:
+        watch.alerts = {name: replace(one, told_as=None) for name, one in watch.alerts.items()}
+
+    assert watch.kinds(0, cause()) == [Kind.OPENED]
+    give_up()
+    assert [watch.kinds(at, cause()) for at in (1, later)] == [[], [Kind.OPENED]]
+    give_up()
+    assert watch.kinds(later + 1) == []
+    assert watch.alerts == {}
 
 
 def test_what_could_not_be_looked_at_is_not_over():

@@ -3,97 +3,24 @@
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from threading import Barrier
-from typing import Any
+from typing import Any, cast
 
-import psycopg2
 import pytest
-from pytest_httpserver import HTTPServer
-from werkzeug import Request, Response
 
-from adce_assets.errors import AlertError
-from adce_assets.operate import alert_book, alerts
-from adce_assets.operate.alert_book import SENDING, opened
-from adce_assets.operate.alert_records import Message, Silence
-from adce_assets.operate.alert_troubles import UNDELIVERED, undelivered
+from adce_assets.errors import AdceError, AlertError
+from adce_assets.operate import alert_book, alerts, watching
+from adce_assets.operate.alert_book import opened
+from adce_assets.operate.alert_records import Silence
 from adce_assets.operate.causes import Cause, Severity
 from adce_assets.settings import Settings
-from adce_assets_tests.operate.alarmed import alarmed, cause, hook
+from adce_assets_tests.operate.alarmed import Receiver, alarmed, cause, emptied, hook
 
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-
-
-class Receiver:
-    """What a server got, in its order, and what it answers: 200 but where a test says otherwise."""
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.answers: list[int] = []
-        self.asked = 0
-
-    def __call__(self, request: Request) -> Response:
-        self.asked += 1
-        status = self.answers.pop(0) if self.answers else 200
-        if status < 300:
-            self.got.append(json.loads(request.data))
-        return Response("as you like", status=status)
-
-    @property
-    def told(self) -> list[tuple[str, str, str]]:
-        return [(one["kind"], one["code"], one["subject"]) for message in self.got for one in message["alerts"]]
-
-
-@pytest.fixture(scope="module")
-def listening() -> Iterator[HTTPServer]:
-    with HTTPServer(threaded=True) as server:
-        yield server
-
-
-@pytest.fixture
-def receiver(listening: HTTPServer) -> Receiver:
-    made = Receiver()
-    listening.clear()
-    listening.expect_request("/hook").respond_with_handler(made)
-    return made
-
-
-@pytest.fixture
-def url(listening: HTTPServer, receiver: Receiver) -> str:
-    assert receiver.got == []
-    return listening.url_for("/hook")
-
-
-def emptied(url: str) -> str:
-    """Take a book out of its database, and return its URL."""
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        names = ", ".join(table.name for table in alert_book.metadata.sorted_tables)
-        cursor.execute(f"DROP TABLE IF EXISTS {names}")
-    return url
-
-
-@pytest.fixture
-def make(tmp_path: Path, url: str) -> Callable[..., Settings]:
-    """Make settings over an empty book, with one channel or these."""
-    return lambda *channels, **told: alarmed(tmp_path, *(channels or [hook(url)]), **told)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def make_in(request: pytest.FixtureRequest, make: Callable[..., Settings]) -> Callable[..., Settings]:
-    """The same, in each of the two databases."""
-    if request.param == "sqlite":
-        return make
-    return partial(make, database=emptied(request.getfixturevalue("postgresql").get_uri()))
-
-
-def claimed_by_nobody(settings: Settings) -> int:
-    with opened(settings.alerts_url) as book, book.read() as page:
-        return len(page.on_their_way())
 
 
 def test_each_cause_is_told_once_and_once_that_it_is_over(make_in: Callable[..., Settings], receiver: Receiver):
@@ -133,77 +60,6 @@ def test_many_who_look_at_the_same_time_tell_each_thing_once(make_in: Callable[.
     assert sorted(receiver.told) == sorted(("opened", "cycle_late", str(one)) for one in range(5))
 
 
-def test_a_message_that_does_not_arrive_is_sent_again_with_longer_and_longer_pauses(
-    make: Callable[..., Settings], receiver: Receiver
-):
-    settings, tries = make(retry_seconds=60), []
-    receiver.answers = [503] * 6
-    for minute in (0, 0.9, 1, 3, 7, 15, 31, 62.9, 63):
-        before = receiver.asked
-        alerts.tend(settings, [cause()], NOON + minute * MINUTE)
-        tries += [minute] * (receiver.asked - before)
-    assert tries[:7] == [0, 1, 3, 7, 15, 31, 63]
-    assert receiver.told[0] == ("opened", "cycle_late", "")
-
-
-def test_messages_arrive_in_the_order_in_which_they_were_written(make: Callable[..., Settings], receiver: Receiver):
-    settings = make(retry_seconds=60)
-    receiver.answers = [500]
-    for minute, now in enumerate([[cause()], [], [], []]):
-        alerts.tend(settings, now, NOON + minute * MINUTE)
-    mine = [one for one in receiver.told if one[1] == "cycle_late"]
-    assert mine == [("opened", "cycle_late", ""), ("cleared", "cycle_late", "")]
-
-
-def test_a_message_is_given_up_after_its_last_attempt_and_the_next_one_is_sent(
-    make: Callable[..., Settings], receiver: Receiver
-):
-    settings = make(attempts=2, retry_seconds=1)
-    receiver.answers = [500, 500]
-    for minute in range(4):
-        alerts.tend(settings, [cause(), *[cause("disk")] * (minute > 1)], NOON + minute * MINUTE)
-    assert ("opened", "cycle_late", "") not in receiver.told
-    assert ("opened", "disk", "") in receiver.told
-    with opened(settings.alerts_url) as book, book.read() as page:
-        assert [one.given_up for one in page.sent(10)].count(True) == 1
-
-
-def test_a_channel_on_which_nothing_arrives_is_a_cause_that_others_hear_of(
-    make: Callable[..., Settings], receiver: Receiver, url: str
-):
-    settings = make(hook(url.replace("/hook", "/nowhere"), "lost"), hook(url))
-    failed = alerts.tend(settings, [cause()], NOON).failed
-    assert [one.subject for one in undelivered(settings)] == ["lost"]
-    assert "answered 500" in undelivered(settings)[0].what
-    assert failed[0].startswith("`lost`: ")
-    alerts.tend(settings, [cause()], NOON + MINUTE)
-    assert receiver.told == [("opened", "cycle_late", ""), ("opened", UNDELIVERED, "lost")]
-
-
-def test_a_channel_on_which_messages_arrive_again_is_no_cause_any_more(
-    make: Callable[..., Settings], receiver: Receiver
-):
-    settings = make(retry_seconds=60)
-    receiver.answers = [500]
-    alerts.tend(settings, [cause()], NOON)
-    assert undelivered(settings)
-    alerts.tend(settings, [cause()], NOON + MINUTE)
-    assert undelivered(settings) == []
-
-
-def test_a_dead_process_leaves_its_message_to_others(make_in: Callable[..., Settings], receiver: Receiver):
-    settings = make_in()
-    with opened(settings.alerts_url) as book:
-        with book.write() as page:
-            page.send("hook", Message("1" * 32, NOON, ()))
-        with book.write() as page:
-            assert page.claim("hook", NOON)
-    alerts.tend(settings, [], NOON + SENDING - MINUTE)
-    assert receiver.got == []
-    alerts.tend(settings, [], NOON + SENDING)
-    assert [one["id"] for one in receiver.got] == ["1" * 32]
-
-
 def test_what_was_noted_stands_until_it_is_struck_out(make_in: Callable[..., Settings], receiver: Receiver):
     settings = make_in()
     for what in ("the first", "the second"):
@@ -229,6 +85,53 @@ def test_what_was_not_looked_at_because_of_another_fault_is_not_over(
     assert ("cleared", "cycle_late", "") not in receiver.told
 
 
+def test_a_rule_that_comes_to_no_end_clears_nothing_that_it_may_find(
+    make: Callable[..., Settings], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(_: object) -> Iterator[Cause]:
+        raise AdceError("it cannot be read")
+
+    settings, rules = make(), [replace(rule, look=refuse, needs=()) for rule in watching.RULES]
+    stands = [cause(code, "one of them") for rule in rules for code in rule.codes]
+    alerts.tend(settings, stands, NOON)
+    for room in (watching, alerts):
+        monkeypatch.setattr(room, "RULES", tuple(rules))
+    alerts.tend(settings, watching.found_by(cast("Any", None)), NOON + MINUTE)
+    assert {kind for kind, *_ in receiver.told} == {"opened"}
+    alerts.tend(settings, [], NOON + 2 * MINUTE)
+    assert len([kind for kind, *_ in receiver.told if kind == "cleared"]) == len(stands) + len(rules)
+
+
+def test_what_was_noted_and_is_over_is_struck_out_unless_it_was_noted_anew(make_in: Callable[..., Settings]):
+    settings, asked = make_in(), list[str]()
+    for subject in "ab":
+        alerts.note(settings, cause("run_failed", subject), NOON)
+
+    def ask(noted: Cause) -> bool:
+        asked.append(noted.subject)
+        if noted.subject == "b":
+            alerts.note(settings, cause("run_failed", "b"), NOON + MINUTE)
+        return True
+
+    alerts.tend(settings, [], NOON, is_over=ask)
+    with opened(settings.alerts_url) as book, book.read() as page:
+        assert [(one.subject, one.since) for one in page.noted()] == [("b", NOON + MINUTE)]
+    assert asked == ["a", "b"]
+
+
+def test_what_is_noted_while_the_database_is_gone_is_told_when_it_is_back(
+    tmp_path: Path, url: str, receiver: Receiver, postgresql: Any
+):
+    there, gone = emptied(postgresql.get_uri()), "postgresql://nobody:letmein@127.0.0.1:1/adce"
+    settings = alarmed(tmp_path, hook(url), database=there)
+    alerts.note(replace(settings, configured_database=gone), cause("run_failed", "job"), NOON)
+    for minute in range(2):
+        alerts.tend(settings, [], NOON + minute * MINUTE)
+    assert receiver.told == [("opened", "run_failed", "job")]
+    with opened(settings.own_alerts_url) as book, book.read() as page:
+        assert page.noted() == []
+
+
 def test_silence_is_kept_and_ends(make_in: Callable[..., Settings], receiver: Receiver):
     settings = make_in()
     with opened(settings.alerts_url) as book, book.write() as page:
@@ -237,12 +140,6 @@ def test_silence_is_kept_and_ends(make_in: Callable[..., Settings], receiver: Re
     assert receiver.got == []
     alerts.tend(settings, [cause()], NOON + MINUTE)
     assert [kind for kind, *_ in receiver.told] == ["opened"]
-
-
-def test_a_channel_for_what_is_critical_hears_nothing_else(make: Callable[..., Settings], receiver: Receiver, url: str):
-    settings = make(hook(url, only_critical=True))
-    alerts.tend(settings, [cause(), cause("disk", severity=Severity.CRITICAL)], NOON)
-    assert receiver.told == [("opened", "disk", "")]
 
 
 def test_what_is_long_over_is_forgotten(make_in: Callable[..., Settings]):
@@ -256,11 +153,33 @@ def test_what_is_long_over_is_forgotten(make_in: Callable[..., Settings]):
         assert (page.standing(), page.cleared(9), page.noted(), page.sent(9)) == ({}, [], [], [])
 
 
-def test_messages_to_a_channel_that_is_gone_are_dropped(make: Callable[..., Settings], receiver: Receiver, url: str):
-    receiver.answers = [500]
-    alerts.tend(make(), [cause()], NOON)
-    alerts.tend(make(hook(url, "other")), [cause()], NOON + MINUTE)
-    assert claimed_by_nobody(make()) == 0
+def test_two_homes_on_one_machine_do_not_clear_what_the_other_sees(
+    make: Callable[..., Settings], receiver: Receiver, tmp_path: Path
+):
+    here = make(after_minutes=5)
+    there = replace(here, home=tmp_path / "other", configured_database=here.alerts_url)
+    for look in range(16):
+        one, found = (there, []) if look % 2 else (here, [cause("disk")])
+        alerts.tend(one, found, NOON + look * MINUTE / 2)
+    assert [kind for kind, *_ in receiver.told] == ["opened"]
+
+
+def test_machines_that_look_seldom_are_waited_for(make: Callable[..., Settings], receiver: Receiver):
+    settings = make(after_minutes=5)
+    health = settings.autonomous.health.model_copy(update={"interval_seconds": 3_600})
+    seldom = replace(settings, autonomous=settings.autonomous.model_copy(update={"health": health}))
+    for half_hour in range(8):
+        found = [] if half_hour % 2 else [cause()]
+        alerts.tend(seldom, found, NOON + half_hour * 30 * MINUTE, machine="ba"[not found])
+    assert [kind for kind, *_ in receiver.told] == ["opened"]
+
+
+def test_each_machine_tells_of_its_own_disk(make: Callable[..., Settings], receiver: Receiver):
+    settings = make()
+    for minute, (machine, found) in enumerate([("a", ["disk"]), ("b", ["disk"]), ("a", []), ("b", ["disk"])]):
+        alerts.tend(settings, [cause(one) for one in found], NOON + minute * MINUTE, machine=machine)
+    assert receiver.told == [("opened", "disk", "a"), ("opened", "disk", "b"), ("cleared", "disk", "a")]
+    assert [one["alerts"][0]["what"][:3] for one in receiver.got] == ["a: ", "b: ", "a: "]
 
 
 def test_a_book_of_another_form_is_refused(make: Callable[..., Settings]):
@@ -294,7 +213,7 @@ def test_a_file_that_cannot_be_kept_is_an_error(tmp_path: Path, url: str):
 
 def test_a_cause_that_was_told_keeps_what_it_is_about(make_in: Callable[..., Settings]):
     settings, since = make_in(), NOON - timedelta(hours=1)
-    given = Cause("disk", "a\u00e9\u4e2d", Severity.CRITICAL, "what", "hint", since, "/page")
+    given = Cause("lake", "a\u00e9\u4e2d", Severity.CRITICAL, "what", "hint", since, "/page")
     alerts.tend(settings, [given], NOON)
     with opened(settings.alerts_url) as book, book.read() as page:
         (kept,) = page.standing().values()

@@ -60,6 +60,27 @@ def test_a_person_lets_it_go_on_and_another_violation_halts_it_again(state: Stat
     assert str(halting.halted(state)).startswith("halted since 2025-01-15 12:00 UTC (ledger_broken)")
 
 
+def test_nobody_lets_the_loop_go_on_after_a_halt_that_he_has_not_seen(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halt(state)
+    looked = halting.halted
+
+    def and_then_others_are_faster(there: State) -> halting.Halt | None:
+        found = looked(there)
+        monkeypatch.undo()
+        halting.resume(there, by="bob", note="the mirror moved", at=NOON)
+        halt(there, "ledger_broken")
+        return found
+
+    monkeypatch.setattr(halting, "halted", and_then_others_are_faster)
+    with pytest.raises(HaltedError, match=r"another halt stands(.|\n)*ledger_broken"):
+        halting.resume(state, by="ann", note="x", at=NOON)
+    standing = halting.halted(state)
+    assert standing is not None
+    assert standing.reason == "ledger_broken"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 2, "halt": null}', '{"schema": 1, "halt": null, "x": 1}'])
 def test_a_file_that_nobody_can_read_holds_the_loop(state: State, tmp_path: Path, text: str) -> None:
     (tmp_path / HALT).write_text(text)

@@ -23,6 +23,7 @@ from adce_assets.operate.health_acts import Acts
 from adce_assets.operate.health_asking import ask
 from adce_assets.operate.health_server import Desk, listening
 from adce_assets.operate.looks import Looks
+from adce_assets.operate.renewing import Renewed
 from adce_assets_tests.cli.conftest import NOW, Installation
 from adce_assets_tests.operate.asking import Served, Supervised, serving
 from adce_assets_tests.operate.watched import MINUTE, WELL, Watched, copied
@@ -174,14 +175,14 @@ def test_before_the_first_look_and_after_the_last_one_it_is_not_well(serve: Serv
     assert [cause["code"] for cause in serve.ask("/health").json["causes"]] == ["not_looked_yet"]
     serve.desk.looks.look()
     assert serve.ask("/health").status == 200
-    serve.ahead[0] = 181
+    serve.ahead[0] = 241
     late = serve.ask("/health")
     assert (late.status, [cause["code"] for cause in late.json["causes"]]) == (503, ["look_late"])
     assert (serve.ask("/ready").status, serve.ask("/live").status, serve.ask("/status").status) == (503, 200, 200)
 
 
 def test_every_answer_is_of_the_form_that_is_described(served: Served) -> None:
-    forms = {"/live": answers.Alive, "/ready": answers.Ready, "/health": answers.Health, "/status": answers.Status}
+    forms = {"/live": answers.Alive, "/ready": answers.Ready, "/health": answers.WellOrNot, "/status": answers.Status}
     for path, form in (forms | {"/tasks": answers.Tasks}).items():
         form.model_validate(served.ask(path, role="viewer").json)
     for path in ("/nowhere", "/tasks?limit=0", "/health/"):
@@ -359,7 +360,6 @@ def test_what_waits_for_a_person_is_decided_by_the_holder_of_the_token(
     move = history.hold("lake.objects", **told)
     history.dispose()
     waiting = [cause.subject for cause in watched.causes() if cause.code == "approval_waiting"]
-    serve.desk.acts.installation = watched.installation
     for what in (*waiting, str(move)):
         answer = serve.ask(f"/approvals/{what}/{how}", method="POST", role="operator", body={"note": "looked at"})
         assert answer.json == {"schema": 1, "id": what, "decided": f"{how}ed", "by": "operator"}
@@ -386,7 +386,7 @@ def test_a_look_that_fails_is_not_the_last_one(watched: Watched, caplog: pytest.
         heard.append([cause.code for cause in causes])
         stop.set()
 
-    looks = Looks(watched.installation, asked, Supervised(watched.home / "service"), hear)
+    looks = Looks(Renewed(lambda: watched.settings), asked, Supervised(watched.home / "service"), hear)
     looks.go_on(0.01, stop)
     assert (heard, looks.latest is not None) == ([[]], True)
     assert "another is taken" in caplog.text

@@ -5,14 +5,27 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from adce_assets.errors import AlreadyRunningError, ServiceError
+from adce_assets.errors import AlreadyRunningError, ConditionFailedError, ServiceError
+from adce_assets.operate import service as services
 from adce_assets.operate.service import Component, Health, Service
 
 PATIENCE_S = 30.0
+LINGERS = """
+import pathlib, signal, sys, time
+go = pathlib.Path(sys.argv[1])
+def end(*_):
+    while not go.exists(): time.sleep(0.02)
+    sys.exit()
+signal.signal(signal.SIGINT, end)
+print("ready", flush=True)
+time.sleep(600)
+"""
+"""Ends once a file is there."""
 LIVES = "import time, sys; print('ready', flush=True); time.sleep(600)"
 PARENT = (
     "import subprocess, sys, time; "
@@ -107,6 +120,56 @@ def test_one_component_is_ended_and_begun_again_while_the_others_live(serve: Cal
     assert (after["one"] != before["one"], after["other"] == before["other"]) == (True, True)
     with pytest.raises(ServiceError, match="the supervisor refuses"):
         service.end("nobody")
+
+
+def test_what_is_still_ending_is_neither_started_nor_taken_for_gone(
+    serve: Callable[..., Service], tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    (tmp_path / "lingers.py").write_text(LINGERS)
+    service = serve(Component("one", (sys.executable, str(tmp_path / "lingers.py"), str(go))))
+    pid = service.start(dict(os.environ))
+    wait_until(lambda: "ready" in service.log("one").read_text())
+    assert service.end("one")
+    with pytest.raises(ConditionFailedError, match="still ending"):
+        service.begin("one")
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(service.stop)
+        wait_until(lambda: service.known() == [])
+        assert service.running() == pid
+        with pytest.raises(AlreadyRunningError, match=f"still ending: process {pid}"):
+            service.start(dict(os.environ))
+        second = threads.submit(service.stop)
+        go.touch()
+        assert (first.result(), second.result(), service.running()) == (True, True, None)
+
+
+def test_a_supervisor_that_says_nothing_is_told_in_time(
+    serve: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = serve(program("one", LIVES))
+    pid = service.start(dict(os.environ))
+    monkeypatch.setattr(services, "ANSWER_SECONDS", 0.1)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert (service.known(), service.running()) == ([], pid)
+        with pytest.raises(ServiceError, match="does not answer"):
+            service.stop()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        monkeypatch.undo()
+    assert service.stop()
+
+
+def test_of_two_that_start_it_at_once_the_second_is_told_who_holds_it(
+    serve: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = serve(program("one", LIVES))
+    pid = service.start(dict(os.environ))
+    monkeypatch.setattr(Service, "prepare", lambda *_: None)  # the second has looked before the first one ran
+    with pytest.raises(AlreadyRunningError, match=f"process {pid}"):
+        service.start(dict(os.environ))
+    assert service.running() == pid
 
 
 def test_one_that_does_not_come_up_is_told_with_its_log_and_nothing_is_left(serve: Callable[..., Service]) -> None:

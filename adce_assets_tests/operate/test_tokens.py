@@ -127,6 +127,24 @@ def test_an_operator_may_see_and_a_viewer_may_not_do(role: Role, wanted: Role, m
     assert role.allows(wanted) is may
 
 
+@pytest.mark.parametrize("spoilt", ["role = 'root'", "hash = 'x'", "issued_at = 'once'"])
+def test_a_token_that_was_tampered_with_opens_nothing_more_and_hinders_no_other(
+    here: Tokens, tmp_path: Path, spoilt: str
+) -> None:
+    bad, good = here.issue("bad", Role.VIEWER, "ann"), here.issue("good", Role.VIEWER, "ann")
+    with closing(sqlite3.connect(tmp_path / "access.sqlite")) as connection, connection:
+        connection.execute(f"UPDATE access_tokens SET {spoilt} WHERE name = 'bad'")
+    assert here.holder(good) == Holder("good", Role.VIEWER)
+    found = here.holder(bad)
+    assert found is None or found.role is Role.VIEWER
+    if "hash" not in spoilt:
+        with pytest.raises(AccessError, match="the token `bad` is not as it was written"):
+            here.list()
+    here.revoke("bad")
+    assert here.issue("bad", Role.VIEWER, "ann")
+    assert [token.name for token in here.list()] == ["bad", "good"]
+
+
 def test_tables_of_another_form_are_refused(here: Tokens, tmp_path: Path) -> None:
     here.issue("a", Role.VIEWER, "ann")
     with closing(sqlite3.connect(tmp_path / "access.sqlite")) as connection, connection:

@@ -6,7 +6,7 @@ What stands in a header is one line of printable text before it comes here, and 
 import smtplib
 import ssl
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -15,7 +15,7 @@ from socket import SHUT_RDWR, socket
 from threading import Timer
 
 from adce_assets.autonomous import EmailChannel
-from adce_assets.errors import AlertError, printable
+from adce_assets.errors import AlertError, RefusedAlertError, printable
 from adce_assets.fetch.secrets import Redactor, Secrets
 from adce_assets.operate.alert_records import Message
 from adce_assets.operate.alert_texts import lines, subject
@@ -23,7 +23,8 @@ from adce_assets.operate.channels.keeping import secret_of
 
 DEADLINE_S, SILENCE_S = 20.0, 8.0
 """How long a whole mail may take, and how long the server may be silent meanwhile."""
-READY = 220
+READY, FINAL = 220, 500
+"""What a server says that waits for a mail, and from where on a refusal is its last word."""
 
 
 def send(channel: EmailChannel, message: Message, secrets: Secrets, redactor: Redactor) -> str:
@@ -35,17 +36,21 @@ def send(channel: EmailChannel, message: Message, secrets: Secrets, redactor: Re
     password = secret_of(channel.secret, secrets, redactor) if channel.secret else ""
     where = f"{channel.host}:{channel.port}"
     try:
-        with _server(channel) as server, _deadline(server):
+        with closing(_server(channel)) as server, _deadline(server):
             _greet(server, channel)
             if channel.encryption == "starttls":
                 server.starttls(context=ssl.create_default_context())
             if channel.user:
                 server.login(channel.user, password)
             refused = server.send_message(_mail(channel, message), channel.sender, channel.recipients)
+            with suppress(OSError, smtplib.SMTPException):  # it has the mail, however it takes leave
+                server.quit()
     except smtplib.SMTPRecipientsRefused as error:
         raise AlertError(f"refused for {_refusals(error.recipients)}", where=where) from error
-    except (OSError, smtplib.SMTPException) as error:
-        raise AlertError(printable(f"{type(error).__name__}: {error}"), where=where) from error
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        is_final = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= FINAL
+        kind = RefusedAlertError if is_final else AlertError
+        raise kind(printable(f"{type(error).__name__}: {error}"), where=where) from error
     return f"refused for {_refusals(refused)}" if refused else ""
 
 

@@ -1,0 +1,152 @@
+"""Messages on their way: tried again, given up, told anew, over real sockets."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from adce_assets.operate import alerts, sending
+from adce_assets.operate.alert_book import SENDING, opened
+from adce_assets.operate.alert_records import Message
+from adce_assets.operate.alert_troubles import UNDELIVERED, undelivered
+from adce_assets.operate.causes import Severity
+from adce_assets.settings import Settings
+from adce_assets_tests.operate.alarmed import SECRETS, Receiver, cause, hook
+
+NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def claimed_by_nobody(settings: Settings) -> int:
+    with opened(settings.alerts_url) as book, book.read() as page:
+        return len(page.on_their_way())
+
+
+def test_a_message_that_does_not_arrive_is_sent_again_with_longer_and_longer_pauses(
+    make: Callable[..., Settings], receiver: Receiver
+):
+    settings, tries = make(retry_seconds=60), []
+    receiver.answers = [503] * 6
+    for minute in (0, 0.9, 1, 3, 7, 15, 31, 62.9, 63):
+        before = receiver.asked
+        alerts.tend(settings, [cause()], NOON + minute * MINUTE)
+        tries += [minute] * (receiver.asked - before)
+    assert tries[:7] == [0, 1, 3, 7, 15, 31, 63]
+    assert receiver.told[0] == ("opened", "cycle_late", "")
+
+
+def test_messages_arrive_in_the_order_in_which_they_were_written(make: Callable[..., Settings], receiver: Receiver):
+    settings = make(retry_seconds=60)
+    receiver.answers = [500]
+    for minute, now in enumerate([[cause()], [], [], []]):
+        alerts.tend(settings, now, NOON + minute * MINUTE)
+    mine = [one for one in receiver.told if one[1] == "cycle_late"]
+    assert mine == [("opened", "cycle_late", ""), ("cleared", "cycle_late", "")]
+
+
+def test_a_message_is_given_up_after_its_last_attempt_and_the_next_one_is_sent(
+    make: Callable[..., Settings], receiver: Receiver
+):
+    settings = make(attempts=2, retry_seconds=1)
+    receiver.answers = [500, 500]
+    for minute in range(4):
+        alerts.tend(settings, [cause(), *[cause("lake")] * (minute > 1)], NOON + minute * MINUTE)
+    assert ("opened", "cycle_late", "") not in receiver.told
+    assert ("opened", "lake", "") in receiver.told
+    with opened(settings.alerts_url) as book, book.read() as page:
+        assert [one.given_up for one in page.sent(10)].count(True) == 1
+
+
+def test_a_message_that_the_receiver_will_never_take_holds_up_no_other_for_long(
+    make: Callable[..., Settings], receiver: Receiver
+):
+    settings, urgent = make(), cause("loop_stopped", severity=Severity.CRITICAL)
+    receiver.answers = [400] * 3
+    for minute in range(4):
+        alerts.tend(settings, [cause(), *[urgent] * (minute > 0)], NOON + minute * MINUTE)
+    assert ("opened", "loop_stopped", "") in receiver.told
+    assert ("opened", "cycle_late", "") not in receiver.told
+    alerts.tend(settings, [cause(), urgent], NOON + timedelta(hours=1))
+    assert ("opened", "cycle_late", "") in receiver.told, "what still stands is told anew"
+
+
+def test_what_nobody_was_told_is_not_told_to_be_over(make_in: Callable[..., Settings], receiver: Receiver):
+    settings = make_in(attempts=1, repeat_hours=None)
+    receiver.answers = [503]
+    for minute, found in enumerate([[cause()], [cause()], [], []]):
+        alerts.tend(settings, found, NOON + minute * MINUTE)
+    assert [told for told in receiver.told if told[1] == "cycle_late"] == []
+
+
+def test_what_another_channel_has_told_counts_as_told(make: Callable[..., Settings], receiver: Receiver, url: str):
+    settings = make(hook(url.replace("/hook", "/nowhere"), "lost"), hook(url), attempts=1, repeat_hours=None)
+    for hours, found in ((0, [cause()]), (2, [cause()]), (3, [])):
+        alerts.tend(settings, found, NOON + timedelta(hours=hours))
+    assert [kind for kind, code, _ in receiver.told if code == "cycle_late"] == ["opened", "cleared"]
+
+
+def test_a_fault_of_a_channel_is_kept_and_holds_up_no_look(
+    make: Callable[..., Settings], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    def breaks(*_: object) -> str:
+        raise UnicodeError(SECRETS["HOOK_KEY"])
+
+    monkeypatch.setitem(sending.SENDERS, "webhook", breaks)
+    settings = make(attempts=1)
+    failed = alerts.tend(settings, [cause()], NOON).failed
+    assert failed == ("`hook`: it cannot be sent: UnicodeError; this is a fault of ADCE",)
+    assert receiver.got == []
+    assert [one.subject for one in undelivered(settings)] == ["hook"]
+
+
+def test_a_channel_on_which_nothing_arrives_is_a_cause_that_others_hear_of(
+    make: Callable[..., Settings], receiver: Receiver, url: str
+):
+    settings = make(hook(url.replace("/hook", "/nowhere"), "lost"), hook(url))
+    failed = alerts.tend(settings, [cause()], NOON).failed
+    assert [one.subject for one in undelivered(settings)] == ["lost"]
+    assert "answered 500" in undelivered(settings)[0].what
+    assert failed[0].startswith("`lost`: ")
+    alerts.tend(settings, [cause()], NOON + MINUTE)
+    assert receiver.told == [("opened", "cycle_late", ""), ("opened", UNDELIVERED, "lost")]
+
+
+def test_a_channel_on_which_messages_arrive_again_is_no_cause_any_more(
+    make: Callable[..., Settings], receiver: Receiver
+):
+    settings = make(retry_seconds=60)
+    receiver.answers = [500]
+    alerts.tend(settings, [cause()], NOON)
+    assert undelivered(settings)
+    alerts.tend(settings, [cause()], NOON + MINUTE)
+    assert undelivered(settings) == []
+
+
+def test_a_dead_process_leaves_its_message_to_others(make_in: Callable[..., Settings], receiver: Receiver):
+    settings = make_in()
+    with opened(settings.alerts_url) as book:
+        with book.write() as page:
+            page.send("hook", Message("1" * 32, NOON, ()))
+        with book.write() as page:
+            assert page.claim("hook", NOON)
+    alerts.tend(settings, [], NOON + SENDING - MINUTE)
+    assert receiver.got == []
+    alerts.tend(settings, [], NOON + SENDING)
+    assert [one["id"] for one in receiver.got] == ["1" * 32]
+
+
+def test_a_channel_for_what_is_critical_hears_nothing_else(make: Callable[..., Settings], receiver: Receiver, url: str):
+    settings = make(hook(url, only_critical=True))
+    alerts.tend(settings, [cause(), cause("lake", severity=Severity.CRITICAL)], NOON)
+    assert receiver.told == [("opened", "lake", "")]
+
+
+def test_messages_to_a_channel_that_another_machine_does_not_know_are_left_until_they_are_too_old(
+    make: Callable[..., Settings], receiver: Receiver, url: str
+):
+    receiver.answers = [500]
+    alerts.tend(make(), [cause()], NOON)
+    others = make(hook(url, "other"), keep_days=1)
+    for when, left in ((MINUTE, 1), (timedelta(days=1), 1), (timedelta(days=1, minutes=1), 0)):
+        alerts.tend(others, [cause()], NOON + when)
+        assert claimed_by_nobody(others) == left

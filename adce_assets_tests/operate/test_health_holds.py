@@ -1,0 +1,176 @@
+"""What must not take health down, nor let all seem well: faulty files, silent callers, looks that are old."""
+
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adce_assets.errors import ConditionFailedError
+from adce_assets.operate import health_waiting
+from adce_assets.operate.halting import halt
+from adce_assets.operate.health_access import AT_ONCE
+from adce_assets_tests.cli.conftest import NOW, Installation
+from adce_assets_tests.operate.asking import Served, serving
+from adce_assets_tests.operate.watched import HOUR, Watched
+
+
+@pytest.fixture
+def serve(watched: Watched) -> Iterator[Served]:
+    """A server of an installation of the test's own, which was not looked at."""
+    with serving(watched, watched.home / "service") as made:
+        yield made
+
+
+def codes(served: Served) -> set[tuple[str, str]]:
+    return {(cause["code"], cause["subject"]) for cause in served.ask("/health").json["causes"]}
+
+
+def test_a_contract_that_is_edited_is_judged_as_it_stands(watched: Watched, serve: Served) -> None:
+    look, contract = serve.desk.looks.look, watched.home / "inventory" / "data_inventory.yaml"
+    look()
+    assert codes(serve) == set()
+    opened, text = serve.desk.acts.installation(), contract.read_text()
+    look()
+    assert serve.desk.acts.installation() is opened
+    contract.write_text(text.replace("description: games", "discription: games"))
+    look()
+    assert codes(serve) == {("contract", "")}
+    contract.write_text(text)
+    look()
+    assert codes(serve) == set()
+
+
+def test_settings_that_become_faulty_are_one_cause_and_the_looks_go_on(watched: Watched, serve: Served) -> None:
+    serve.desk.looks.look()
+    config = watched.home / "config" / "autonomous_config.yaml"
+    config.write_text(config.read_text() + "\nbogus: 1\n")
+    serve.desk.looks.look()
+    assert codes(serve) == {("settings", "")}
+    assert serve.ask("/status").json["dry_run"] is None
+    command = Installation(watched.home, watched.variables)
+    assert command.json("stop")["was_running"] is False
+    for name in ("health", "status"):
+        found = command.adce(name, "--json")
+        assert (found.exit_code, "settings" in {cause["code"] for cause in json.loads(found.stdout)["causes"]}) == (
+            1,
+            True,
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("gaps", {"tasks": None}),
+        ("gaps", {"tasks": [{"priority": "high"}]}),
+        ("gaps", {"by_priority": None}),
+        ("gaps", {"by_priority": {"critical": "many"}}),
+        ("cache/current_inventory", {"as_of": "soon"}),
+        ("cache/current_inventory", {"objects": "x"}),
+        ("cache/detected_gaps", {"gaps": {}}),
+        ("cache/detected_gaps", {"schema": 99}),
+    ],
+)
+def test_a_file_of_another_form_is_one_cause_and_the_rest_is_told(
+    watched: Watched, serve: Served, name: str, changed: dict[str, Any]
+) -> None:
+    watched.change(name, **changed)
+    serve.desk.looks.look()
+    assert codes(serve) == {("files", name)}
+    assert (serve.ask("/status").status, serve.ask("/metrics").status) == (200, 200)
+    assert serve.ask("/tasks").status == (503 if name == "gaps" else 200)
+
+
+def test_a_task_with_half_a_letter_is_told(watched: Watched, serve: Served) -> None:
+    tasks = json.loads((watched.home / "inventory" / "gaps.json").read_text())["tasks"]
+    watched.change("gaps", tasks=[tasks[0] | {"note": "\ud800"}])
+    serve.desk.looks.look()
+    assert serve.ask("/tasks").json["tasks"][0]["note"] == "\ud800"
+
+
+def test_an_old_look_is_not_told_as_if_it_were_true(serve: Served) -> None:
+    serve.desk.looks.look()
+    assert (serve.ask("/status").json["well"], serve.ask("/metrics").status) == (True, 200)
+    serve.ahead[0] = 500
+    told = serve.ask("/status").json
+    assert (told["well"], told["causes"][0]["code"], serve.ask("/metrics").status) == (False, "look_late", 503)
+
+
+def test_those_who_never_ask_keep_nobody_from_asking(serve: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve.desk.looks.look()
+    with ExitStack() as stack:
+        for _ in range(AT_ONCE):
+            stack.enter_context(socket.create_connection((serve.address, serve.port)))
+        assert (serve.ask("/live").status, serve.ask("/health").status) == (200, 200)
+        monkeypatch.setattr(health_waiting, "SILENT_S", 0.05)
+        silent = stack.enter_context(socket.create_connection((serve.address, serve.port), timeout=20))
+        assert silent.recv(1) == b""
+        half = stack.enter_context(socket.create_connection((serve.address, serve.port), timeout=20))
+        half.sendall(b"POST /stop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n{")
+        assert half.recv(12) == b"HTTP/1.1 408"
+
+
+def test_a_request_that_is_broken_off_is_not_done(serve: Served) -> None:
+    serve.issue()
+    head = f"Host: localhost\r\nAuthorization: Bearer {serve.secrets['operator']}\r\nContent-Length: 500"
+    with socket.create_connection((serve.address, serve.port), timeout=20) as connection:
+        connection.sendall(f"POST /stop HTTP/1.1\r\n{head}\r\n\r\nabc".encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert (serve.service.ended, serve.desk.acts.log.entries()) == (set(), [])
+
+
+def test_monitors_may_ask_for_the_head_alone(serve: Served) -> None:
+    answer = serve.ask("/live", method="HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+
+
+def test_to_revoke_the_last_token_opens_nothing(serve: Served) -> None:
+    serve.issue()
+    for name in ("viewer", "operator"):
+        serve.desk.doors.tokens.revoke(name)
+    serve.desk.doors._read_at = None
+    assert {serve.ask(path).status for path in ("/status", "/tasks")} == {401}
+
+
+def test_nothing_is_applied_while_the_loop_is_halted(watched: Watched, serve: Served) -> None:
+    serve.issue()
+    (watched.home / "plans").mkdir()
+    file = watched.home / "plans" / "night.json"
+    assert Installation(watched.home, watched.variables).adce("plan", "-o", str(file)).exit_code == 2
+    halt(watched.installation.project.state, "inward", "a host led inward", at=NOW, by="run")
+    planned = {"plan": file.name, "seal": json.loads(file.read_text())["seal"]}
+    refused = serve.ask("/apply", method="POST", role="operator", body=planned)
+    assert (refused.status, "a host led inward" in refused.json["error"]) == (409, True)
+
+
+def test_a_plan_that_is_being_applied_ends_with_the_server_and_holds_off_another(
+    watched: Watched, tmp_path: Path
+) -> None:
+    ended = tmp_path / "ended"
+    code = (
+        "import time, pathlib\ntry:\n    print(flush=True); time.sleep(600)\n"
+        f"except KeyboardInterrupt:\n    pathlib.Path({str(ended)!r}).touch()"
+    )
+    with serving(watched, watched.home / "service", apply=(sys.executable, "-c", code)) as made:
+        log = made.service.log("apply")
+        process = made.desk.acts._applying = made.desk.acts._begun(tmp_path / "night.json", log)
+        while not log.read_text():
+            assert process.poll() is None
+        with pytest.raises(ConditionFailedError, match="being applied"):
+            made.desk.acts._begun(tmp_path / "other.json", log)
+    assert (process.poll(), ended.is_file()) == (0, True)
+
+
+@pytest.mark.parametrize(("minutes", "found"), [(150, set()), (60, {("canary_late", "")})])
+def test_a_canary_that_maintenance_has_held_back_is_not_late(watched: Watched, minutes: int, found: set[Any]) -> None:
+    watched.change("cache/canary", sent_at=(NOW - 4 * HOUR).isoformat())
+    watched.configure("canary", silent_hours=1)
+    window = {"name": "backup", "cron": "0 9 * * *", "minutes": minutes}
+    path = watched.home / "config" / "autonomous_config.yaml"
+    path.write_text(path.read_text().replace("maintenance: []", f"maintenance: [{json.dumps(window)}]"))
+    assert watched.found() == found
