@@ -49,16 +49,19 @@ def rests_until(window: Window, now: datetime) -> datetime | None:
     What is more than a week ahead is no end, but only shows that none is in sight.
     """
     end = end_of(window, now)
-    while end is not None and end - now <= LONGEST and (following := end_of(window, end)) is not None:
+    for _ in range(MANY):
+        following = end_of(window, end) if end is not None and end - now <= LONGEST else None
+        if following is None:
+            return end
         end = following
-    return end
+    return now + 2 * LONGEST
 
 
 def time_at_work(config: AutonomousConfig, since: datetime, now: datetime) -> timedelta:
     """Say how much of the time since a moment, of the last week at most, was in no window of maintenance."""
     at, found = max(since, now - LONGEST), timedelta(0)
     while at < now:
-        ends = [end for window in config.maintenance if (end := end_of(window, at)) is not None]
+        ends = [end for window in config.maintenance if (end := rests_until(window, at)) is not None]
         following = min([now, *(ends or (next_moment(window.cron, at) for window in config.maintenance))])
         found += timedelta(0) if ends else following - at
         at = following
@@ -70,7 +73,7 @@ def never_begins(config: AutonomousConfig, cron: str, now: datetime) -> bool:
     at, seen = now, 0
     while seen < FEW or (at - now < LONGEST and seen < MANY):
         at, seen = next_moment(cron, at), seen + 1
-        if not maintenance(config, at):
+        if not any(end_of(window, at) for window in config.maintenance):
             return False
     return True
 
