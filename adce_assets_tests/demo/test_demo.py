@@ -17,6 +17,8 @@ from adce_assets.demo.s3_server import LocalS3
 from adce_assets.errors import ConfigurationError
 from adce_assets.lake.store import open_store
 
+LAKES = os.environ.get("ADCE_TEST_LAKES", "file").split()
+"""Where the demo's lake lies: `file`, `s3` or both; the loop over servers of S3 has tests of its own."""
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
 
 
@@ -86,7 +88,7 @@ def test_a_lake_on_the_local_s3_server_is_kept_in_its_folder(tmp_path: Path, mon
     assert (tmp_path / "pbp" / "c.json").read_bytes() == b"[1]"
 
 
-@pytest.mark.parametrize("lake", ["file", "s3"])
+@pytest.mark.parametrize("lake", LAKES)
 def test_the_loop_closes_exactly_as_planned(tmp_path: Path, lake: str):
     ended = _demo("run", "--lake", lake, "--folder", str(tmp_path / "demo"))
     assert ended.returncode == 0, ended.stdout + ended.stderr
