@@ -5,8 +5,8 @@
 
 Runs each of the three as a command in a process of its own, on the demo's lake under the shipped contract, and prints
 one JSON object with the medians in CPU seconds. Exits 1 if the job costs more than `PROMISED` times the other two
-together, or adds more than `MOST_ADDED` seconds to the steps: at any size, for no asset hands rows to another. This
-file is also what Dagster loads for the empty job.
+together, or, where it is the middle of several runs, adds more than `MOST_ADDED` seconds to the steps: at any size, for
+no asset hands rows to another. This file is also what Dagster loads for the empty job.
 """
 
 import argparse
@@ -86,7 +86,8 @@ def measured(environment: Mapping[str, str], runs: int) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--small", action="store_true", help="one run of each")
-    runs = 1 if parser.parse_args().small else RUNS
+    is_small = parser.parse_args().small
+    runs = 1 if is_small else RUNS
 
     from adce_assets.demo.holes import NOW
     from adce_assets.demo.stage import build
@@ -111,7 +112,7 @@ def main() -> int:
     told = {"objects": plan.objects, "runs": runs, "cpu_seconds": seconds, "ratio": round(ratio, 3)}
     told |= {"added_cpu_seconds": round(added, 2), "promised": {"ratio": PROMISED, "added_cpu_seconds": MOST_ADDED}}
     print(json.dumps({"schema": 1, **told}, indent=1))
-    return 0 if ratio <= PROMISED and added <= MOST_ADDED else 1
+    return 0 if ratio <= PROMISED and (is_small or added <= MOST_ADDED) else 1
 
 
 if __name__ == "__main__":
