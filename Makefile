@@ -33,13 +33,12 @@ check: $(INSTALLED) ## run only the checks that need no test: style, types, laye
 bench: $(INSTALLED) ## measure at a small size what is promised; with FOLDER=... of real schedules and games, try those too
 	@# What waits goes beside what counts CPU time alone; what goes by the clock goes alone.
 	@# Both are waited for, whichever fails, so that none goes on after the end.
-	for waiting in politeness.py "listing.py --small" "collecting.py --small"; do \
-	    $(BIN)/python benchmarks/$$waiting || exit 1; done & pid=$$!; failed=0; \
+	$(BIN)/python benchmarks/politeness.py & polite=$$!; failed=0; \
+	  { $(BIN)/python benchmarks/listing.py --small && $(BIN)/python benchmarks/collecting.py --small; } & pid=$$!; \
 	  for counting in job_overhead.py scale.py; do $(BIN)/python benchmarks/$$counting --small || failed=1; done; \
-	  wait $$pid && exit $$failed
+	  wait $$polite || failed=1; wait $$pid && exit $$failed
 	$(BIN)/python benchmarks/ledger.py --small
 	$(BIN)/python benchmarks/difference.py --small
-	$(BIN)/python benchmarks/health.py --small
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_answers.py $(FOLDER)/recorded)
 	$(if $(FOLDER),$(BIN)/python benchmarks/real_games.py $(FOLDER)/schedule)
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_schedules.py $(FOLDER)/recorded)

@@ -62,7 +62,7 @@ ODD = (
 HERE = ("new/a.json", "old/b.json", "new/c.json")
 FORMATS = [
     *(("file", written) for written in ("CSV", "ORC", "Parquet")),
-    *(("moto_bucket", "ORC"), ("ministack_bucket", "CSV"), ("ministack_prefix", "Parquet")),
+    *(("moto_bucket", "ORC"), ("ministack_prefix", "Parquet")),
 ]
 """Every format from a folder, and from every server one, since all of them send the same bytes."""
 LISTED = [(name, "list") for name in ("file", "moto_bucket", "ministack_bucket", "ministack_prefix")]
