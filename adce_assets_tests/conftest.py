@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import ibis
 import pyarrow as pa
 import pytest
@@ -36,6 +37,9 @@ from adce_assets.tables import engine
 
 MOMENT = OBJECT_SCHEMA.field("last_modified").type
 NOON = datetime(2024, 1, 15, 12, tzinfo=UTC)
+
+hypothesis.settings.register_profile("adce", hypothesis.settings(), deadline=None)  # how long one takes is no fault
+hypothesis.settings.load_profile("adce")
 
 
 @dataclass(frozen=True)

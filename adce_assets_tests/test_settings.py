@@ -148,7 +148,7 @@ ELEMENT = st.one_of(
 FIELD = st.lists(ELEMENT, min_size=1, max_size=2).map(",".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(FIELD, min_size=5, max_size=5).map(" ".join))
 def test_every_time_table_that_is_taken_is_one_for_dagster_too(cron: str):
     try:

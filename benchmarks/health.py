@@ -4,10 +4,10 @@
     python benchmarks/health.py --small    # 10 s, as CI does
 
 Reconciles a small lake again and again, now with and now without requests to the server of the same installation, each
-in a process of its own. Prints one JSON object; exits 1 if the middle reconciliation takes more CPU with requests than
-`PROMISED` times one without (`SMALL` of a short run, of which chance has more), if a request is not answered with 200,
-or if fewer than `RATE` were sent a second where the machine has a processor for each. What the processors that they
-share cost by the clock is told, and not judged.
+in a process of its own. The server stands back as that of `adce health serve` does; who asks stands for other machines,
+and takes only what nobody else of this one wants. Prints one JSON object; exits 1 if the middle reconciliation takes
+more than `PROMISED` times one without requests, of CPU or by the clock (`SMALL` of a short run, of which chance has
+more), if a request is not answered with 200, or if fewer than nine tenths of `RATE` were answered a second.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from adce_assets.cli.health import NICE
 from adce_assets.loop.reconciling import reconcile
 from adce_assets.operate.access_database import AccessDatabase
 from adce_assets_tests.operate.asking import serving
@@ -40,7 +41,7 @@ TURN_S = 0.5
 
 def serve(watched: Watched, told: Any, stop: Event) -> None:
     """Serve an installation and look at it each second, a minute's work, until it is to stop; tell the CPU seconds."""
-    os.nice(5)
+    os.nice(NICE)
     with serving(watched, watched.home / "service") as made:
         made.desk.looks.look()
         told.send(made.port)
@@ -52,6 +53,7 @@ def serve(watched: Watched, told: Any, stop: Event) -> None:
 
 def ask(port: int, go: Event, stop: Event, told: Any) -> None:
     """Ask while it is to go, on some connections at a steady rate; tell how many were answered, in how long."""
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     counts, seconds = [[0, 0] for _ in range(CONNECTIONS)], [0.0] * CONNECTIONS
     threads = [Thread(target=_ask, args=(port, go, stop, counts[at], seconds, at)) for at in range(CONNECTIONS)]
     for thread in threads:
@@ -143,9 +145,8 @@ def main() -> None:
     told = measure(4 if small else 40)
     print(json.dumps(told, indent=1))
     most = SMALL if small else PROMISED
-    has_room = (os.cpu_count() or 1) > 2
-    slow = has_room and told["requests_a_second"] < 0.9 * RATE
-    sys.exit(told["cpu_ratio"] > most or told["not_answered_well"] > 0 or slow)
+    slowed = max(told["cpu_ratio"], told["clock_ratio"]) > most
+    sys.exit(slowed or told["not_answered_well"] > 0 or told["requests_a_second"] < 0.9 * RATE)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from adce_assets.settings import Settings
 
 COLUMNS = (Column("is", "severity"), Column("cause", "code"), Column("of", "subject"), Column("what", "what"))
-NICE = 5
-"""How far the server stands back where the loop wants the processor."""
+NICE = 15
+"""How far the server stands back where the loop wants the processor: some three hundredths of one are left to it."""
 TOKEN = "ADCE_TOKEN"  # noqa: S105 - the name of a variable
 JOIN_S = 10.0
 

@@ -282,7 +282,7 @@ GAMES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     games=GAMES,
     seen=st.lists(SEEN, max_size=12),

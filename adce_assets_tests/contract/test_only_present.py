@@ -61,7 +61,7 @@ def test_what_can_be_had_later_too_has_no_window(small: "SmallContract"):
     assert {data_set.window(date(2024, 1, 15)) for data_set in small.load().data_sets.values()} == {None}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(day=st.dates(date(1993, 8, 25), date(2100, 1, 1)), grace=st.integers(0, 400))
 def test_windows_follow_each_other_without_a_moment_between_them(
     tmp_path_factory: pytest.TempPathFactory, day: date, grace: int

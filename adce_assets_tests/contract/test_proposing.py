@@ -211,7 +211,7 @@ def lakes(draw: some.DrawFn) -> list[str]:
     return sorted(keys)
 
 
-@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.too_slow])
 @given(lakes())
 def test_every_key_is_read_by_exactly_one_data_set_or_left_with_a_reason(keys: list[str]) -> None:
     found = draft(keys)

@@ -12,7 +12,7 @@ from adce_assets.dims.metrics import Accepted, Measurement, Severity, Status, Va
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FOUR = Accepted(4, NOON - DAY, "first", "ann")
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """One history serves all examples of a property: each has a metric of its own."""
 
 

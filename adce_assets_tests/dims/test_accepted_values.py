@@ -44,7 +44,7 @@ def put(kept: State, values: Mapping[str, Accepted]) -> None:
     accepted.put(kept, values, instead_of=accepted.read(kept), at=NOON)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     values=st.dictionaries(
         st.tuples(NAMES, NAMES).map(".".join),

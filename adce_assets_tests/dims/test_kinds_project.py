@@ -84,7 +84,7 @@ PARTS = st.sampled_from(["a", "b", "ab", "c.py", "x.y"])
 MAGIC = st.sampled_from(["a", "*", "**", "?", "a*", "*.py", "[ab]", "**"])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(glob=st.lists(MAGIC, min_size=1, max_size=4), path=st.lists(PARTS, min_size=1, max_size=4))
 def test_a_glob_means_the_paths_that_an_expression_of_it_matches(glob: list[str], path: list[str]):
     reached = globs.begin(("/".join(glob),), hidden=False)

@@ -34,13 +34,13 @@ def split(data: bytes, at: list[int]) -> Iterator[bytes]:
 
 
 @given(st.binary(max_size=3000), st.lists(st.integers(0, 10_000), max_size=8), st.sampled_from([*FOLD]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_body_is_the_same_however_it_arrives(content: bytes, at: list[int], encoding: str):
     assert read(split(FOLD[encoding](content), at), encoding, LARGE, "") == content
 
 
 @given(st.integers(0, 10_000_000), st.sampled_from(SQUEEZED))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_squeezed_body_that_was_cut_off_is_never_a_short_one(at: int, encoding: str):
     whole = FOLDED[encoding]
     with pytest.raises(DamagedError):

@@ -66,7 +66,7 @@ class World:
 RATES = [0.05, 0.33, 1.0, 3.0, 20.0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     rate=st.sampled_from(RATES),
     burst=st.integers(1, 8),

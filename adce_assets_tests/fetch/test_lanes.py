@@ -39,7 +39,7 @@ def splits() -> st.SearchStrategy[Split]:
     return st.tuples(part, part).map(lambda two: Split(share=max(two), floor=min(two)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(split=splits(), waiting=st.lists(st.tuples(st.booleans(), st.booleans()), max_size=150))
 def test_in_no_stretch_has_history_more_than_its_share_or_less_than_its_floor_of_what_both_wait_for(
     split: Split, waiting: list[tuple[bool, bool]]
@@ -52,7 +52,7 @@ def test_in_no_stretch_has_history_more_than_its_share_or_less_than_its_floor_of
         assert history >= split.floor * turns - 2 - 1e-6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(split=splits(), waiting=st.lists(st.tuples(st.booleans(), st.booleans()), max_size=150))
 def test_a_lane_that_waits_alone_is_never_kept_waiting(split: Split, waiting: list[tuple[bool, bool]]):
     for lane, (fresh, history) in zip(run(waiting, split), waiting, strict=True):

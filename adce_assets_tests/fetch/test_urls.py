@@ -110,7 +110,7 @@ def test_a_plain_path_stays_as_it_is(path: str, url: str):
 
 @given(st.text(st.sampled_from("/.%25cef0ae\\;:@?#ab \n\uff0e\u2025"), max_size=14))
 @example("/%2e%2e")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_the_path_the_url_is_below_its_host(path: str):
     """The oracle is another reading: what a server would make of it that decodes three times and takes dots out."""
     from posixpath import normpath
@@ -128,7 +128,7 @@ def test_whatever_the_path_the_url_is_below_its_host(path: str):
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_parameter_leads_out_of_the_query(name: str, value: str):
     try:
         url = build(HOST, "/a", {name: value})

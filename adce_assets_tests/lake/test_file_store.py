@@ -35,7 +35,7 @@ def holdable(names: set[str]) -> list[str]:
     return [name for name in names if not any(other.startswith(f"{name}/") for other in names)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sets(KEYS, max_size=12).map(holdable), st.text("ab-./0é", max_size=4), st.text("ab-./0é😀", max_size=4))
 def test_the_listing_is_in_utf8_order_of_whole_keys(names: list[str], prefix: str, start_after: str):
     with TemporaryDirectory() as folder:

@@ -114,7 +114,7 @@ def within(ranges: list[KeyRange], keys: Iterable[str]) -> list[str]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     keys=st.sets(KEYS, max_size=40),
     ranges=RANGES,

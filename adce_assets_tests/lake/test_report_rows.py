@@ -113,7 +113,7 @@ def test_odd_keys_come_back_exactly(lake: FileStore, backend: "Backend", file_fo
     assert keys(lake, backend) == sorted(ODD_KEYS, key=lambda key: key.encode())
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.sets(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), max_size=30))
 def test_whatever_the_keys_are_they_are_read_again_from_every_format(found: set[str]):
     expected = sorted(found, key=lambda key: key.encode())

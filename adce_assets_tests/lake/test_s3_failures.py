@@ -205,7 +205,7 @@ def test_a_listing_is_signed_in_its_headers_and_path_style(server: Script, aws: 
     assert parse_qs(urlsplit(second.path).query)["continuation-token"] == ["t+/="]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=st.lists(st.sampled_from([None, None, None, *PASSING.values()]), max_size=30))
 def test_whatever_fails_the_listing_is_whole_or_refused(server: Script, faults: list[Answer | None]):
     left = iter(faults)

@@ -143,5 +143,5 @@ def test_whatever_happens_the_ledger_stands_as_a_plain_model_says(database_url: 
         def __init__(self) -> None:
             super().__init__(emptied(database_url))
 
-    lives = settings(max_examples=examples(8), stateful_step_count=20, deadline=None)
+    lives = settings(max_examples=examples(8), stateful_step_count=20)
     run_state_machine_as_test(LifeHere, settings=lives)

@@ -122,7 +122,6 @@ one_change = st.one_of(
 )
 same_ledger = settings(
     max_examples=examples(25),
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -279,7 +278,6 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return proof
 
 
-@settings(deadline=None)
 @given(data=st.data(), value=st.one_of(values, st.none(), st.integers(), st.just({}), st.just([])))
 def test_a_proof_in_which_anything_was_changed_does_not_hold(document: Any, data: st.DataObject, value: Any):
     changed = json.loads(json.dumps(document))
@@ -299,7 +297,6 @@ def refused(document: Any) -> bool:
         return "no proof" in str(error)
 
 
-@settings(deadline=None)
 @given(order=st.permutations(range(len(WAYS["b"]))), kept=st.integers(1, len(WAYS["b"])))
 def test_a_proof_from_which_entries_were_taken_or_moved_does_not_hold(document: Any, order: list[int], kept: int):
     assume(order[:kept] != sorted(order))

@@ -345,7 +345,7 @@ def test_a_damaged_memory_makes_all_work_new(running: World, body: bytes):
     assert running.hold({GAMES: 52, OLD: 1000}) is not None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from([GAMES, ODDS, OLD]), st.integers(0, 3000), min_size=1))
 def test_what_goes_on_beside_what_waits_is_within_the_limit(make_world: Callable[[], World], missing: dict[str, int]):
     world = make_world()

@@ -274,7 +274,7 @@ def test_under_another_contract_what_was_no_data_may_be_worth_a_look(workshop: "
     assert sorted(lake.read) == ["a.json", "b.json", "c.json"]
 
 
-@settings(max_examples=examples(7), deadline=None)
+@settings(max_examples=examples(7))
 @given(st.integers(0, 10_000))
 def test_every_object_is_looked_at_once_whatever_comes_and_goes(workshop: "Workshop", seed: int):
     chance = random.Random(seed)

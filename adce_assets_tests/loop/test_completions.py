@@ -214,7 +214,7 @@ def test_completions_wait_for_quiet_but_not_for_ever(looks: list[tuple[float, in
     assert after(looks) == asked
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(1, 120), st.integers(0, 3)), max_size=40))
 def test_every_completion_is_followed_by_a_reconciliation(steps: list[tuple[int, int]]) -> None:
     second, looks = 0, []
@@ -247,7 +247,7 @@ def test_a_damaged_file_of_seen_completions_is_refused_with_a_hint(state: State)
         read_seen(state, waiting)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(1, 120), st.integers(0, 3)), max_size=40))
 def test_two_reconciliations_are_a_quiet_time_apart_whoever_is_restarted_between(steps: list[tuple[int, int]]) -> None:
     second, asked = 0, []
@@ -313,7 +313,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(STEP, max_size=40))
 def test_whatever_is_marked_is_noticed_and_nothing_is_noticed_twice_that_was_left_as_it_was(
     steps: list[tuple[str, int, int, int]],

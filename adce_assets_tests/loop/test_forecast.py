@@ -97,7 +97,7 @@ works = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(works)
 def test_a_forecast_is_repeatable_ordered_and_never_faster_than_the_limit(work: Work):
     first = forecast([work], RETRIES)

@@ -307,7 +307,7 @@ def row_cell(row: "Row") -> tuple[str, str, str]:
     return row.source, row.data_type, row.season
 
 
-@settings(max_examples=examples(12), deadline=None)
+@settings(max_examples=examples(12))
 @given(lakes(), st.integers(0, 1000))
 def test_every_open_key_is_in_exactly_one_gap_with_the_priority_an_oracle_gives_it(
     loop: "Loop", lake: list[tuple[str, str, str, float]], shuffle: int

@@ -58,7 +58,7 @@ def test_a_key_is_held_until_its_moment(loop: "Loop", seconds: int, is_held: boo
     assert loop.find(state).gaps[0].held_files == is_held
 
 
-@settings(max_examples=examples(8), deadline=None)
+@settings(max_examples=examples(8))
 @given(
     holds=st.lists(st.sampled_from([None, *REASONS]), min_size=1, max_size=40),
     keys_per_task=st.integers(1, 7),

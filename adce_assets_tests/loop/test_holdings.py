@@ -138,7 +138,7 @@ class Story:
         return with_listing(holdings, ranges, rows_of(found), now)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), hours=st.integers(1, 40))
 def test_each_key_is_as_the_last_look_saw_it_or_as_the_loop_wrote_it_since(backend: "Backend", seed: int, hours: int):
     story = Story(random.Random(seed))
@@ -151,7 +151,7 @@ def test_each_key_is_as_the_last_look_saw_it_or_as_the_loop_wrote_it_since(backe
     assert holdings.newer["key"].to_pylist() == sorted(holdings.newer["key"].to_pylist())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32), hours=st.integers(1, 30))
 def test_what_is_not_seen_was_not_there_when_anybody_looked_and_is_none_of_the_loops_own(
     backend: "Backend", seed: int, hours: int

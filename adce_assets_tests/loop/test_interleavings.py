@@ -210,7 +210,6 @@ CYCLES = st.tuples(st.lists(st.tuples(MOMENTS, STEPS), min_size=2, max_size=7), 
 
 @settings(
     max_examples=examples(2),
-    deadline=None,
     derandomize=True,
     database=None,
     phases=[Phase.generate],

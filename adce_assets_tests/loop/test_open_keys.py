@@ -52,7 +52,7 @@ def found(loop: "Loop", nights: list[list["Row"]], few: int) -> tuple[list[dict[
     return documents, state.read_table(GAP_KEYS)
 
 
-@settings(max_examples=examples(8), deadline=None)
+@settings(max_examples=examples(8))
 @given(lakes(), lakes())
 def test_few_keys_and_many_are_put_together_the_same_way(loop: "Loop", first: Lake, second: Lake) -> None:
     nights = [rows_of(loop, first), rows_of(loop, second)]

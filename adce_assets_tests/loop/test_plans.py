@@ -174,7 +174,7 @@ def test_tasks_that_the_contract_does_not_know_are_refused_in_words(loop: "Loop"
         applying.refuse_other_tasks(loop.contract, of_the_contract(**change))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(body=st.binary(max_size=200))
 def test_hostile_bytes_are_refused_in_words(body: bytes, tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("hostile") / "plan.json"

@@ -199,7 +199,7 @@ def test_a_lake_of_which_nobody_knows_where_its_keys_are_may_be_dear_everywhere(
     assert Density.of([], 0).requests(KeyRange()) == 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     keys=st.lists(st.integers(0, 3_000), unique=True, max_size=3_000),
     every=st.integers(1, 500),
@@ -215,7 +215,7 @@ def test_no_stretch_takes_more_requests_than_are_estimated(keys: list[int], ever
     assert held // 1_000 + 1 <= density.requests(stretch)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), budget=st.integers(0, 30))
 def test_what_is_asked_is_disjoint_in_order_within_the_budget_and_as_much_as_that_allows(
     contract: Contract, seed: int, budget: int

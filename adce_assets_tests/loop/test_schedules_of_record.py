@@ -307,7 +307,7 @@ GAMES = st.lists(SEEN, max_size=3, unique_by=lambda one: one[0])
 LAKES = st.dictionaries(st.sampled_from(["schedule/2023-24.csv", "old/2023.csv", "cups/2023-24.csv"]), GAMES)
 
 
-@settings(max_examples=examples(12), deadline=None)
+@settings(max_examples=examples(12))
 @given(st.lists(LAKES, min_size=2, max_size=4))
 def test_what_is_made_from_what_changed_is_what_is_made_from_all(
     workshop: "Workshop", lakes: list[dict[str, list[tuple[str, str, str, str]]]]

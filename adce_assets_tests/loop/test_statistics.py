@@ -72,7 +72,7 @@ def test_the_time_from_detected_to_closed_is_told_at_half_and_at_nine_of_ten(too
     assert told.to_close == (half * HOUR, most * HOUR)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=40), st.randoms(use_true_random=False))
 def test_half_are_closed_within_the_one_and_nine_of_ten_within_the_other(took: list[float], chance: random.Random):
     chance.shuffle(took)

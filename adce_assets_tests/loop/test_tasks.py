@@ -213,7 +213,7 @@ def lakes(draw: st.DrawFn) -> list[tuple[str, str, int, float]]:
     return draw(st.lists(st.tuples(st.sampled_from(data_sets), seasons, st.integers(1, 12), days), max_size=8))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(lakes(), st.integers(1, 7), st.integers(0, 6), st.integers(0, 12))
 def test_every_key_of_every_gap_is_in_one_task_or_in_the_explained_remainder(
     loop: "Loop", lake: list[tuple[str, str, int, float]], keys_per_task: int, cap: int, run_cap: int

@@ -66,7 +66,7 @@ CRONS = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(CRONS, st.integers(1, 3_000), st.lists(st.integers(0, len(WEEK) - 1), min_size=10, max_size=30))
 def test_any_window_is_open_when_it_should_be_and_says_how_long_until_it_opens(
     cron: str, minutes: int, at: list[int]

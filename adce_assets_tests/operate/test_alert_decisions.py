@@ -236,7 +236,7 @@ def oracle(seen: Sequence[bool], after: int) -> list[Kind]:
     return told
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.booleans(), max_size=40), st.integers(0, 4))
 def test_alerts_open_and_clear_in_turns_whatever_a_cause_does(seen: list[bool], after: int):
     watch, told = Watch(rules(after_minutes=after)), []

@@ -228,7 +228,7 @@ def test_a_data_set_that_is_not_yielded_is_a_fault_of_the_configuration(programs
         called(entry(), [wanted(data_type="shots")], programs, folder)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(1, 90), min_size=1, max_size=400),
     most=st.integers(1, 300),

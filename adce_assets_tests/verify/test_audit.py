@@ -109,7 +109,7 @@ def test_a_run_of_which_no_end_is_told_is_found(warehouse: Warehouse):
         assert audit.unfinished(connection, "games", "2023-24") == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=5))
 def test_any_text_can_be_told_and_fits(texts: list[str]):
     rows = [told(text) for text in texts]

@@ -187,7 +187,7 @@ def test_a_document_that_is_none_is_an_error_whatever_is_allowed():
 
 
 @given(st.permutations(["w1", "w2", "w3", "w4"]))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_what_is_told_of_every_worker_does_not_depend_on_who_did_what(workers: list[str]):
     told = [tally(workers[0], "box/1.json"), tally(workers[1], "box/2.json")]
     moved = replace(sound(told), staged={(workers[2], "box/1.json"): 26, (workers[3], "box/2.json"): 25})
@@ -199,7 +199,7 @@ def test_what_is_told_of_every_worker_does_not_depend_on_who_did_what(workers: l
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5), st.integers(0, 5), st.integers(0, 5)), min_size=1),
     st.sampled_from(NUMBERS),

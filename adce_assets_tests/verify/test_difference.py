@@ -92,7 +92,7 @@ ROWS = st.tuples(
 )
 
 
-@settings(max_examples=examples(30), deadline=None)
+@settings(max_examples=examples(30))
 @given(left=st.lists(ROWS, max_size=8), more=st.lists(ROWS, max_size=4), data=st.data(), tolerant=st.booleans())
 def test_what_differs_is_what_a_brute_force_finds(
     connection: duckdb.DuckDBPyConnection, *, left: list[Row], more: list[Row], data: st.DataObject, tolerant: bool

@@ -156,7 +156,7 @@ def test_duckdb_and_python_write_alike(
 ):
     column = ColumnType(kind)
 
-    @settings(max_examples=examples(6), deadline=None)
+    @settings(max_examples=examples(6))
     @given(st.lists(st.one_of(st.none(), values), min_size=1, max_size=40))
     def alike(given: list[Any]) -> None:
         for value, (_, written) in zip(given, in_duckdb(connection, given, physical, column), strict=True):
@@ -165,7 +165,7 @@ def test_duckdb_and_python_write_alike(
     alike()
 
 
-@settings(max_examples=examples(20), deadline=None)
+@settings(max_examples=examples(20))
 @given(st.lists(st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=ZONES), min_size=1, max_size=20))  # noqa: DTZ001 - Hypothesis wants them so
 def test_a_moment_is_the_same_in_every_zone(connection: duckdb.DuckDBPyConnection, moments: list[datetime]):
     column = ColumnType("timestamp")

@@ -50,7 +50,7 @@ def test_an_export_of_nothing_has_the_columns_all_the_same(warehouse: Warehouse,
 TEXTS = st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=1)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=TEXTS)
 def test_any_text_comes_out_as_it_went_in(warehouse: Warehouse, texts: list[str | None]) -> None:
     with warehouse.transaction() as connection:

@@ -76,7 +76,7 @@ def test_an_amount_that_its_column_cannot_hold_is_never_rounded(found: Any) -> N
         typed(AMOUNT, found)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.decimals(min_value=-(10**30), max_value=10**30, places=2))
 def test_an_amount_travels_without_a_float_on_the_way(amount: Decimal) -> None:
     document = f'{{"a": {amount}}}'

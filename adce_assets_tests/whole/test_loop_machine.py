@@ -337,6 +337,5 @@ TestLoop: Any = Loop.TestCase
 TestLoop.settings = settings(
     max_examples=examples(4),
     stateful_step_count=20,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
