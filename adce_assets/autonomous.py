@@ -117,17 +117,9 @@ class Intervals(Configured):
 
 
 class Serving(Configured):
-    """Where the service of an installation listens, on this machine alone: its web pages, and its own code server."""
+    """Where the service of an installation listens, on this machine alone: its web pages."""
 
     web_port: Port = 3000
-    code_port: Port = 4266
-
-    @model_validator(mode="after")
-    def _differ(self) -> "Serving":
-        if self.web_port == self.code_port:
-            message = "`web_port` and `code_port` are two ports"
-            raise ValueError(message)
-        return self
 
 
 class Health(Configured):
@@ -268,8 +260,8 @@ class AutonomousConfig(Configured):
 
     @model_validator(mode="after")
     def _listen_apart(self) -> "AutonomousConfig":
-        if self.health.port in {self.service.web_port, self.service.code_port}:
-            message = "`health.port` is one of the ports of `service`"
+        if self.health.port == self.service.web_port:
+            message = "`health.port` and `service.web_port` are two ports"
             raise ValueError(message)
         return self
 

@@ -33,12 +33,14 @@ class Purpose:
         program: By what name PostgreSQL knows who is connected; who makes its tables holds the lock of this name.
         error: What is raised when it cannot be used.
         pragmas: Settings of SQLite beside those that all have.
+        patience_s: How long, in seconds, it waits for another's writing, and for a server that does not answer.
     """
 
     name: str
     program: str
     error: type[AdceError]
     pragmas: tuple[str, ...] = ()
+    patience_s: int = PATIENCE_S
 
 
 class SqlDatabase:
@@ -109,7 +111,7 @@ class SqlDatabase:
     def _making(self) -> Generator[sa.Connection]:
         """Lend a connection to who makes the tables; those who start together wait for each other."""
         # SQLite does not wait for a change of the mode.
-        with FileLock(f"{self._file}.lock", timeout=PATIENCE_S) if self._file else nullcontext():
+        with FileLock(f"{self._file}.lock", timeout=self._purpose.patience_s) if self._file else nullcontext():
             if self._file is not None:
                 with self._engine.connect() as connection:
                     connection.connection.cursor().execute("PRAGMA journal_mode = WAL")
@@ -142,7 +144,7 @@ class SqlDatabase:
 def _sqlite(file: Path, purpose: Purpose) -> sa.Engine:
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(file)),
-        connect_args={"timeout": PATIENCE_S, "isolation_level": None},
+        connect_args={"timeout": purpose.patience_s, "isolation_level": None},
         max_overflow=-1,  # who writes may look something up on the side, however many are waiting
         hide_parameters=True,
     )
@@ -168,8 +170,8 @@ def _postgresql(url: str, purpose: Purpose) -> sa.Engine:
             url,
             application_name=purpose.program,
             client_encoding="utf8",  # what is copied is not encoded again, whatever the database or its user say
-            connect_timeout=PATIENCE_S,
-            options=f"-c lock_timeout={PATIENCE_S}s",
+            connect_timeout=purpose.patience_s,
+            options=f"-c lock_timeout={purpose.patience_s}s",
         ),
         pool_pre_ping=True,
         max_overflow=-1,

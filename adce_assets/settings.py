@@ -9,6 +9,7 @@
 | ``ADCE_AS_OF`` | an ISO time that stands for now, for reproducible runs |
 | ``ADCE_DRY_RUN`` | ``1``: the loop computes everything and starts nothing (default: `dry_run` of the configuration) |
 | ``ADCE_TEST_MODE`` | ``1``: it comes round quickly and collects little (default: `test_mode.enabled`) |
+| ``ADCE_CODE_SERVER_RENEWS`` | ``1``: something starts the code server again, so that it may end for a new season |
 | ``ADCE_TOKEN`` | the secret of a token, for a command that asks a health server |
 | ``ADCE_HEALTH_ADDRESS`` | where health listens, for containers (default: `health.address` of the configuration) |
 | ``ADCE_HOST_<NAME>`` | another base URL for a host of the scraper configuration, such as a local stand-in |
@@ -41,6 +42,12 @@ AWS_FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": 
 AWS_READS = ("BOTO_CONFIG", "REQUESTS_CA_BUNDLE")
 """What AWS's library reads beside the variables that are named for it, and the proxies."""
 
+PATHS = re.compile(
+    "ADCE_(HOME|SECRETS)|DAGSTER_HOME|AWS_(CONFIG|SHARED_CREDENTIALS|WEB_IDENTITY_TOKEN)_FILE|(AWS|REQUESTS)_CA_BUNDLE"
+    "|BOTO_CONFIG|SSL_CERT_(FILE|DIR)|PGPASSFILE|PGSSLROOTCERT|TMPDIR|PYTHONPATH"
+)
+"""The variables that name a file or a folder, or several."""
+
 FLAGS = {"1": True, "true": True, "yes": True, "": False, "0": False, "false": False, "no": False}
 """What the value of a variable that is a yes or a no may be."""
 
@@ -52,7 +59,8 @@ WORK_FOLDER = ".adce"
 class Settings:
     """Everything that differs between one installation and another.
 
-    ``clock_stands`` says that the clock is a moment that somebody has named, not that of the machine.
+    ``clock_stands`` says that the clock is a moment that somebody has named, not that of the machine, and
+    ``code_server_renews`` that Dagster's code server is started again when it ends.
     """
 
     home: Path
@@ -67,6 +75,7 @@ class Settings:
     configured_warehouse: str | None = None
     secrets: Callable[[str], str | None] = field(default=lambda _: None)
     clock_stands: bool = False
+    code_server_renews: bool = False
 
     @property
     def lake_url(self) -> str:
@@ -143,7 +152,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     bucket = environ.get("ADCE_BUCKET")
     return Settings(
         home=home,
-        state_url=environ.get("ADCE_STATE") or (home / "inventory").as_uri(),
+        state_url=state_url_of(environ),
         configured_lake=environ.get("ADCE_LAKE") or (f"s3://{bucket}" if bucket else None),
         host_urls={
             name.removeprefix("ADCE_HOST_").lower(): url
@@ -151,7 +160,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
             if name.startswith("ADCE_HOST_")
         },
         clock=_clock(environ.get("ADCE_AS_OF")),
-        reconciliation=load(ReconciliationConfig, home / "config" / "reconciliation_config.yaml"),
+        reconciliation=reconciliation_of(environ),
         autonomous=_listening(
             load(AutonomousConfig, home / "config" / "autonomous_config.yaml").in_force(
                 dry_run=_flag("ADCE_DRY_RUN", environ), on_trial=_flag("ADCE_TEST_MODE", environ)
@@ -163,6 +172,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         configured_warehouse=environ.get("ADCE_WAREHOUSE_URL") or None,
         secrets=partial(kept, environment=environ),
         clock_stands=bool(environ.get("ADCE_AS_OF")),
+        code_server_renews=_flag("ADCE_CODE_SERVER_RENEWS", environ),
     )
 
 
@@ -176,6 +186,17 @@ def access_url_of(environment: Mapping[str, str] | None = None) -> str:
     """Return where tokens and the log of actions are kept, whatever stands in the files of the installation."""
     environ = os.environ if environment is None else environment
     return environ.get("ADCE_DATABASE_URL") or f"sqlite:///{home_of(environ) / WORK_FOLDER / 'access.sqlite'}"
+
+
+def state_url_of(environment: Mapping[str, str] | None = None) -> str:
+    """Return where the files of the loop are, whatever stands in the files of the installation."""
+    environ = os.environ if environment is None else environment
+    return environ.get("ADCE_STATE") or (home_of(environ) / "inventory").as_uri()
+
+
+def reconciliation_of(environment: Mapping[str, str] | None = None) -> ReconciliationConfig:
+    """Read how the lake and the state are looked at and written to, whatever stands in the other files."""
+    return load(ReconciliationConfig, home_of(environment) / "config" / "reconciliation_config.yaml")
 
 
 def dagster_database_url(environment: Mapping[str, str] | None = None) -> str | None:
@@ -240,8 +261,11 @@ def now() -> datetime:
 
 
 def environment_of_this() -> dict[str, str]:
-    """Return a copy of this process's environment, for a child that works on the same installation."""
-    return dict(os.environ)
+    """Return a copy of this process's environment, for a child that works on the same installation.
+
+    A path from this process's folder is one from the root there: the child's folder may be another one.
+    """
+    return {name: _from_root(name, text) for name, text in os.environ.items()}
 
 
 def forget_settings() -> None:
@@ -251,6 +275,17 @@ def forget_settings() -> None:
     """
     for name in [name for name in os.environ if name.startswith(PREFIXES)]:
         del os.environ[name]
+
+
+def _from_root(name: str, text: str) -> str:
+    if text.startswith("sqlite:///"):
+        return f"sqlite:///{_absolute(text.removeprefix('sqlite:///'))}"
+    return os.pathsep.join(map(_absolute, text.split(os.pathsep))) if PATHS.fullmatch(name) else text
+
+
+def _absolute(path: str) -> str:
+    """Name a file from the root; what begins there, or with a name that its reader replaces, stays as it is."""
+    return path if not path or path[0] in "/~$" else str(Path(path).absolute())
 
 
 def _listening(found: AutonomousConfig, address: str | None) -> AutonomousConfig:

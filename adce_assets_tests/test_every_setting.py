@@ -75,9 +75,7 @@ SHOWN_BY = {
         "test_a_part_of_a_task_is_collected_where_one_of_its_keys_has_moved": "approvals: tolerance"
     },
     "whole/test_runs_by_itself.py": {
-        "test_what_somebody_deletes_is_collected_and_closed_by_itself_and_no_process_is_left": (
-            "service: web_port code_port"
-        )
+        "test_what_somebody_deletes_is_collected_and_closed_by_itself_and_no_process_is_left": ("service: web_port")
     },
     "operate/test_machine.py": {
         "test_each_limit_says_what_is_short": "resources: load_per_cpu",
@@ -120,6 +118,8 @@ SHOWN_BY = {
     },
     "operate/test_health_server.py": {
         "test_nobody_listens_for_other_machines_without_a_token": "health: address",
+    },
+    "operate/test_health_command.py": {
         "test_the_server_listens_where_it_is_told_and_looks_by_itself": "health: port interval_seconds",
     },
     "loop/test_modes.py": {

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from adce_assets.autonomous import AutonomousConfig
 from adce_assets.configuration import ReconciliationConfig, check_cron
 from adce_assets.errors import ConfigurationError
-from adce_assets.settings import dagster_database_url, kept, load_settings
+from adce_assets.settings import dagster_database_url, environment_of_this, kept, load_settings
 
 INFINITE = float("inf")
 
@@ -251,3 +251,24 @@ def test_a_dry_run_and_a_trial_may_be_asked_for_by_the_environment_too(told: str
     assert (flags.dry_run, flags.test_mode.enabled, flags.warehouse.automatic) == (is_so, is_so, not is_so)
     found = config.in_force(dry_run=is_so, on_trial=is_so)
     assert found.dry_run is found.test_mode.enabled is (found.intervals.task_queue_seconds == 5) is (is_so or by_file)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "named"),
+    [
+        ("ADCE_HOME", "lake", "HERE/lake"),
+        ("ADCE_HOME", "/lake", "/lake"),
+        ("ADCE_DATABASE_URL", "sqlite:///some.db", "sqlite:///HERE/some.db"),
+        ("ADCE_DATABASE_URL", "sqlite:////some.db", "sqlite:////some.db"),
+        ("ADCE_DATABASE_URL", "postgresql://host/some", "postgresql://host/some"),
+        ("AWS_CONFIG_FILE", "~/.aws/config", "~/.aws/config"),
+        ("PYTHONPATH", "code:/other", "HERE/code:/other"),
+        ("SOME", "lake", "lake"),
+    ],
+)
+def test_a_child_elsewhere_finds_the_files_that_this_process_means(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, named: str
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, text)
+    assert environment_of_this()[name] == named.replace("HERE", str(tmp_path))

@@ -114,18 +114,23 @@ def _acting(name: str, declared: Declared, given: Mapping[str, Any]) -> Iterator
     subject = given.get(declared.subject) or ""
     text = " ".join(map(str, subject)) if isinstance(subject, tuple) else str(subject)
     detail = {one: given[one] for one in declared.kept if given.get(one) not in _NOT_GIVEN}
-    with opened_log() as log, log.acting(actions.user(), name, text, detail, needed=not declared.goes_on) as told:
+    needed = not declared.goes_on
+    with (
+        opened_log(needed=needed) as log,
+        log.acting(actions.user(), name, text, detail, needed=needed) as told,
+    ):
         yield told
 
 
 @contextmanager
-def opened_log() -> "Iterator[ActionLog]":
-    """Open the log of actions of the installation for the length of the block."""
+def opened_log(*, needed: bool = True) -> "Iterator[ActionLog]":
+    """Open the log of actions of the installation for the length of the block; one that is not needed, with haste."""
+    from adce_assets.databases import PATIENCE_S
     from adce_assets.operate.access_database import AccessDatabase
-    from adce_assets.operate.actions import ActionLog
+    from adce_assets.operate.actions import BRIEF_S, ActionLog
     from adce_assets.settings import access_url_of, now
 
-    database = AccessDatabase(access_url_of())
+    database = AccessDatabase(access_url_of(), PATIENCE_S if needed else BRIEF_S)
     try:
         yield ActionLog(database, now)
     finally:

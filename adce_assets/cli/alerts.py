@@ -120,10 +120,8 @@ def silence_command(
     code: str, subject: str, until: datetime | timedelta | None, by: str, note: str, *, end: bool, as_json: bool
 ) -> None:
     """Tell nobody of a code for a while; what still stands then is told then."""
-    from adce_assets.errors import AlertError, printable
-    from adce_assets.operate.alert_book import opened
+    from adce_assets.errors import printable
     from adce_assets.operate.alert_records import Silence
-    from adce_assets.operate.alerts import KNOWN
     from adce_assets.settings import load_settings
 
     if (until is None) is not end:
@@ -132,17 +130,8 @@ def silence_command(
     now = settings.clock()
     moment = now + until if isinstance(until, timedelta) else until or now
     code, subject, by, note = map(printable, (code, subject, by, note))
-    if not end and code not in KNOWN:
-        raise AlertError(f"no cause has the code `{code}`", valid=", ".join(KNOWN))
     wanted = Silence(code, subject, moment, by, note)
-    if not end and moment <= now:
-        raise AlertError(f"{moment.isoformat()} is over", where="--until", valid="a time to come")
-    with opened(settings.alerts_url) as book, book.write() as page:
-        if end and not page.speak(code, subject):
-            raise AlertError(f"nobody wants silence of `{code}`", hint="`adce alerts list` shows who does")
-        if not end:
-            page.silence(wanted)
-        stands = any(wanted.covers(one.cause) for one in page.standing().values())
+    stands = _ended(settings, wanted) if end else _silenced(settings, wanted, now)
     if as_json:
         write_json({"schema": 1, "ended": end, "stands": stands, **_silence(wanted)})
         return
@@ -171,6 +160,32 @@ def dismiss_command(code: str, subject: str, by: str, note: str, *, as_json: boo
         write_json({"schema": 1, "code": code, "subject": subject, "by": by, "note": note})
         return
     talk(f"{code} `{subject}` is struck out; who was told of it is told that it is over")
+
+
+def _silenced(settings: "Settings", wanted: "Silence", now: datetime) -> bool:
+    """Keep a silence; say whether anything stands that it is about."""
+    from adce_assets.errors import AlertError
+    from adce_assets.operate.alert_book import opened
+    from adce_assets.operate.alerts import KNOWN
+
+    if wanted.code not in KNOWN:
+        raise AlertError(f"no cause has the code `{wanted.code}`", valid=", ".join(KNOWN))
+    if wanted.until <= now:
+        raise AlertError(f"{wanted.until.isoformat()} is over", where="--until", valid="a time to come")
+    with opened(settings.alerts_url) as book, book.write() as page:
+        page.silence(wanted)
+        return any(wanted.covers(one.cause) for one in page.standing().values())
+
+
+def _ended(settings: "Settings", unwanted: "Silence") -> bool:
+    """End a silence; say whether anything stands that it was about."""
+    from adce_assets.errors import AlertError
+    from adce_assets.operate.alert_book import opened
+
+    with opened(settings.alerts_url) as book, book.write() as page:
+        if not page.speak(unwanted.code, unwanted.subject):
+            raise AlertError(f"nobody wants silence of `{unwanted.code}`", hint="`adce alerts list` shows who does")
+        return any(unwanted.covers(one.cause) for one in page.standing().values())
 
 
 def _tried(settings: "Settings", name: str | None) -> "Iterator[dict[str, str]]":
@@ -216,7 +231,7 @@ def _show(told: dict[str, Any]) -> None:
 def _alert(one: "Alert") -> dict[str, Any]:
     cause, state = one.cause, "open" if one.opened_at else "waiting"
     return {
-        "state": "cleared" if one.cleared_at else "clearing" if one.gone_at else state,
+        "state": "cleared" if one.cleared_at else "clearing" if one.opened_at and one.gone_at else state,
         "severity": str(one.severity),
         "code": cause.code,
         "subject": cause.subject,

@@ -36,18 +36,25 @@ def command() -> None:
 @click.option("--actor", metavar="NAME", help="Only what this user, token, or the `loop` did.")
 @click.option("--action", metavar="NAME", help="Only this action, such as `apply` or `approve accept`.")
 @options.as_json
-def list_(tail: int, actor: str | None, action: str | None, *, as_json: bool) -> None:
-    """Show the last entries, the newest first. What a person does has two: `begun`, and `done` or `failed`."""
+@click.pass_context
+def list_(ctx: click.Context, tail: int, actor: str | None, action: str | None, *, as_json: bool) -> None:
+    """Show the last entries, the newest first. What a person does has two: `begun`, and `done` or `failed`.
+
+    One that nobody can read any more is shown as it stands, and `spoilt` says so; it hides no other.
+
+    \b
+    Exit codes: 0 all that are shown can be read; 1 one cannot (`adce audit verify` says more), or the log cannot.
+    """  # noqa: D301 - click wants the character itself before text that it shall not fill
     with opened_log() as log:
         rows = [_row(entry) for entry in log.entries(most=tail, actor=actor, action=action)]
     if as_json:
         write_json({"schema": 1, "entries": rows})
     elif rows:
-        write_table(
-            COLUMNS, [row | {"told": json.dumps(row["detail"], ensure_ascii=False)} for row in rows], note="told"
-        )
+        write_table(COLUMNS, [row | {"told": _told(row)} for row in rows], note="told")
     else:
         talk("no such entries")
+    if any(row["spoilt"] for row in rows):
+        ctx.exit(1)
 
 
 @command.command("verify", epilog="Example: `adce audit verify --head 12:0a1b...`, which you kept on another day.")
@@ -81,12 +88,17 @@ def verify(ctx: click.Context, kept: "Head | None", *, as_json: bool) -> None:
 def _row(entry: "Action") -> dict[str, Any]:
     return {
         "seq": entry.seq,
-        "at": entry.at.isoformat(timespec="seconds"),
+        "at": entry.at and entry.at.isoformat(timespec="seconds"),
         "actor": entry.actor,
         "role": entry.role,
         "action": entry.action,
         "subject": entry.subject,
-        "outcome": str(entry.outcome),
+        "outcome": entry.outcome,
         "detail": dict(entry.detail),
         "hash": entry.hash,
+        "spoilt": entry.spoilt or None,
     }
+
+
+def _told(row: dict[str, Any]) -> str:
+    return row["spoilt"] or json.dumps(row["detail"], ensure_ascii=False)

@@ -11,6 +11,8 @@ from adce_assets.cli.main import ERROR
 from adce_assets.cli.output import Column, talk, write_json, write_table
 
 if TYPE_CHECKING:
+    from adce_assets.operate.causes import Cause
+    from adce_assets.operate.doctor import Installation
     from adce_assets.operate.findings import Finding, Said
 
 COLUMNS = (Column("examined", "name"), Column("is", "standing"), Column("found", "what"))
@@ -33,6 +35,7 @@ NAMES = (
     "dagster",
     "pools",
     "daemons",
+    "loop",
 )
 """What can be examined: told here too, so that `--help` need not load what examines it."""
 
@@ -72,7 +75,39 @@ def _found(chosen: tuple[str, ...]) -> "Iterator[Finding]":
         doctor.examinations(installation), examining.examinations(installation)
     )
     wanted = ((name, examine) for name, examine in every if not chosen or name in chosen)
-    yield from findings(wanted, needs=doctor.NEEDS)
+    found = list(findings(wanted, needs=doctor.NEEDS))
+    yield from found
+    if not chosen or doctor.LOOP in chosen:
+        yield from _of_health(installation, found)
+
+
+def _of_health(installation: "Installation", found: "list[Finding]") -> "Iterator[Finding]":
+    """Tell what `adce health` finds, and what keeps it from finding anything."""
+    from adce_assets.operate import doctor
+    from adce_assets.operate.findings import Said, findings, ok
+
+    causes: list[Cause] = []
+
+    def look() -> Said:
+        causes.extend(_causes(installation))
+        return ok("`adce health` finds nothing else")
+
+    looked = list(findings([(doctor.LOOP, look)]))
+    yield from list(doctor.of_causes(causes, found)) or looked
+
+
+def _causes(installation: "Installation") -> "list[Cause]":
+    """Find what `adce health` finds; Dagster's records are asked where they are kept."""
+    from adce_assets.cli.serving import looked, served
+    from adce_assets.operate.outside import Outside
+    from adce_assets.settings import dagster_home, now
+
+    one = served()
+    is_by_hand = dagster_home() is None and one.service.running() is None
+    if not is_by_hand:
+        return looked(one, installation)[1]
+    _, causes = looked(one, installation, Outside(now(), fault="DAGSTER_HOME is not set"))
+    return [cause for cause in causes if cause.code != "dagster"]
 
 
 def _show(found: "list[Finding]") -> None:

@@ -57,13 +57,14 @@ def serve() -> None:
     from threading import Event, Thread
 
     from adce_assets.operate import access_database
+    from adce_assets.operate.actions import BRIEF_S
     from adce_assets.operate.health_access import refuse_without_tokens
     from adce_assets.operate.health_server import listening, server
     from adce_assets.settings import load_settings
 
     settings = load_settings()
     health, stop = settings.autonomous.health, Event()
-    with access_database.opened(settings) as database:
+    with access_database.opened(settings, BRIEF_S) as database:
         desk = _desk(settings, database)
         refuse_without_tokens(desk.doors.tokens, health.address)
         with closing(listening(health.address, health.port)) as socket:

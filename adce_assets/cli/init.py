@@ -43,7 +43,7 @@ SOURCES = (
     type=click.IntRange(1_000, 10_000_000),
     default=MOST_OBJECTS,
     show_default=True,
-    help="Objects to look at; of a larger lake as many of each folder.",
+    help="Objects to look at, at the most; of a larger lake as many of each folder.",
 )
 @click.option("--write", is_flag=True, help="Write the home: contract, configuration, Dagster's settings.")
 @options.as_json
@@ -67,6 +67,9 @@ def command(
     looked = beginning.look(store, most_objects, outside=(settings.reconciliation.s3.inventory_prefix,))
     draft = propose(looked.sizes, settings.clock())
     if not draft.data_sets:
+        if as_json:
+            write_json({"schema": 1, "lake": store.url, **_told(looked, draft, None, None)})
+        _show_left(draft)
         talk(f"there is nothing to propose a contract from: {looked.objects:,} objects in {store.url}")
         ctx.exit(ERROR)
     texts = beginning.files(draft, store.url, settings.clock())
@@ -104,6 +107,7 @@ def _told(looked: "Looked", draft: "Draft", covered: dict[str, Any] | None, fold
         "objects": looked.objects,
         "objects_low": looked.low,
         "objects_high": looked.high,
+        "folders_left": looked.folders_left,
         "data_sets": [asdict(one) for one in draft.data_sets],
         "left": left,
         "coverage": covered,
@@ -114,8 +118,6 @@ def _told(looked: "Looked", draft: "Draft", covered: dict[str, Any] | None, fold
 def _show(looked: "Looked", draft: "Draft", covered: dict[str, Any] | None) -> None:
     from dataclasses import asdict
 
-    from adce_assets.contract.proposing import REASONS
-
     told = [
         {**asdict(one), "over": ", ".join(one.ranges) or "-", "expected": "yes" if one.expects else "no"}
         for one in draft.data_sets
@@ -124,8 +126,9 @@ def _show(looked: "Looked", draft: "Draft", covered: dict[str, Any] | None) -> N
     for one in draft.data_sets:
         if one.note:
             talk(f"{one.name}: {one.note}")
-    for reason, keys in draft.left.items():
-        talk(f"left out: {len(keys):,}, such as {keys[0]!r}; {REASONS[reason]}")
+    _show_left(draft)
+    if looked.folders_left:
+        talk(f"{looked.folders_left:,} folder(s) were not looked into")
     if covered is None:
         talk(
             f"{len(looked.sizes):,} of about {looked.objects:,} objects were looked at; "
@@ -135,6 +138,13 @@ def _show(looked: "Looked", draft: "Draft", covered: dict[str, Any] | None) -> N
     click.echo()
     write_table(SOURCES, covered["sources"])
     talk(f"{len(looked.sizes):,} objects, all that there are; this is the coverage that the proposed contract has")
+
+
+def _show_left(draft: "Draft") -> None:
+    from adce_assets.contract.proposing import REASONS
+
+    for reason, keys in draft.left.items():
+        talk(f"left out: {len(keys):,}, such as {keys[0]!r}; {REASONS[reason]}")
 
 
 def _say_what_is_next(written: Path | None, lake: str) -> None:

@@ -10,13 +10,12 @@ if TYPE_CHECKING:
 
 
 def state() -> "State":
-    """Open the files of the loop; neither the lake nor the contract is looked at."""
+    """Open the files of the loop; the lake and the contract are not looked at, nor how the loop runs by itself."""
     from adce_assets.lake.store import open_store
     from adce_assets.loop.state import State
-    from adce_assets.settings import load_settings
+    from adce_assets.settings import reconciliation_of, state_url_of
 
-    settings = load_settings()
-    return State(open_store(settings.state_url, encryption=settings.reconciliation.s3.encrypted))
+    return State(open_store(state_url_of(), encryption=reconciliation_of().s3.encrypted))
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """`adce logs`: what the components of the service have said."""
 
 import json
+import os
 import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -27,34 +29,87 @@ def command(lines: int, chosen: tuple[str, ...], *, follow: bool, as_json: bool)
 
     service = served().service
     files = {name: service.log(name) for name in chosen or COMPONENTS}
-    write = {name: partial(_write, name, many=len(files) > 1, as_json=as_json) for name in files}
-    places = {name: _show(name, file, lines, write[name]) for name, file in files.items()}
-    while follow:
-        time.sleep(LOOKS_EVERY_S)
-        places = {name: _more(file, places[name], write[name]) for name, file in files.items()}
+    tails = [Tail(file, partial(_write, name, many=len(files) > 1, as_json=as_json)) for name, file in files.items()]
+    try:
+        for name, tail in zip(files, tails, strict=True):
+            if not tail.last(lines):
+                talk(f"{name} has not written anything yet")
+            if not follow:
+                tail.end()
+        while follow:
+            time.sleep(LOOKS_EVERY_S)
+            for tail in tails:
+                tail.more()
+    finally:
+        for tail in tails:
+            tail.end()
 
 
-def _show(name: str, file: Path, lines: int, write: Callable[[bytes], None]) -> int:
-    """Write the last lines of a file; return how far it was read."""
-    if not file.is_file():
-        talk(f"{name} has not written anything yet")
-        return 0
-    with file.open("rb") as opened:
-        for line in deque(opened, lines):
-            write(line)
-        return opened.tell()
+class Tail:
+    """A file that grows, and that another one takes the place of: each line of both is written once, when it is whole.
 
+    Of files that are replaced twice between two looks the first is not seen.
+    """
 
-def _more(file: Path, place: int, write: Callable[[bytes], None]) -> int:
-    """Write what has come since; a file that has become shorter is another one."""
-    size = file.stat().st_size if file.is_file() else 0
-    if size == place:
-        return place
-    with file.open("rb") as opened:
-        opened.seek(place if size > place else 0)
-        for line in opened:
-            write(line)
-        return opened.tell()
+    def __init__(self, file: Path, write: Callable[[bytes], None]) -> None:
+        """Take a file, which need not be there yet, and what writes a line of it."""
+        self._file, self._write = file, write
+        self._opened: BinaryIO | None = None
+        self._rest = b""
+
+    def last(self, lines: int) -> bool:
+        """Write the last lines; say whether there is a file."""
+        self._open()
+        for line in deque(self._opened or (), lines):
+            self._told(line)
+        return self._opened is not None
+
+    def more(self) -> None:
+        """Write what has come since, of a file that was replaced meanwhile to its end."""
+        self._read()
+        if self._is_replaced():
+            self._read()
+            self.end()
+            self._open()
+            self._read()
+
+    def end(self) -> None:
+        """Write what has no end of line yet, and close the file."""
+        if self._rest:
+            self._write(self._rest)
+        self._rest = b""
+        if self._opened is not None:
+            self._opened.close()
+        self._opened = None
+
+    def _open(self) -> None:
+        try:
+            self._opened = self._file.open("rb")
+        except FileNotFoundError:
+            self._opened = None
+
+    def _read(self) -> None:
+        for line in self._opened or ():
+            self._told(line)
+
+    def _told(self, read: bytes) -> None:
+        """Write a line once its end was read."""
+        line, self._rest = self._rest + read, b""
+        if line.endswith(b"\n"):
+            self._write(line)
+        else:
+            self._rest = line
+
+    def _is_replaced(self) -> bool:
+        """Tell whether another file has the name now, or this one begins anew."""
+        try:
+            there = self._file.stat()
+        except FileNotFoundError:
+            return False
+        if self._opened is None:
+            return True
+        own = os.fstat(self._opened.fileno())
+        return not os.path.samestat(own, there) or own.st_size < self._opened.tell()
 
 
 def _write(name: str, line: bytes, *, many: bool, as_json: bool) -> None:

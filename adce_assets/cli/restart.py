@@ -18,10 +18,10 @@ def command(ctx: click.Context, *, dry_run: bool, test_mode: bool, as_json: bool
     """
     from adce_assets.cli import start
     from adce_assets.cli.serving import served
-    from adce_assets.cli.settings import calendar
+    from adce_assets.cli.settings import collected
     from adce_assets.settings import load_settings
 
     service = served(to_start=True).service
-    _ = list(calendar(load_settings()))
+    _ = collected(load_settings())
     service.stop()
     ctx.invoke(start.command, foreground=False, dry_run=dry_run, test_mode=test_mode, as_json=as_json)

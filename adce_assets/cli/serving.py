@@ -2,17 +2,21 @@
 
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adce_assets.errors import ConfigurationError
+from adce_assets.operate import started
 
 if TYPE_CHECKING:
     from adce_assets.autonomous import AutonomousConfig
     from adce_assets.defs.health import Records
     from adce_assets.operate.causes import Cause
-    from adce_assets.operate.outside import Seen
+    from adce_assets.operate.doctor import Installation
+    from adce_assets.operate.outside import Outside, Seen
     from adce_assets.operate.service import Service
+    from adce_assets.operate.started import Started
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,16 @@ class Served:
     environment: dict[str, str]
 
     def asked_for(self, variables: dict[str, str]) -> "Served":
-        """Return the same with more in the environment of its components."""
-        return replace(self, environment=self.environment | variables)
+        """Return the same with more in the environment of its components, which is noted once they are started."""
+        environment = self.environment | variables
+        files = {**self.service.files, started.FILE: started.noted(self.url, environment)}
+        return replace(self, service=replace(self.service, files=files), environment=environment)
+
+    @property
+    def in_force(self) -> "Started | None":
+        """Say how that was started which runs; None where nothing does, or nobody has noted it."""
+        runs = self.service.running() is not None or self.service.known()
+        return started.read(self.service.folder) if runs else None
 
     @property
     def modes(self) -> "dict[str, bool]":
@@ -49,28 +61,55 @@ def served(*, to_start: bool = False) -> Served:
     What a service needs in order to start, a lake and Dagster's own settings, is asked for with ``to_start`` alone: one
     that runs is shown and ended whatever has become of these since.
     """
-    from adce_assets.operate.service import WORKSPACE, Service, components, workspace
-    from adce_assets.settings import WORK_FOLDER, dagster_home, environment_of_this, home_of, load_settings
+    from adce_assets.operate.ports import Listening
+    from adce_assets.operate.programs import HERE, WORKSPACE, components, workspace
+    from adce_assets.operate.service import FOLDER, Service
+    from adce_assets.operate.socket_place import make_place, place_of
+    from adce_assets.settings import WORK_FOLDER, dagster_home, home_of
 
-    ports = _configured().service
-    folder, home = home_of() / WORK_FOLDER / "service", dagster_home() or home_of()
+    config = _configured()
+    web, health = config.service.web_port, config.health
+    folder, home = home_of() / WORK_FOLDER / FOLDER, dagster_home() or home_of()
     if to_start:
-        _ = load_settings().lake_url
-    if to_start and not (home / "dagster.yaml").is_file():
-        raise ConfigurationError(
-            f"{home} has no dagster.yaml",
-            where="DAGSTER_HOME",
-            hint="set DAGSTER_HOME to a folder with a copy of the project's dagster.yaml",
-        )
-    named = {"DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1", "PYTHONWARNINGS": "ignore"}
+        _refuse_unready(home)
+    sockets = make_place(folder) if to_start else place_of(folder)
     service = Service(
         folder,
-        components(folder, web_port=ports.web_port, code_port=ports.code_port),
-        files={WORKSPACE: workspace(ports.code_port)},
+        components(folder, sockets, web_port=web),
+        files={WORKSPACE: workspace(sockets)},
+        ports=(Listening("service.web_port", HERE, web), Listening("health.port", health.address, health.port)),
         # The database of Dagster's records is made by one process, before many open it.
         first=(str(Path(sys.executable).with_name("dagster")), "instance", "info"),
     )
-    return Served(service, f"http://127.0.0.1:{ports.web_port}", home, environment_of_this() | named)
+    return Served(service, f"http://{HERE}:{web}", home, _environment(home))
+
+
+def _refuse_unready(dagster_home: Path) -> None:
+    """Raise ConfigurationError where no lake is configured, or Dagster's own settings are not there."""
+    from adce_assets.settings import load_settings
+
+    _ = load_settings().lake_url
+    if not (dagster_home / "dagster.yaml").is_file():
+        raise ConfigurationError(
+            f"{dagster_home} has no dagster.yaml",
+            where="DAGSTER_HOME",
+            hint="set DAGSTER_HOME to a folder with a copy of the project's dagster.yaml",
+        )
+
+
+def _environment(dagster_home: Path) -> dict[str, str]:
+    """Say what the components find in their environment."""
+    from adce_assets.settings import environment_of_this
+
+    return environment_of_this() | {
+        "DAGSTER_HOME": str(dagster_home),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "PYTHONWARNINGS": "ignore",
+        # The supervisor starts the code server again, whatever it has ended for.
+        "ADCE_CODE_SERVER_RENEWS": "1",
+        # Nothing is run but what is installed, wherever it is started.
+        "PYTHONSAFEPATH": "1",
+    }
 
 
 def records(config: "AutonomousConfig", dagster_home: Path) -> "Records":
@@ -82,14 +121,27 @@ def records(config: "AutonomousConfig", dagster_home: Path) -> "Records":
     return Records(dagster_home, timedelta(hours=config.health.window_hours))
 
 
-def looked(one: Served) -> "tuple[Seen, list[Cause]]":
-    """Look once at the installation that the environment names, as its health server does; say what is wrong too."""
+def looked(
+    one: Served, opened: "Installation | None" = None, told: "Outside | None" = None
+) -> "tuple[Seen, list[Cause]]":
+    """Look once at the installation that the environment names, as its health server does; say what is wrong too.
+
+    Whether it is a dry run or a trial is as it was started, not as this environment has it.
+
+    Args:
+        one: Its service.
+        opened: The installation, where it is opened already.
+        told: What Dagster's records say, where they need not be asked.
+    """
     from adce_assets.operate.doctor import Installation
     from adce_assets.operate.outside import Seen
     from adce_assets.operate.watching import found_by
-    from adce_assets.settings import load_settings
+    from adce_assets.settings import environment_of_this, load_settings
 
-    outside, installation = records(_configured(), one.dagster_home)(), Installation(load_settings)
+    runs, environment = one.in_force, environment_of_this()
+    environment = runs.over(environment) if runs else environment
+    outside = told or records(_configured(), one.dagster_home)()
+    installation = opened or Installation(partial(load_settings, environment))
     try:
         moment = installation.settings.clock()
     except ConfigurationError:

@@ -1,6 +1,6 @@
 """`adce settings`: what the loop holds to now: what keeps it back, when it rests, and what it collects by the clock."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from adce_assets.loop.scrapes import Plan
+    from adce_assets.loop.windows import Work
     from adce_assets.settings import Settings
+
+    ByClock = Sequence[tuple[Plan, Sequence[Work]]]
 
 COLUMNS = (
     Column("what", "what"),
@@ -38,7 +41,12 @@ def command(*, as_json: bool) -> None:
     from adce_assets.settings import load_settings
 
     settings = load_settings()
-    told = {"schema": 1, "held_back": list(_held_back(settings)), "calendar": list(calendar(settings))}
+    by_clock = collected(settings)
+    told = {
+        "schema": 1,
+        "held_back": list(_held_back(settings, by_clock)),
+        "calendar": list(_calendar(settings, by_clock)),
+    }
     if as_json:
         config = settings.autonomous.model_dump(mode="json")
         write_json(told | {"autonomous": config, "reconciliation": settings.reconciliation.model_dump(mode="json")})
@@ -48,8 +56,8 @@ def command(*, as_json: bool) -> None:
         talk(line)
 
 
-def _held_back(settings: "Settings") -> Iterator[str]:
-    from adce_assets.loop.windows import maintenance, never_begins
+def _held_back(settings: "Settings", by_clock: "ByClock") -> Iterator[str]:
+    from adce_assets.loop.windows import maintenance
     from adce_assets.operate import machine
 
     config = settings.autonomous
@@ -59,11 +67,23 @@ def _held_back(settings: "Settings") -> Iterator[str]:
         yield f"test mode: {config.test_mode.tasks_a_day} task(s) a day, and no scheduled scrapes"
     short = machine.short_for_a_start(config.resources, machine.look(settings.work_folder))
     yield from filter(None, (maintenance(config, settings.clock()), short, _without_a_lake_or_halted(settings)))
+    yield from _never(settings, by_clock)
+
+
+def _never(settings: "Settings", by_clock: "ByClock") -> Iterator[str]:
+    """Name what always falls into windows."""
+    from adce_assets.loop.windows import never_begins
+
+    config, now = settings.autonomous, settings.clock()
+    said = "{} never begins: each of its next moments (`{}`) lies in {}"
     crons = {"the reconciliation": config.intervals.reconcile_cron, "the canary": config.canary.cron}
-    crons |= {f"`{scrape.name}`": scrape.cron for scrape in config.scheduled_scrapes}
-    for name, cron in crons.items():
-        if never_begins(config, cron, settings.clock()):
-            yield f"{name} never begins: each of its next moments (`{cron}`) lies in a window of maintenance"
+    crons |= {f"`{plan.scrape.name}`": plan.scrape.cron for plan, _ in by_clock}
+    always = {name for name, cron in crons.items() if never_begins(config, cron, now)}
+    yield from (said.format(name, crons[name], "a window of maintenance") for name in crons if name in always)
+    for plan, works in by_clock:
+        name, cron = f"`{plan.scrape.name}`", plan.scrape.cron
+        if name not in always and works and all(never_begins(config, cron, now, work) for work in works):
+            yield said.format(name, cron, "a pause that is about it, or in a window of maintenance")
 
 
 def _without_a_lake_or_halted(settings: "Settings") -> str:
@@ -80,28 +100,39 @@ def _without_a_lake_or_halted(settings: "Settings") -> str:
     return f"{halt}; {HINT}" if halt else ""
 
 
-def calendar(settings: "Settings") -> Iterator[dict[str, Any]]:
-    """Lay out what comes again and again, each with when it comes next.
+def collected(settings: "Settings") -> "ByClock":
+    """Say what is collected by the clock, each with what a pause may be about: the works of its scrapers.
 
     Raises:
         ConfigurationError: contract, scrapers, pauses or scheduled scrapes are faulty.
     """
     from adce_assets.contract.loading import load_contract
     from adce_assets.defs.data_sets import scrapers_of
+    from adce_assets.defs.paces import paces
     from adce_assets.loop.scrapes import check_pauses, plans
-    from adce_assets.loop.windows import rests_until
+    from adce_assets.loop.windows import Work
     from adce_assets.scrapers.catalogue import load_catalogue
 
-    now, config, path = settings.clock(), settings.autonomous, settings.scraper_config_path
+    path = settings.scraper_config_path
     contract, catalogue = load_contract(settings.contract_path), load_catalogue(path)
     check_pauses(settings, contract, catalogue.hosts)
+    found = plans(settings, contract, scrapers_of(contract, catalogue, path))
+    asked = [(plan, paces(catalogue, plan.scrapers).values()) for plan in found]
+    return [(plan, [Work(one.host, frozenset({plan.scrape.source})) for one in hosts]) for plan, hosts in asked]
+
+
+def _calendar(settings: "Settings", by_clock: "ByClock") -> Iterator[dict[str, Any]]:
+    """Lay out what comes again and again, each with when it comes next."""
+    from adce_assets.loop.windows import rests_until
+
+    now, config = settings.clock(), settings.autonomous
     yield _row("reconciliation", "", config.intervals.reconcile_cron, now, "")
     for window in config.maintenance:
         yield _row("maintenance", window.name, window.cron, now, "all of the loop", rests_until(window, now))
     for pause in config.pauses:
         of = ", ".join((*pause.hosts, *pause.sources, *pause.priorities))
         yield _row("pause", pause.name, pause.cron, now, of, rests_until(pause, now))
-    for plan in plans(settings, contract, scrapers_of(contract, catalogue, path)):
+    for plan, _ in by_clock:
         yield _row("scrape", plan.scrape.name, plan.scrape.cron, now, plan.why_not or _about(plan))
 
 

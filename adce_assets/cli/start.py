@@ -1,6 +1,5 @@
 """`adce start`: the loop as a service of this machine."""
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -34,8 +33,19 @@ def command(*, foreground: bool, dry_run: bool, test_mode: bool, as_json: bool) 
     one = served(to_start=True).asked_for(asked)
     if one.held_back:
         talk(one.held_back)
+    if left := one.service.left():
+        talk(f"their supervisor is gone, and they are ended first: {', '.join(component.name for component in left)}")
     if foreground:
         _stay(one)
+    pid = _start(one)
+    if as_json:
+        write_json({"schema": 1, "pid": pid, "url": one.url, "dagster_home": str(one.dagster_home)} | one.modes)
+    else:
+        talk(f"the loop runs: {one.url} shows it, `adce status` says how it is, `adce stop` ends it")
+
+
+def _start(one: "Served") -> int:
+    """Start it, and tell how it comes up."""
     last = ""
 
     def tell(stands: "Sequence[Stand]") -> None:
@@ -45,18 +55,15 @@ def command(*, foreground: bool, dry_run: bool, test_mode: bool, as_json: bool) 
             talk(line)
         last = line
 
-    pid = one.service.start(one.environment, told=tell)
-    if as_json:
-        write_json({"schema": 1, "pid": pid, "url": one.url, "dagster_home": str(one.dagster_home)} | one.modes)
-    else:
-        talk(f"the loop runs: {one.url} shows it, `adce status` says how it is, `adce stop` ends it")
+    try:
+        return one.service.start(one.environment, told=tell)
+    except KeyboardInterrupt:
+        talk("nothing of it is left running")
+        raise
 
 
 def _stay(one: "Served") -> None:
     """Become the supervisor."""
     one.service.prepare(one.environment)
     talk(f"the loop runs here: {one.url} shows it; interrupt it to end it")
-    from adce_assets.operate.service import SUPERVISOR
-
-    command = [*SUPERVISOR, "-n", "-c", str(one.service.configuration)]
-    os.execve(command[0], command, one.environment)  # noqa: S606 - our own interpreter, no shell
+    one.service.become(one.environment)

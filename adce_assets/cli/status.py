@@ -30,7 +30,8 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 
     one = served()
     seen, found = looked(one)
-    told = {**telling.status(seen, found), "url": one.url}
+    runs = one.in_force
+    told = {**telling.status(seen, found), "url": runs.url if runs else one.url}
     if as_json:
         write_json(told)
     else:
@@ -50,6 +51,7 @@ def _show(told: dict[str, Any], pid: int | None) -> None:
         talk("no reconciliation has come to its end yet")
     else:
         talk(f"the last reconciliation began {told['last_cycle_hours']:.1f} h ago; tasks queued: {told['tasks']}")
-    for said in filter(None, ("dry run: nothing is started" if told["dry_run"] else "", told["resting"])):
+    modes = {"dry_run": "dry run: nothing is started", "test_mode": "on trial: quick and small"}
+    for said in filter(None, (*(said for name, said in modes.items() if told[name]), told["resting"])):
         talk(said)
     health.show(told)

@@ -86,12 +86,16 @@ def list_(*, as_json: bool) -> None:
 
 @contextmanager
 def _opened() -> "Iterator[Tokens]":
-    from adce_assets.operate import access_database
+    """Open the tokens, whatever stands in the files of the installation: a slip there keeps none alive."""
+    from adce_assets.operate.access_database import AccessDatabase
     from adce_assets.operate.tokens import Tokens
-    from adce_assets.settings import load_settings, now
+    from adce_assets.settings import access_url_of, now
 
-    with access_database.opened(load_settings()) as database:
+    database = AccessDatabase(access_url_of())
+    try:
         yield Tokens(database, now)
+    finally:
+        database.dispose()
 
 
 def _show(name: str, secret: str, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ before it. A key whose value is not what nearly all of its group hold is put asi
 """
 
 import re
-from collections.abc import Callable, Collection, Container, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,14 +19,23 @@ from adce_assets.contract.seasons import Season
 from adce_assets.contract.templates import DATE_FIELDS, SEASON_FIELDS
 
 T = TypeVar("T")
-ODD_SHARE = 0.01
-"""Share of a group's keys that may be odd: what all the others hold is what a column means."""
+ODD_SHARE, ODD_FEW, ODD_SHARE_OF_FEW = 0.01, 5, 0.1
+"""Share of a group's keys that may be odd, or how many of a small one and their share: what the others hold counts."""
+MOST = 0.5
+"""Share of the values of a column that are days from which on it is said that the rest are none."""
 YEARS = range(1800, 2200)
 JANUARY, JULY = 1, 7
 """When a season begins that is a year, and one that lies in two years, where no date tells."""
 MONTHS, DAYS = {f"{number:02d}" for number in range(1, 13)}, {f"{number:02d}" for number in range(1, 32)}
 RESERVED = {*FIELDS_OF, *SEASON_FIELDS, *DATE_FIELDS, *(name for found in FIELDS_OF.values() for name in found)}
 """Names that a template knows already."""
+QUARTERS = {"1", "2", "3", "4"}
+CYCLES: Mapping[str, Collection[str]] = {"month": MONTHS, "quarter": QUARTERS}
+"""Entities of a year of which it is known what comes when one has been seen."""
+_YEAR_FOLLOWS = re.compile(r"(?:^|[^A-Za-z0-9])(?:[FC]?Y|y|[Yy]ear|[Ss]eason)?$")
+"""What stands before a number that is a year, rather than a part of a name such as `model2024`."""
+_FOLLOWS = re.compile(r"\0[^A-Za-z0-9]?(?:[A-Za-z]+=)?$")
+"""What stands before a number that goes on with what the field before it says, as in ``2024/month=03``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +55,14 @@ class Reading:
         pieces: The template: texts, and fields with a value for each key.
         season_starts: The month in which its seasons begin; 1 where a season is a year.
         odd: Keys of the group that the template does not read.
+        notes: What a person should look at.
     """
 
     keys: tuple[str, ...]
     pieces: tuple[str | Field, ...]
     season_starts: int
     odd: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def template(self) -> str:
@@ -82,9 +93,9 @@ class Reading:
         return None if found is None else [SEASON_FIELDS[found.name].read(text) for text in found.values]
 
 
-def read(group: Group) -> Reading:
-    """Say what each column of a group means."""
-    reader = _Reader([True] * len(group.keys))
+def read(group: Group, this_year: int) -> Reading:
+    """Say what each column of a group means; a year that is the only one seen is known by being near to this one."""
+    reader = _Reader([True] * len(group.keys), range(this_year - 1, this_year + 2))
     for piece in group.pieces:
         reader.add(piece)
     pieces = _told_apart(reader.pieces)
@@ -93,7 +104,8 @@ def read(group: Group) -> Reading:
         for piece in pieces
     )
     odd = [not fits for fits in reader.kept]
-    return Reading(tuple(compress(group.keys, reader.kept)), kept, reader.month, tuple(compress(group.keys, odd)))
+    keys, left = tuple(compress(group.keys, reader.kept)), tuple(compress(group.keys, odd))
+    return Reading(keys, kept, reader.month, left, tuple(reader.notes))
 
 
 @dataclass(slots=True)
@@ -101,7 +113,10 @@ class _Reader:
     """Walks over the pieces of a group from the left; what was found before decides what may come."""
 
     kept: list[bool]
+    near: range
     pieces: list[str | Field] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    is_lone: bool = False
     starts: list[int] | None = None
     days: list[date] | None = None
     by_dates: int | None = None
@@ -117,18 +132,55 @@ class _Reader:
         if isinstance(piece, str):
             self.pieces.append(piece)
         elif len(set(piece.values)) == 1:
-            self.pieces.append(piece.values[0])
+            self._add_only(piece)
         elif piece.kind == WORD:
             begin, cores, end = _core(piece.values)
             self.pieces += [begin, self._entity(WORD, cores), end]
         elif self._is_day(piece) or self._is_season(piece) or self._is_year(piece):
             return
         elif piece.kind == MONTH_OR_SEASON:
-            self.add(Column(NUMBER, tuple(text[:4] for text in piece.values)))
-            self.add("-")
-            self.add(Column(NUMBER, tuple(text[5:] for text in piece.values)))
+            self._add_months(piece)
         else:
+            self._note_days(piece)
             self.pieces.append(self._entity(piece.kind, piece.values))
+
+    def _add_only(self, column: Column) -> None:
+        """Add what is the same in all keys: a text, or a day, year or season of late, of which others will come."""
+        text = column.values[0]
+        is_near = text[:4].isdecimal() and int(text[:4]) in self.near
+        if column.kind == NUMBER and self.is_lone and text in self._goes_on():
+            self.pieces.append(self._entity(NUMBER, column.values))
+        elif column.kind == WORD or not is_near or not _YEAR_FOLLOWS.search(_before(self.pieces)):
+            self.pieces.append(text)
+        elif self._is_day(column):
+            return
+        elif self._is_season(column) or self._is_year(column):
+            self.is_lone = True
+        elif column.kind == MONTH_OR_SEASON:
+            self._add_months(column)
+        else:
+            self.pieces.append(text)
+
+    def _goes_on(self) -> Collection[str]:
+        """Name what may stand behind the only year that was seen, as in ``2024/03/17``."""
+        last = next(piece for piece in reversed(self.pieces) if isinstance(piece, Field))
+        if len(set(last.values)) > 1 or not _FOLLOWS.search(_before(self.pieces)):
+            return ()
+        return MONTHS if last.name in SEASON_FIELDS else DAYS if last.name == "month" else ()
+
+    def _add_months(self, column: Column) -> None:
+        self.add(Column(NUMBER, tuple(text[:4] for text in column.values)))
+        self.add("-")
+        self.add(Column(NUMBER, tuple(text[5:] for text in column.values)))
+
+    def _note_days(self, column: Column) -> None:
+        """Say so where most are days, and the rest are too many to be put aside."""
+        name = {DAY: "date", NUMBER: "date_compact"}[column.kind]
+        known = {text for text in set(column.values) if _is_read(name, text)}
+        count = sum(text in known for text in column.values)
+        if MOST < count / len(column.values) < 1:
+            told = next(text for text in column.values if text not in known)
+            self.notes.append(f"{count:,} of {len(column.values):,} are days, and others, as {told}, are not")
 
     def _is_day(self, column: Column) -> bool:
         """Add a column of days, if it is one that agrees with the columns before."""
@@ -180,8 +232,10 @@ class _Reader:
         if same is not None:
             return Field(same, values)
         names, seen = {one.name for one in fields}, set(values)
-        if kind == NUMBER and names & {*SEASON_FIELDS} and seen <= MONTHS:
+        if kind == NUMBER and names & {*SEASON_FIELDS} and seen <= MONTHS and "month" not in names:
             wanted = "month"
+        elif kind == NUMBER and names & {*SEASON_FIELDS} and seen <= QUARTERS and _before(self.pieces)[-1:] in {*"Qq"}:
+            wanted = "quarter"
         elif kind == NUMBER and "month" in names and seen <= DAYS:
             wanted = "day"
         else:
@@ -198,10 +252,15 @@ def _kind_of_name(values: Collection[str]) -> str:
 
 def _hint(pieces: Sequence[str | Field]) -> str:
     """Name what comes after these pieces: by ``customer=`` before it, or by the folder ``customers/`` that it is in."""
-    before = "".join(piece if isinstance(piece, str) else "\0" for piece in pieces)
+    before = _before(pieces)
     found = re.search(r"(?:^|[^A-Za-z])([A-Za-z][A-Za-z_]*)=$|(?:^|/)([A-Za-z][A-Za-z_-]*)s/$", before)
     name = re.sub(r"\W", "_", (found[1] or found[2]).lower()) if found else ""
     return f"{name}_name" if name in {*RESERVED, "day", "month"} else name
+
+
+def _before(pieces: Sequence[str | Field]) -> str:
+    """Write what stands before, with an odd letter for each field."""
+    return "".join(piece if isinstance(piece, str) else "\0" for piece in pieces)
 
 
 def free_name(wanted: str, taken: Container[str]) -> str:
@@ -266,7 +325,8 @@ def _parsed(values: Sequence[str], parse: Callable[[str], T]) -> tuple[list[T], 
         with suppress(ValueError):
             known[text] = parse(text)
     fits = [text in known for text in values]
-    if not known or fits.count(False) > ODD_SHARE * len(values):
+    most = max(ODD_SHARE * len(values), min(ODD_FEW, ODD_SHARE_OF_FEW * len(values)))
+    if not known or fits.count(False) > most:
         return None
     anything = next(iter(known.values()))
     return [known.get(text, anything) for text in values], fits
@@ -277,6 +337,14 @@ def _day(name: str, text: str) -> date:
     if re.fullmatch(DATE_FIELDS[name].pattern, text) is None or int(text[:4]) not in YEARS:
         raise ValueError(text)
     return DATE_FIELDS[name].read(text)
+
+
+def _is_read(name: str, text: str) -> bool:
+    try:
+        _day(name, text)
+    except ValueError:
+        return False
+    return True
 
 
 def _year(text: str) -> int:

@@ -21,10 +21,12 @@ Pieces = list[tuple[str, str]]
 
 _DATES = r"(?P<day>(?<!\d)\d{4}-\d{2}-\d{2}(?!\d))|(?P<month_or_season>(?<!\d)\d{4}-\d{2}(?!\d|-\d))"
 _ENDING = re.compile(r"(?:\.(?:[A-Za-z]{1,8}|[A-Za-z][A-Za-z0-9]{1,3}))+$")
-_RUN, _DIGITS = r"[A-Za-z0-9]+", r"\d+(?![A-Za-z0-9])"
+_RUN, _DIGITS = r"[A-Za-z0-9]+", r"(?:\d+(?![A-Za-z0-9])|\d{4}(?=[QW]\d{1,2}(?![A-Za-z0-9])))"
+_VALUE = r"(?<=[A-Za-z_]=)[A-Za-z](?!.*\d{4})[^=]*$"
+"""What stands behind ``country=``: a value of it, however few there are."""
 _LEVELS = (
-    re.compile(rf"{_DATES}|(?P<number>(?<!\d){_DIGITS})"),
-    re.compile(rf"{_DATES}|(?P<number>(?<!\d){_DIGITS})|(?P<word>[A-Za-z]+(?:[-_ ]?[A-Za-z]+)*)"),
+    re.compile(rf"{_DATES}|(?P<number>(?<!\d){_DIGITS})|(?P<word>{_VALUE})"),
+    re.compile(rf"{_DATES}|(?P<number>(?<!\d){_DIGITS})|(?P<word>{_VALUE}|[A-Za-z]+(?:[-_ ]?[A-Za-z]+)*)"),
     re.compile(rf"{_DATES}|(?P<number>(?<![A-Za-z0-9]){_DIGITS})|(?P<word>{_RUN}(?:[-_ ](?=\d*[A-Za-z]){_RUN})*)"),
     re.compile(rf"(?P<word>{_RUN}(?:[-_ ]{_RUN})*)"),
     re.compile(r"(?P<word>.+)"),

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from adce_assets.contract import faults
-from adce_assets.contract.columns import JANUARY, JULY, Reading, free_name, read
+from adce_assets.contract.columns import CYCLES, JANUARY, JULY, Reading, free_name, read
 from adce_assets.contract.key_shapes import groups, pattern_of
 from adce_assets.contract.ranging import Dimension, Ranged, ranged, renamed
 from adce_assets.contract.seasons import WHOLE_HISTORY, Calendar, Season
@@ -31,12 +31,13 @@ USUAL_BYTES = 100
 CALM_DAYS, NEVER_DAYS = 365, 36_500
 """How old a document may be that its source may still change, of a season and of no season: keys do not tell."""
 NAME_LETTERS = 40
-NOT_PLAIN, FOLDER, ODD, RARE = "not_plain", "folder", "odd", "rare"
+NOT_PLAIN, FOLDER, ODD, RARE, EMPTY = "not_plain", "folder", "odd", "rare", "empty"
 REASONS = {
     NOT_PLAIN: "no template can write a space, a brace, a letter beyond ASCII, or an empty part of a path",
     FOLDER: "what ends in `/` marks a folder",
     ODD: "written as their neighbours are, but with what is none of their values",
     RARE: "of more kinds of keys than a draft can hold",
+    EMPTY: "marks without content, as all of their kind: no document can be told from a damaged one there",
 }
 """Why the draft does not speak of some keys."""
 
@@ -76,10 +77,10 @@ def propose(sizes: Mapping[str, int], now: datetime) -> Draft:
     The draft is one that `load_contract` takes; each key that is not in ``left`` is read by exactly one data set.
     """
     left: defaultdict[str, list[str]] = defaultdict(list)
-    found = [read(group) for group in groups(list(_plain(sorted(sizes), left)))]
+    found = [read(group, now.year) for group in groups(list(_plain(sorted(sizes), left)))]
     found.sort(key=lambda one: (-len(one.keys), one.template))
     drafting = _Drafting(sizes, now)
-    for one in sorted(_usable(found, left), key=lambda one: one.template):
+    for one in sorted(_usable(_filled(found, sizes, left), left), key=lambda one: one.template):
         drafting.add(one)
     return drafting.draft({reason: tuple(keys) for reason, keys in left.items() if keys})
 
@@ -93,6 +94,17 @@ def _plain(keys: Iterable[str], left: dict[str, list[str]]) -> Iterator[str]:
             left[NOT_PLAIN].append(key)
         else:
             yield key
+
+
+def _filled(found: Iterable[Reading], sizes: Mapping[str, int], left: dict[str, list[str]]) -> list[Reading]:
+    """Return the readings of which some object has content."""
+    filled = []
+    for one in found:
+        if any(sizes[key] for key in one.keys):
+            filled.append(one)
+        else:
+            left[EMPTY] += [*one.keys, *one.odd]
+    return filled
 
 
 def _usable(found: Sequence[Reading], left: dict[str, list[str]]) -> Iterator[Reading]:
@@ -192,7 +204,7 @@ class _Drafting:
     def _declared(self, one: Ranged) -> dict[str, Any]:
         """Write down a data set as the contract has it."""
         reading = one.reading
-        smallest = min((self.sizes[key] for key in reading.keys if self.sizes[key]), default=USUAL_BYTES)
+        smallest = min(self.sizes[key] for key in reading.keys if self.sizes[key])
         declared: dict[str, Any] = {
             "description": _described(reading),
             "templates": [reading.template],
@@ -210,7 +222,7 @@ class _Drafting:
         }
         if one.first_day is not None:
             return declared | {"from_date": one.first_day, "changes": "until_final"}
-        months = any(dimension.name.startswith("month") for dimension in one.dimensions)
+        months = any(dimension.name.startswith((*CYCLES,)) for dimension in one.dimensions)
         waits = last < current or months or one.unfinished
         return declared | {"freshness_days": CALM_DAYS, "due": "season_end" if waits else "season_start"}
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from math import prod
 
-from adce_assets.contract.columns import Field, Reading, free_name
+from adce_assets.contract.columns import CYCLES, Field, Reading, free_name
 from adce_assets.contract.key_shapes import pattern_of
 from adce_assets.contract.seasons import Calendar, Season
-from adce_assets.contract.templates import DATE_FIELDS
+from adce_assets.contract.templates import DATE_FIELDS, SEASON_FIELDS
 
 DENSE = 0.5
 """Share of all that could be there from which on all of it is expected."""
@@ -52,15 +52,18 @@ class Ranged:
 
 def ranged(reading: Reading, now: datetime) -> Ranged:
     """Say what a reading ranges over, and what of it is expected, as of ``now`` (UTC)."""
-    days, notes = reading.days(), []
-    if days is not None and len(set(days)) < DENSE * _span(days):
+    days, notes = reading.days(), [*reading.notes]
+    if are_few := days is not None and (len(set(days)) < DENSE * _span(days) or len(set(days)) == 1):
         notes.append(f"{len(set(days)):,} of {_span(days):,} days: no day is expected")
         reading, days = _without_days(reading), None
     seasons = reading.seasons()
     unlisted = [Dimension(name, pattern_of(found.values)) for name, found in reading.entities.items()]
     unfinished = seasons is not None and days is None and _is_unfinished(reading, seasons, now)
-    listed = None if notes else _listed(reading, days, seasons, goes_on=unfinished)
-    if unlisted and listed is None and not notes:
+    listed = None if are_few else _listed(reading, days, seasons, goes_on=unfinished)
+    if seasons and days is None and len(set(seasons)) == 1:
+        notes.append(f"only {_written(reading)} was seen: that it comes again each year is a guess")
+        listed = listed and [_all_year(dimension, seasons[0]) for dimension in listed]
+    if unlisted and listed is None and not are_few:
         notes.append("values that do not come again: none is expected, until a schedule or a table lists them")
     return Ranged(
         reading=reading,
@@ -82,6 +85,19 @@ def _is_unfinished(reading: Reading, seasons: list[Season], now: datetime) -> bo
         for season, value in zip(seasons, found.values, strict=True):
             seen[season.start].add((name, value))
     return bool(seen[newest.start - 1] - seen[newest.start])
+
+
+def _written(reading: Reading) -> str:
+    """Return the season as the keys write it."""
+    return next(found.values[0] for name, found in reading.fields.items() if name in SEASON_FIELDS)
+
+
+def _all_year(dimension: Dimension, year: Season) -> Dimension:
+    """Add the months or quarters that the only year has not had yet; those before its first one come with the next."""
+    cycle = next((values for name, values in CYCLES.items() if dimension.name == name), ())
+    first = min(value for value, _, _ in dimension.values)
+    values = tuple((value, year.next if value < first else year, None) for value in sorted(cycle))
+    return replace(dimension, values=values or dimension.values)
 
 
 def _span(days: Sequence[date]) -> int:
@@ -112,6 +128,7 @@ def _listed(
     if (
         not values
         or "day" in values
+        or any(len(found) == 1 for found in values.values())
         or _are_days_of_months(values.values())
         or max(map(len, values.values())) > MOST_VALUES
     ):
@@ -119,7 +136,7 @@ def _listed(
     moments: list[int] | None = None
     if days is not None:
         moments = [day.toordinal() for day in days]
-    elif seasons is not None:
+    elif seasons is not None and len(set(seasons)) > 1:
         moments = [season.start for season in seasons]
     if len(entities) == 1:
         ((name, found),) = entities.items()
@@ -159,7 +176,8 @@ def _alone(
         max(moments[place] for place in places) - min(moments[place] for place in places) + 1
         for places in of_value.values()
     ]
-    if len(found.values) < max(DENSE * sum(spans), EACH_TWICE * len(of_value)):
+    twice = 0 if name in CYCLES else EACH_TWICE * len(of_value)
+    if len(found.values) < max(DENSE * sum(spans), twice):
         return None
     lives = {value: [seasons[place] for place in places] for value, places in sorted(of_value.items())}
     newest = max(seasons)

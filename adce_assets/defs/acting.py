@@ -13,7 +13,7 @@ import dagster as dg
 from adce_assets.defs.restraining import is_of_the_loop
 from adce_assets.errors import AccessError
 from adce_assets.operate import access_database
-from adce_assets.operate.actions import THE_LOOP, ActionLog, Actor
+from adce_assets.operate.actions import BRIEF_S, THE_LOOP, ActionLog, Actor
 from adce_assets.settings import Settings, now
 
 log = logging.getLogger(__name__)
@@ -27,19 +27,19 @@ NAMED = 20
 def note(
     settings: Settings, action: str, subject: str, detail: Mapping[str, Any] | None = None, actor: Actor = THE_LOOP
 ) -> None:
-    """Write down that something was done; where that cannot be, a warning says what the log does not tell of."""
+    """Write down that something was done; where that cannot be soon, a warning says what the log does not tell of."""
     try:
-        with access_database.opened(settings) as database:
+        with access_database.opened(settings, BRIEF_S) as database:
             ActionLog(database, now).record(actor, action, subject, detail=detail)
     except AccessError as error:
         log.warning("the log of actions does not tell of `%s` (%s): %s", action, subject, error.what)
 
 
 def note_tick(settings: Settings, sensor: str, requests: Sequence[dg.RunRequest]) -> None:
-    """Write down what a tick has asked for, in one entry."""
+    """Write down what a tick asks for, in one entry; Dagster itself tells of the runs that come of it."""
     if requests:
         names = [request.run_key or "" for request in requests]
-        note(settings, "start runs", sensor, {"runs": len(names), "run_keys": names[:NAMED]})
+        note(settings, "ask for runs", sensor, {"runs": len(names), "run_keys": names[:NAMED]})
 
 
 def note_run(settings: Settings, action: str, subject: str, run: dg.DagsterRun) -> None:

@@ -26,6 +26,8 @@ RUN_FAILED, CHECK_FAILED = "run_failed", "check_failed"
 SCRAPER, ASSET = "scraper ", "asset "
 """What the subject of a run begins with that has no job of its own: it collects with a scraper, or makes assets."""
 LONGEST_ERROR = 300
+MOST_ASKED = 10
+"""Runs that are looked at, the one that began last first; one without a beginning may stand before it."""
 
 
 def alert_sensors(config: AutonomousConfig) -> list[dg.SensorDefinition]:
@@ -60,13 +62,16 @@ def alert_sensors(config: AutonomousConfig) -> list[dg.SensorDefinition]:
 def _look(context: dg.SensorEvaluationContext, project: ProjectResource, records: Records) -> dg.SkipReason:
     from adce_assets.operate.alerts import tend
     from adce_assets.operate.doctor import Installation
-    from adce_assets.operate.watching import causes
+    from adce_assets.operate.outside import Seen
+    from adce_assets.operate.service import FOLDER, Service
+    from adce_assets.operate.watching import found_by
 
     installation = Installation(project.settings)
     settings = installation.settings
     if settings.configured_lake is None:
         return dg.SkipReason(NO_LAKE)
-    found = causes(installation, records.seen(context.instance, now()), settings.clock())
+    stands = Service(settings.work_folder / FOLDER).known()
+    found = found_by(Seen(installation, records.seen(context.instance, now()), settings.clock(), stands))
     tended = tend(settings, found, settings.clock(), is_over=partial(_is_over, context))
     for error in tended.failed:
         context.log.warning("an alert did not arrive: %s", error)
@@ -117,7 +122,10 @@ def subject_of(run: dg.DagsterRun, unmade: Sequence[str]) -> str:
 
 
 def has_worked(instance: dg.DagsterInstance, noted: Cause) -> bool:
-    """Tell whether Dagster's records say that what had failed has worked since."""
+    """Tell whether Dagster's records say that what had failed has worked since.
+
+    A run that was under way already when another one failed says nothing of it.
+    """
     since = noted.since or now()
     if noted.code == CHECK_FAILED:
         asset, _, name = noted.subject.rpartition(":")
@@ -130,8 +138,9 @@ def has_worked(instance: dg.DagsterInstance, noted: Cause) -> bool:
     is_scraper, well = noted.subject.startswith(SCRAPER), [dg.DagsterRunStatus.SUCCESS]
     tags = {SCRAPER_TAG: noted.subject[len(SCRAPER) :]} if is_scraper else None
     job = None if is_scraper else noted.subject
-    later = dg.RunsFilter(job_name=job, tags=tags, statuses=well, updated_after=since)
-    return instance.get_runs_count(later) > 0
+    ended_since = dg.RunsFilter(job_name=job, tags=tags, statuses=well, updated_after=since)
+    newest = instance.get_run_records(ended_since, limit=MOST_ASKED, order_by="start_time")
+    return any(one.start_time is not None and _moment(one.start_time) > since for one in newest)
 
 
 def _unmade(context: dg.RunFailureSensorContext) -> list[str]:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 
 import dagster as dg
 
@@ -14,6 +15,7 @@ from adce_assets.defs.dims_asking import dims_definitions
 from adce_assets.defs.jobs import collect_jobs, reconciliation_job, reconciliation_schedule
 from adce_assets.defs.loop import LoopAssets
 from adce_assets.defs.paces import paces
+from adce_assets.defs.reloading import Reloading
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.scrapes import ByTheClock
 from adce_assets.defs.sensors import Sensors
@@ -49,7 +51,7 @@ def _built(environment: Mapping[str, str] | None) -> dg.Definitions:
         contract=contract,
         intervals=settings.autonomous.intervals,
         scrapers=scrapers,
-        cells=cells,
+        reloading=Reloading(contract, cells, partial(build_defs, environment)),
         paces=pace,
         reconciliation=reconciliation,
     )

@@ -257,7 +257,8 @@ def collected(
     """
     if not keys:
         return Collection(CollectReport({}, 0))
-    restraint = restraint_of(project.settings, context.run, collector.entry.host, collector.data_sets)
+    asked_for = {f"{key.source}/{key.data_type}" for key in keys}
+    restraint = restraint_of(project.settings, context.run, collector.entry.host, asked_for)
     seconds = restraint.within(seconds_to_begin(project, context.run))
     with draining(seconds, restraint) as stop, recording(project, context.run, context.instance, stop) as recorder:
         claimed = recorder.claim(wishes(keys), reopen=reopen)

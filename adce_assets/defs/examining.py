@@ -16,7 +16,7 @@ from adce_assets.settings import dagster_home
 
 PATIENCE = timedelta(minutes=5)
 """How long a daemon may be silent: it tells of itself twice a minute."""
-SET_UP = "copy the project's dagster.yaml into DAGSTER_HOME, and restart the daemon"
+SET_UP = "copy the project's dagster.yaml into DAGSTER_HOME, then `adce restart`"
 
 
 def examinations(installation: Installation) -> Iterator[tuple[str, Callable[[], Said]]]:
@@ -76,8 +76,8 @@ def pools(instance: dg.DagsterInstance) -> Said:
 def _daemons(instance: dg.DagsterInstance) -> Said:
     """See whether daemons, sensors and the schedule of the loop are awake."""
     if SENSOR_DAEMON not in instance.get_daemon_heartbeats():
-        return warning("no daemon has ever run here: nothing runs by itself", "run `dagster-daemon run`")
+        return warning("no daemon has ever run here: nothing runs by itself", "`adce start`")
     found = asleep(instance, get_current_timestamp(), PATIENCE)
     if found:
-        return wrong("; ".join(found), "see each; `dagster-daemon run` starts what is missing")
+        return wrong("; ".join(found), "see each; `adce restart` starts anew what is missing")
     return ok("daemons, sensors and the schedule are awake")

@@ -5,16 +5,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-import sqlalchemy as sa
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorState, ScheduleInstigatorData
-from yaml import YAMLError
 
 from adce_assets.defs import examining
 from adce_assets.defs.looking import newest_cycle
 from adce_assets.defs.storage import instance_of
 from adce_assets.defs.ticks import missed_ticks
-from adce_assets.defs.watching import SCHEDULE, SENSORS, STARTERS, is_on
+from adce_assets.defs.watching import BESIDE, SCHEDULE, SENSORS, STARTERS, is_on
 from adce_assets.errors import MetricError
 from adce_assets.operate.findings import Standing
 from adce_assets.operate.outside import Outside
@@ -46,7 +44,7 @@ class Records:
         try:
             with instance_of(self._home) as instance:
                 return self.seen(instance, at)
-        except (dg.DagsterError, YAMLError, OSError, sa.exc.SQLAlchemyError) as error:
+        except Exception as error:  # noqa: BLE001 - records of others, whose storages raise what they please
             said = " ".join(str(error).split())[:500]
             return Outside(at, fault=f"{type(error).__name__}: {said}")
 
@@ -63,6 +61,7 @@ class Records:
             last_cycle=None if cycle is None else _moment(cycle),
             on_since=dict(_on_since(states)),
             off=tuple(name for name in (*SENSORS, SCHEDULE) if not is_on(instance, name)),
+            off_beside=tuple(name for name in BESIDE if not is_on(instance, name)),
             missed=self._missed,
             ended=instance.get_runs_count(dg.RunsFilter(statuses=list(ENDED), updated_after=since)),
             failed=instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)),

@@ -11,7 +11,7 @@ from adce_assets.defs.collecting import BATCH_TAG
 
 QUEUE_TAG = "adce/queue"
 """The tag of a run that says of which queue (its time) the batch is."""
-TASK_QUEUE = dg.AssetKey("task_queue")
+INVENTORY, TASK_QUEUE = dg.AssetKey("lake_inventory"), dg.AssetKey("task_queue")
 LOOKS = 200
 """How many looks back one is searched for that came to its end: two days of them, one every quarter of an hour."""
 
@@ -37,10 +37,14 @@ def newest_look(instance: dg.DagsterInstance) -> Look | None:
 def newest_cycle(instance: dg.DagsterInstance) -> float | None:
     """Say when the newest look at the lake began that came to its end (seconds of Dagster's clock); None for never.
 
-    A run may fail after it has made the queue: a check may stop it, or the answers that it writes.
+    A run may fail after it has made the queue: a check may stop it, or the answers that it writes. One that has only
+    made the queue anew has not looked.
     """
-    records = instance.fetch_materializations(TASK_QUEUE, limit=LOOKS).records
-    began = (_began(instance, record.run_id) for record in records)
+    queued, looked = (
+        [record.run_id for record in instance.fetch_materializations(key, limit=LOOKS).records]
+        for key in (TASK_QUEUE, INVENTORY)
+    )
+    began = (_began(instance, run) for run in queued if run in looked)
     return next((at for at in began if at is not None), None)
 
 

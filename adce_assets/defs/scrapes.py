@@ -19,6 +19,7 @@ from adce_assets.defs.collecting import CollectConfig, Refresh
 from adce_assets.defs.data_sets import key_of
 from adce_assets.defs.halting import not_while_halted
 from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, RECONCILIATION, UNFINISHED, job_name
+from adce_assets.defs.reloading import advice
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.restraining import no_start
 from adce_assets.defs.sensors import SCRAPER_TAG
@@ -83,18 +84,23 @@ class ByTheClock:
     def _asked(self, plan: Plan, project: Project, at: datetime) -> dg.SkipReason | list[dg.RunRequest]:
         """Ask for the runs of a plan at its time, but for what rests or waits."""
         config, now = project.settings.autonomous, project.clock()
-        waits, requests, said = _Waits.of(project, plan), [], []
-        for scraper, season, group in plan.groups(now):
-            free = [one for one in group if season in self.cells[one.name] and not waits.for_now(one, season)]
+        waits, requests, said, groups = _Waits.of(project, plan), [], [], list(plan.groups(now))
+        for scraper, season, group in groups:
+            loaded = [one for one in group if season in self.cells[one.name]]
+            free = [one for one in loaded if not waits.for_now(one, season)]
             work = Work(self.hosts.get(scraper, ""), frozenset({plan.scrape.source}))
             if why_not := paused(config, work, now):
                 said.append(f"`{scraper}` {season}: {why_not}")
             elif free:
                 requests.append(_request(plan, f"{at.isoformat()}:{scraper}:{season}", scraper, season, free))
+            elif not loaded:
+                said.append(f"`{scraper}` {season}: newer than what is loaded: {advice(project.settings)}")
         if config.dry_run and requests:
             runs = ", ".join(f"{one.tags[SCRAPER_TAG]} {one.partition_key or ''}".strip() for one in requests)
             return dg.SkipReason("; ".join([f"dry run: it would start {len(requests)} run(s): {runs}", *said]))
-        return requests or dg.SkipReason("; ".join([*said, "nothing of it is open, or it waits for an approval"]))
+        if not groups or len(said) < len(groups):
+            said.append("nothing of it is open, or it waits for an approval")
+        return requests or dg.SkipReason("; ".join(said))
 
 
 def _request(plan: Plan, run_key: str, scraper: str, season: str, group: Sequence[DataSet]) -> dg.RunRequest:

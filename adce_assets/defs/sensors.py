@@ -7,7 +7,6 @@ cannot read the lake fails, keeps its cursor and is tried again.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -20,12 +19,12 @@ from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.defs.acting import note_tick
 from adce_assets.defs.claiming import give_back
 from adce_assets.defs.collecting import BATCH_TAG, CollectConfig
-from adce_assets.defs.data_sets import cells_of, partition_sets
 from adce_assets.defs.halting import not_while_halted
 from adce_assets.defs.jobs import NO_LAKE, PRIORITY_TAG, RECONCILIATION, UNFINISHED, job_name
 from adce_assets.defs.looking import QUEUE_TAG, Look, done, newest_look
 from adce_assets.defs.loop import REPORT
 from adce_assets.defs.pools import make_room
+from adce_assets.defs.reloading import Reloading, advice
 from adce_assets.defs.resources import ProjectResource
 from adce_assets.defs.restraining import LANE_TAG, TRIAL_TAG, Choice, no_start, on_trial, resting, tasks_of
 from adce_assets.loop import approvals
@@ -70,7 +69,7 @@ class Sensors:
         contract: What the assets were made from.
         intervals: How often each sensor looks.
         scrapers: The scraper of each data set (``source/data_type``) that can be collected.
-        cells: The seasons of each data set that were loaded.
+        reloading: Which seasons of each data set were loaded, and what is done once there are others.
         paces: How fast each scraper is, and whom it asks.
         reconciliation: The job that a report or a completion asks for.
     """
@@ -78,9 +77,14 @@ class Sensors:
     contract: Contract
     intervals: Intervals
     scrapers: Mapping[str, str]
-    cells: Mapping[str, list[str]]
+    reloading: Reloading
     paces: Mapping[str, Pace]
     reconciliation: "UnresolvedAssetJobDefinition"
+
+    @property
+    def renewing(self) -> str:
+        """The sensor that looks whether other seasons are to be loaded: the one that starts runs, if there is one."""
+        return "task_queue_sensor" if self.scrapers else "completion_sensor"
 
     def all(self) -> list[dg.SensorDefinition]:
         """Make the three sensors of the loop."""
@@ -118,7 +122,10 @@ class Sensors:
                 return dg.SkipReason(NO_LAKE)
             if rests := resting(project.settings()):
                 return dg.SkipReason(rests)
-            told = look(context, project.open(self.contract))
+            opened = project.open(self.contract)
+            if name == self.renewing and (held := self.reloading.held_by(context, opened)):
+                return dg.SkipReason(held)
+            told = look(context, opened)
             if isinstance(told, dg.SensorResult):
                 note_tick(project.settings(), name, told.run_requests or [])
             return told
@@ -154,13 +161,13 @@ class Sensors:
         rules, now = project.settings.autonomous.completions, project.clock()
         before = Waiting.model_validate_json(context.cursor) if context.cursor else Waiting()
         seen = read_seen(project.state, before)
-        found = notice(project.lake, seen, cells=self.cells, limit=rules.markers_per_tick)
+        found = notice(project.lake, seen, cells=self.reloading.cells, limit=rules.markers_per_tick)
         for refused in found.refused:
             context.log.warning("refused the marker `%s`: %s", refused.key, refused.reason)
         noted = write_seen(project.state, before, found.seen) if found.seen != seen else before
         waiting, is_time = settle(noted, changed(found.completions), now, rules)
         of_others = finished(found.completions, own=PRODUCER)
-        wait = self._not_loaded("marker(s)", found.unknown, now, otherwise="delete the markers")
+        wait = self._not_loaded("marker(s)", found.unknown, project, otherwise="delete the markers")
         if is_time and wait:
             context.log.warning(wait)
         is_coming = (
@@ -207,7 +214,7 @@ class Sensors:
         loaded, choose, tried = on_trial(context.instance, config.test_mode, known, choose)
         chosen, held = _approved(project, queue, loaded, choose)
         stuck = Counter(_cell(task) for task in queue["tasks"] if not self._can_be_run(task))
-        wait = _joined(held, self._not_loaded("task(s)", stuck, now, otherwise="reconcile"))
+        wait = _joined(held, self._not_loaded("task(s)", stuck, project, otherwise="reconcile"))
         if config.dry_run or not chosen:
             nothing = f"nothing to start: {len(queue['tasks'])} queued, {len(flights.lanes)} in flight"
             return dg.SkipReason(_joined(_would_start(chosen) if chosen else nothing, str(rests), tried, wait))
@@ -219,20 +226,17 @@ class Sensors:
     def _can_be_run(self, task: Mapping[str, Any]) -> bool:
         """Tell whether these definitions have the asset and the partition: the queue may know a newer contract."""
         name, season = _cell(task)
-        return name in self.scrapers and season in self.cells[name]
+        return name in self.scrapers and season in self.reloading.cells[name]
 
-    def _not_loaded(self, what: str, waiting: Mapping[Cell, int], now: datetime, *, otherwise: str) -> str:
+    def _not_loaded(self, what: str, waiting: Mapping[Cell, int], project: Project, *, otherwise: str) -> str:
         """Say what waits for cells that these definitions do not have, and what to do; nothing, where nothing does."""
-        existing = cells_of(self.contract, partition_sets(self.contract, now))
-        newer = {
-            (name, season): count
-            for (name, season), count in waiting.items()
-            if season in existing.get(name, ()) and season not in self.cells[name]
-        }
+        known = self.reloading.newer(project.clock()) if waiting else {}
+        newer = {(name, season): count for (name, season), count in waiting.items() if season in known.get(name, ())}
         others = {cell: count for cell, count in waiting.items() if cell not in newer}
+        how = advice(project.settings)
         after_a_change = f"reload the code location after a change of the configuration, or {otherwise}"
         return _joined(
-            f"{_counted(what, newer)} of seasons newer than what is loaded: reload the code location" if newer else "",
+            f"{_counted(what, newer)} of seasons newer than what is loaded: {how}" if newer else "",
             f"{_counted(what, others)} unknown to what is loaded: {after_a_change}" if others else "",
         )
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WITHOUT_HOME = Path(".dagster")
 """Where SQLite files lie when `DAGSTER_HOME` is not set, below the folder in which Dagster was started."""
+CONNECT_SECONDS = 10
+"""How long a server may take to accept who asks for records, where the URL does not say; libpq waits for ever."""
 _HOME: ContextVar[Path | None] = ContextVar("dagster_home", default=None)
 
 
@@ -43,7 +45,7 @@ class ChosenStorage(DagsterStorage, ConfigurableClass):
         if url is not None:
             from dagster_postgres import DagsterPostgresStorage
 
-            return DagsterPostgresStorage(postgres_url=with_driver(url), inst_data=inst_data)
+            return DagsterPostgresStorage(postgres_url=patient(with_driver(url)), inst_data=inst_data)
         from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
         return DagsterSqliteStorage.from_local(_folder(), inst_data=inst_data)
@@ -68,3 +70,10 @@ def with_driver(url: str) -> str:
     """Name the driver that dagster-postgres installs; a bare `postgresql://` may mean another one to SQLAlchemy."""
     scheme, separator, rest = url.partition("://")
     return f"postgresql+psycopg2{separator}{rest}" if scheme in {"postgres", "postgresql"} else url
+
+
+def patient(url: str) -> str:
+    """Bound how long a server that accepts connections and says nothing is waited for."""
+    if "connect_timeout=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}connect_timeout={CONNECT_SECONDS}"

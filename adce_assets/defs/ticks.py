@@ -75,7 +75,7 @@ def _known(instance: dg.DagsterInstance, kind: str, name: str) -> list[Instigato
             f"Dagster has never looked at a {kind} `{name}`",
             where=name,
             valid=", ".join(known),
-            hint=f"did you mean `{near[0]}`?" if near else "`dagster-daemon` looks, where it runs",
+            hint=f"did you mean `{near[0]}`?" if near else "looks are made where the loop runs: `adce start`",
         )
     return found
 

@@ -12,6 +12,14 @@ from dagster._core.scheduler.instigation import InstigatorState, SensorInstigato
 
 SENSORS = ("inventory_report_sensor", "completion_sensor", "task_queue_sensor")
 SCHEDULE = "reconciliation_schedule"
+BESIDE = (
+    "alert_sensor",
+    "run_failure_sensor",
+    "canary_schedule",
+    "warehouse_sensor",
+    "warehouse_settling_sensor",
+)
+"""What watches beside the loop, which goes on without it: who tells what is wrong, who tries it, who loads records."""
 SENSOR_DAEMON = "SENSOR"
 STARTERS = (SENSOR_DAEMON, "QUEUED_RUN_COORDINATOR")
 """The daemons without which no run of the queue is started."""
@@ -41,7 +49,7 @@ def asleep(instance: dg.DagsterInstance, now: float, patience: timedelta) -> lis
     if SENSOR_DAEMON not in beats:
         return []
     told = [
-        f"the daemon {kind} is not heard of any more: restart `dagster-daemon`"
+        f"the daemon {kind} is not heard of any more: `adce restart`"
         for kind in STARTERS
         if now - beats.get(kind, 0.0) > patience.total_seconds()
     ]

@@ -15,7 +15,6 @@ DISGUISES = tuple(
     for network in (
         "::/96",
         "::ffff:0:0/96",
-        "64:ff9b::/96",
         "64:ff9b:1::/48",
         "2002::/16",
         "2001::/23",
@@ -28,6 +27,11 @@ DISGUISES = tuple(
 """Networks whose addresses carry or stand for another (mapped, NAT64, 6to4, Teredo, protocol assignments): a private
 one could hide in there; with them documentation, and the address at which Azure serves its machines' metadata.
 Source: IANA's special-purpose address registries."""
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""Where a resolver puts the IPv4 addresses of the internet on a network that has IPv6 alone (DNS64): RFC 6052."""
+CARRIED_LAST = (NAT64, *map(ipaddress.IPv6Network, ("::/96", "64:ff9b:1::/48")))
+"""Networks whose addresses end with the IPv4 address that they carry."""
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 OWN_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home.arpa")
@@ -53,8 +57,20 @@ def leads_inward(host: str, *, own: bool) -> bool:
 
 def _has_credentials(address: str) -> bool:
     parsed = ipaddress.ip_address(address)
-    meant = getattr(parsed, "ipv4_mapped", None) or parsed
-    return any(meant in network for network in METADATA)
+    return any(meant in network for meant in (parsed, *_carried(parsed)) for network in METADATA)
+
+
+def _carried(address: Address) -> tuple[Address, ...]:
+    """Name the IPv4 addresses that one of IPv6 carries and may be led to."""
+    if address.version == 4:  # noqa: PLR2004 - IPv4
+        return ()
+    last = _last(address) if any(address in network for network in CARRIED_LAST) else None
+    found = (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()), last)
+    return tuple(one for one in found if one is not None)
+
+
+def _last(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(address.packed[-4:])
 
 
 def _address(name: str) -> str | None:
@@ -69,12 +85,25 @@ def _address(name: str) -> str | None:
         return None
 
 
+def is_none(address: str) -> bool:
+    """Tell whether it is the address that stands for none, by which resolvers that block names answer."""
+    try:
+        return ipaddress.ip_address(address).is_unspecified
+    except ValueError:
+        return False
+
+
 def is_public(address: str) -> bool:
-    """Tell whether an address is one of the internet: not private, loopback, link-local, multicast or a disguise."""
+    """Tell whether an address is one of the internet: not private, loopback, link-local, multicast or a disguise.
+
+    One of NAT64 is, if that is which it carries: networks that have IPv6 alone lead there, and nowhere else.
+    """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
+    if parsed in NAT64 and parsed.version == 6:  # noqa: PLR2004 - IPv6
+        return is_public(str(_last(parsed)))
     if any(parsed in network for network in DISGUISES):
         return False
     return parsed.is_global and not parsed.is_multicast and (parsed.version == 4 or parsed in UNICAST)  # noqa: PLR2004 - IPv4

@@ -21,7 +21,7 @@ import httpcore2
 import httpx2
 
 from adce_assets.errors import InwardError
-from adce_assets.fetch.addresses import is_public
+from adce_assets.fetch.addresses import is_none, is_public
 
 MOST_CONNECTIONS = 64
 """Of one host entry at once; its `concurrency` is at most this, and is what really counts."""
@@ -177,14 +177,18 @@ class _Backend(httpcore2.NetworkBackend):
             addresses = _resolved(self._resolver, host, port)
         except (OSError, UnicodeError) as error:
             raise httpcore2.ConnectError(f"`{host}` does not resolve: {error}") from error
-        refused = [] if self._allow_private else [address for address in addresses if not is_public(address)]
-        if refused:
+        if self._allow_private:
+            return addresses
+        meant = [address for address in addresses if not is_none(address)]
+        if addresses and not meant:
+            raise httpcore2.ConnectError(f"`{host}` has no address but `{addresses[0]}`: the resolver blocks the name")
+        if refused := [address for address in meant if not is_public(address)]:
             raise InwardError(
                 f"`{host}` is at {refused[0]}, which is not an address of the internet",
                 where=f"{host}:{port}",
                 hint="set `allow_private: true` in the host's entry if it is a server of your own",
             )
-        return addresses
+        return meant
 
 
 def _resolved(resolver: Resolver, host: str, port: int) -> Sequence[str]:

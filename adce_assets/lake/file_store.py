@@ -112,6 +112,10 @@ class FileStore:
             return None
         return self._describe(key, found)
 
+    def glance(self, key: str) -> None:
+        """Describe the object: a folder answers at once."""
+        self.head(key)
+
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
         """Read the file, or a part of it."""
         check_range(key, start, length)

@@ -29,6 +29,8 @@ from adce_assets.errors import AccessDeniedError, LakeError, ObjectNotFoundError
 Answer = TypeVar("Answer")
 
 ATTEMPTS = 5
+FEW_ATTEMPTS = 2
+"""Of a call by which nothing but the answering itself is found out."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 
@@ -69,13 +71,16 @@ KINDS = {"NoSuchKey": ObjectNotFoundError, "AccessDenied": AccessDeniedError}
 """Codes that somebody asks for; a HEAD that is refused has none, whatever the reason."""
 
 
-def call(action: Callable[[], Answer], *, where: str, pause: Callable[[float], None]) -> Answer:
-    """Run `action`, which must be harmless to repeat, until it succeeds, cannot succeed, or failed `ATTEMPTS` times.
+def call(
+    action: Callable[[], Answer], *, where: str, pause: Callable[[float], None], attempts: int = ATTEMPTS
+) -> Answer:
+    """Run `action`, which must be harmless to repeat, until it succeeds, cannot succeed, or failed `attempts` times.
 
     Args:
         action: The call; its errors are those of boto3.
         where: What was called, for the error's text.
         pause: Waits between attempts for the seconds it is given, which are random and grow twofold.
+        attempts: How often it is tried.
 
     Raises:
         LakeError: The last failure, explained.
@@ -86,7 +91,7 @@ def call(action: Callable[[], Answer], *, where: str, pause: Callable[[float], N
         try:
             return action()
         except FAILURES as error:
-            if attempt == ATTEMPTS or not is_transient(error):
+            if attempt == attempts or not is_transient(error):
                 raise explained(error, where) from error
         pause(wait_after(attempt))
 

@@ -26,6 +26,8 @@ from adce_assets.settings import kept, way_to_aws
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
+SOON_SECONDS = 5
+"""How long who only looks whether S3 answers waits for it, for he has more to look at."""
 CONNECTIONS = 64
 MOST_KEPT = 4
 """Connections that a process keeps: to the buckets of the lake and the state, now and before a change."""
@@ -105,6 +107,12 @@ class Connection:
         if status != 200:  # noqa: PLR2004 - the one status that carries a page
             raise parse_error(body, status)
         return parse(body)
+
+    @cached_property
+    def soon(self) -> Any:
+        """Another client of S3, which waits for an answer for `SOON_SECONDS`."""
+        config = _CONFIG.merge(Config(read_timeout=SOON_SECONDS))
+        return self._session.create_client("s3", config=config)
 
     @cached_property
     def _address(self) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from datetime import UTC
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -23,6 +23,7 @@ from adce_assets.errors import ConditionFailedError, LakeError
 from adce_assets.lake.s3_calls import (
     ATTEMPTS,
     FAILURES,
+    FEW_ATTEMPTS,
     Answer,
     call,
     code_of,
@@ -111,6 +112,16 @@ class S3Store:
             return None
         written = found["LastModified"].astimezone(UTC)
         return StoredObject(key, found["ContentLength"], _bare(found["ETag"]), written)
+
+    def glance(self, key: str) -> None:
+        """Ask for the object, twice at most, by the client that does not wait long."""
+        whole, client = self._whole(key), self._connection.soon
+        head = _or_else(lambda: client.head_object(Bucket=self._bucket, Key=whole), _NOT_FOUND, None)
+        found = call(head, where=self.url, pause=self._pause, attempts=FEW_ATTEMPTS)
+        if found is None and not self._bucket_seen:
+            bucket = partial(client.head_bucket, Bucket=self._bucket)
+            call(bucket, where=self.url, pause=self._pause, attempts=FEW_ATTEMPTS)
+            self._bucket_seen = True
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
         """Read the object or a range of it; a server that ignores ranges is read whole and cut here."""

@@ -124,6 +124,13 @@ class LakeStore(Protocol):
         """Describe the object, or say that there is none."""
         ...
 
+    def glance(self, key: str) -> None:
+        """Ask for the object, whether or not there is one, to see if anybody answers; who does not is waited for less.
+
+        It is for who looks after the store beside others, where to be told late is to be told nothing.
+        """
+        ...
+
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
         """Read the object, or `length` bytes of it from `start`, cut at its end as a slice is.
 

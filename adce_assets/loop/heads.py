@@ -3,10 +3,11 @@
 Whoever can write to the ledger's database can write all of it anew, or bring back an older copy, and it fits together.
 The state is another place: what was kept there last must still be in the ledger. If it is not, or cannot be read, it
 stays as it is, for it is the evidence, until a person removes it. Of each database a head of its own is kept, for
-machines that share a state may have a ledger each.
+machines that share a state may have a ledger each, in files of one path too.
 """
 
 import logging
+import socket
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,7 +48,7 @@ def keep(state: State, ledger: Ledger, now: datetime) -> Kept:
     if before is not None and not ledger.holds(before):
         return _lost(head, f"the ledger does not hold entry {before} any more, which was its last one")
     if before is None or before.seq < head.seq:
-        told = {"kept_at": moment_text(now), "heads": {**kept, ledger.url: str(head)}}
+        told = {"kept_at": moment_text(now), "heads": {**kept, name_of(ledger.url): str(head)}}
         state.write_json(LEDGER_HEAD, told, volatile=("kept_at",))
     return Kept(head)
 
@@ -55,6 +56,11 @@ def keep(state: State, ledger: Ledger, now: datetime) -> Kept:
 def _lost(head: Head, what: str) -> Kept:
     logger.error("%s: `adce ledger verify`", what)
     return Kept(head, what)
+
+
+def name_of(ledger: str) -> str:
+    """Return by what name the head of a ledger is kept: its URL, and the machine where that is a file of one."""
+    return f"{ledger} on {socket.gethostname()}" if ledger.startswith("sqlite:") else ledger
 
 
 def last(state: State, ledger: str) -> Head | None:
@@ -68,7 +74,7 @@ def last(state: State, ledger: str) -> Head | None:
         LakeError: the state cannot be read.
         VerifyError: what is kept is no head.
     """
-    told = _heads(state).get(ledger)
+    told = _heads(state).get(name_of(ledger))
     if told is None:
         return None
     try:
@@ -84,7 +90,7 @@ HINT = (
 
 
 def _heads(state: State) -> dict[str, Any]:
-    """Read the heads by the URL of their ledger."""
+    """Read the heads by the name of their ledger."""
     if state.store.head(f"{LEDGER_HEAD}.json") is None:
         return {}
     heads = state.read_json(LEDGER_HEAD, hint=HINT).get("heads")

@@ -68,12 +68,16 @@ def time_at_work(config: AutonomousConfig, since: datetime, now: datetime) -> ti
     return found
 
 
-def never_begins(config: AutonomousConfig, cron: str, now: datetime) -> bool:
-    """Tell whether each of the next moments of a schedule, a week of them or a few, lies in a window of maintenance."""
+def never_begins(config: AutonomousConfig, cron: str, now: datetime, work: Work | None = None) -> bool:
+    """Tell whether each of the next moments of a schedule, a week of them or a few, lies in a window.
+
+    The windows are those of maintenance, and the pauses that are about its ``work``.
+    """
     at, seen = now, 0
+    windows = (*config.maintenance, *(pause for pause in config.pauses if work and work.rests_in(pause)))
     while seen < FEW or (at - now < LONGEST and seen < MANY):
         at, seen = next_moment(cron, at), seen + 1
-        if not any(end_of(window, at) for window in config.maintenance):
+        if not any(end_of(window, at) for window in windows):
             return False
     return True
 

@@ -7,11 +7,12 @@ but its owner may read.
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from adce_assets.databases import Purpose, SqlDatabase
+from adce_assets.databases import PATIENCE_S, Purpose, SqlDatabase
 from adce_assets.errors import AccessError
 from adce_assets.ledger.chain import GENESIS
 from adce_assets.settings import Settings
@@ -53,10 +54,15 @@ head = sa.Table(
 
 
 class AccessDatabase(SqlDatabase):
-    """Where it is kept; nothing is touched before it is first used. AccessError says what is wrong with it."""
+    """Where it is kept; nothing is touched before it is first used. AccessError says what is wrong with it.
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url, PURPOSE)
+    Args:
+        url: A SQLite file or a PostgreSQL.
+        patience_s: How long, in seconds, it waits for another's writing, and for a server that does not answer.
+    """
+
+    def __init__(self, url: str, patience_s: int = PATIENCE_S) -> None:
+        super().__init__(url, replace(PURPOSE, patience_s=patience_s))
 
     @contextmanager
     def write(self) -> Generator[tuple[sa.Connection, sa.Row[Any]]]:
@@ -95,9 +101,9 @@ def _form(connection: sa.Connection) -> int | None:
 
 
 @contextmanager
-def opened(settings: Settings) -> Generator[AccessDatabase]:
+def opened(settings: Settings, patience_s: int = PATIENCE_S) -> Generator[AccessDatabase]:
     """Lend the database of an installation for the length of the block."""
-    database = AccessDatabase(settings.access_url)
+    database = AccessDatabase(settings.access_url, patience_s)
     try:
         yield database
     finally:

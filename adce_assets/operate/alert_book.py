@@ -4,7 +4,7 @@ The tables and what their rows say are here. What follows from them is decided i
 time; no message is sent while somebody writes.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from adce_assets.databases import Purpose, SqlDatabase
 from adce_assets.dims.history_tables import Moment
 from adce_assets.errors import AlertError
+from adce_assets.operate.alert_decisions import taken_back
 from adce_assets.operate.alert_records import Alert, Delivery, Message, Name, Silence, name_of
 from adce_assets.operate.causes import Cause, Severity
 
@@ -158,7 +159,7 @@ class Page:
                 self.connection.execute(sa.insert(alerts).values(**row))
 
     def drop(self, dropped: Iterable[Alert]) -> None:
-        """Forget alerts of which nobody was ever told."""
+        """Forget alerts: nobody was ever told of them, or another book keeps them."""
         numbers = [one.number for one in dropped]
         self.connection.execute(sa.delete(alerts).where(alerts.c.id.in_(numbers)))
 
@@ -225,21 +226,15 @@ class Page:
         when = {"given_up": True} if next_at is None else {"next_at": next_at}
         self._change(sent.number, error=error, **when)
         if next_at is None:
-            written = {name_of(one.cause) for one in sent.message.news}
-            self._untell(written - self._written_elsewhere(sent), sent.message.at)
+            self.keep(taken_back(sent.message, self.standing(), self._cleared_at(sent.message.at), self._written()))
 
-    def _written_elsewhere(self, sent: Delivery) -> set[Name]:
-        """Name what was written for other channels together with a message, and arrived there or still may."""
-        others = sa.and_(deliveries.c.at == sent.message.at, deliveries.c.id != sent.number)
-        asked = sa.select(deliveries).where(others, sa.not_(deliveries.c.given_up))
-        return {name_of(one.cause) for row in self.connection.execute(asked) for one in _delivery(row).message.news}
+    def _cleared_at(self, at: datetime) -> list[Alert]:
+        return [_alert(row) for row in self.connection.execute(sa.select(alerts).where(alerts.c.cleared_at == at))]
 
-    def _untell(self, names: Iterable[Name], at: datetime) -> None:
-        """Keep that nobody was told of alerts which were last written at this moment."""
-        written = sa.and_(alerts.c.told_at == at, alerts.c.cleared_at.is_(None))
-        for code, subject in names:
-            is_it = sa.and_(written, alerts.c.code == code, alerts.c.subject == subject)
-            self.connection.execute(sa.update(alerts).where(is_it).values(told_as=None))
+    def _written(self) -> Iterator[Message]:
+        """Return all messages that have arrived anywhere, or still may."""
+        for row in self.connection.execute(sa.select(deliveries).where(sa.not_(deliveries.c.given_up))):
+            yield _delivery(row).message
 
     def on_their_way(self) -> list[Delivery]:
         """Return the messages that did not arrive yet, the oldest first."""

@@ -1,23 +1,24 @@
 """What stood and what stands in, what to keep and what to tell out. Nothing is read, kept or sent here.
 
-A cause that comes and goes is told once at most: it must stand for a while before anybody hears of it, and be gone for
-as long before it counts as cleared.
+A cause that comes and goes is told once at most: it must stand for a while before anybody hears of it, longer the more
+it is away meanwhile, and be gone for as long at a stretch before it counts as cleared.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from adce_assets.autonomous import Alerts, Quiet
 from adce_assets.errors import printable
-from adce_assets.operate.alert_records import Alert, Kind, Look, Name, News, Silence
+from adce_assets.operate.alert_records import UNHEARD, Alert, Kind, Look, Message, Name, News, Silence, name_of
 from adce_assets.operate.causes import Cause, Severity
 
 LONGEST = {"code": 100, "subject": 300, "what": 1_000, "hint": 500, "page": 500}
 """Letters that are kept of each text of a cause: some come from hosts."""
-UNHEARD = timedelta(minutes=15)
-"""After so long what nobody was told, because its message was given up, is told anew."""
+AWAY_COUNTS = 2
+"""A cause that is there for less than half of the time never stands for long: its time away is taken off twice."""
 ORDER = tuple(Kind)
 
 
@@ -59,10 +60,39 @@ def decide(
         if seen is None:
             dropped.append(before[name])
             continue
-        after, told = _told(seen, rules, now, is_withheld=_is_withheld(seen, rules.quiet, silences, now))
+        after, told = _told(
+            before.get(name), seen, rules, now, is_withheld=_is_withheld(seen, rules.quiet, silences, now)
+        )
         kept.append(after)
         news += [News(told, after.cause, _since(after), _link(after.cause, look.ui_url), seen.severity)] if told else []
     return Decided(tuple(kept), tuple(dropped), tuple(sorted(news, key=_urgency)))
+
+
+def taken_back(
+    lost: Message, standing: Mapping[Name, Alert], cleared: Iterable[Alert], written: Iterable[Message]
+) -> Iterator[Alert]:
+    """Change alerts that a message told of which was given up: people know of them what all others say.
+
+    Args:
+        lost: The message.
+        standing: The alerts that are not cleared.
+        cleared: Those that were when it was written.
+        written: The messages that have arrived on any channel, or still may.
+    """
+    told = defaultdict[Name, list[tuple[datetime, News]]](list)
+    for message in written:
+        for one in message.news:
+            told[name_of(one.cause)].append((message.at, one))
+    names = {name_of(one.cause) for one in lost.news}
+    for name in names & standing.keys():
+        alert = standing[name]
+        heard = [one.severity for at, one in told[name] if alert.opened_at and at >= alert.opened_at]
+        yield replace(alert, told_as=_worst(heard))
+    for alert in cleared:
+        name = name_of(alert.cause)
+        is_known = any(one.kind is Kind.CLEARED and at >= lost.at for at, one in told[name])
+        if alert.told_as and name in names - standing.keys() and not is_known:
+            yield replace(alert, cleared_at=None, gone_at=lost.at + UNHEARD)
 
 
 def is_quiet(quiet: Quiet | None, now: datetime) -> bool:
@@ -81,12 +111,15 @@ def _seen(alert: Alert | None, cause: Cause | None, patience: timedelta, look: L
     if cause is None:
         if alert is None or not _can_tell(look, alert):
             return alert
-        return replace(alert, gone_at=alert.gone_at or now) if alert.opened_at else None
+        gone_at = alert.gone_at or now
+        return replace(alert, gone_at=gone_at) if alert.opened_at or now - gone_at < patience else None
     known = alert or Alert(cause, seen_at=now, looked_at=now)
     seen = replace(known, cause=cause, looked_at=now, seen_by=look.looker, gone_at=None)
-    if seen.opened_at is None and now - seen.seen_at >= patience:
-        return replace(seen, opened_at=now)
-    return seen
+    if seen.opened_at is not None:
+        return seen
+    away = now - known.gone_at if known.gone_at else timedelta(0)
+    seen_at = min(now, seen.seen_at + AWAY_COUNTS * away)
+    return replace(seen, seen_at=seen_at, opened_at=now if now - seen_at >= patience else None)
 
 
 def _can_tell(look: Look, alert: Alert) -> bool:
@@ -95,7 +128,9 @@ def _can_tell(look: Look, alert: Alert) -> bool:
     return is_own and alert.cause.code not in look.unlooked
 
 
-def _told(seen: Alert, rules: Alerts, now: datetime, *, is_withheld: bool) -> tuple[Alert, Kind | None]:
+def _told(
+    before: Alert | None, seen: Alert, rules: Alerts, now: datetime, *, is_withheld: bool
+) -> tuple[Alert, Kind | None]:
     """Say what is told of an alert, and how it stands after that."""
     if seen.gone_at is not None:
         was_told = seen.told_as is not None
@@ -104,17 +139,19 @@ def _told(seen: Alert, rules: Alerts, now: datetime, *, is_withheld: bool) -> tu
             return seen, None
         return replace(seen, cleared_at=now), Kind.CLEARED if was_told else None
     may_tell = seen.opened_at is not None and not is_withheld and _is_heard(seen, rules)
-    kind = _due(seen, rules.repeat_hours, now) if may_tell else None
+    kind = _due(before, seen, rules.repeat_hours, now) if may_tell else None
     return (replace(seen, told_at=now, told_as=seen.severity), kind) if kind else (seen, None)
 
 
-def _due(seen: Alert, repeat_hours: float | None, now: datetime) -> Kind | None:
+def _due(before: Alert | None, seen: Alert, repeat_hours: float | None, now: datetime) -> Kind | None:
     if seen.told_at is None:
         return Kind.OPENED
+    is_time_again = now - seen.told_at >= UNHEARD
     if seen.told_as is None:
-        return Kind.OPENED if now - seen.told_at >= UNHEARD else None
+        return Kind.OPENED if is_time_again else None
     if seen.told_as is not seen.severity:
-        return Kind.WORSE
+        is_new = before is None or before.cause.severity is not seen.cause.severity
+        return Kind.WORSE if is_new or is_time_again else None
     is_time = repeat_hours is not None and now - seen.told_at >= timedelta(hours=repeat_hours)
     return Kind.STANDS if is_time else None
 
@@ -132,6 +169,11 @@ def _is_withheld(alert: Alert, quiet: Quiet | None, silences: Iterable[Silence],
 
 def _since(alert: Alert) -> datetime:
     return alert.cause.since or alert.seen_at
+
+
+def _worst(severities: Collection[Severity]) -> Severity | None:
+    """Return the worst of them; None of none."""
+    return Severity.CRITICAL if Severity.CRITICAL in severities else next(iter(severities), None)
 
 
 def _link(cause: Cause, ui_url: str) -> str:

@@ -12,6 +12,8 @@ from adce_assets.operate.causes import Cause, Severity
 
 UNSEEN = timedelta(minutes=15)
 """How long who saw a cause is waited for at least."""
+UNHEARD = timedelta(minutes=15)
+"""After so long what nobody was told, because its message was given up, is told anew."""
 Name = tuple[str, str]
 """The code and the subject of a cause: what is the same as long as the cause lasts."""
 
@@ -27,11 +29,12 @@ class Alert:
 
     Attributes:
         cause: As it was seen last.
-        seen_at: When it was first seen.
+        seen_at: When it was first seen; later by as much as it was away before anybody was to know of it.
         looked_at: When it was last seen.
         seen_by: Who saw it last; others may be unable to see it, as a full disk of another machine.
         opened_at: When it had stood for long enough; None as long as it has not.
-        gone_at: Since when it is not seen any more; None while it is.
+        gone_at: Since when it is not seen any more, None while it is; a later moment where nobody heard that it
+            is over, and that is not to be written again before.
         told_at: When it was last written to somebody; None where it never was.
         told_as: The worst that they were told it is; None as long as nobody was told, or could be.
         cleared_at: When it had been gone for long enough.

@@ -48,14 +48,10 @@ def tend(
 ) -> Tended:
     """Take note of all causes there are now, tell who is to be told, and send what is to be sent.
 
-    Causes that were noted (`note`) count too, and so does a channel on which nothing arrives. Called any number of
-    times, by any number of processes, it tells each thing once.
-
-    Where the database of many machines cannot be used, each of them says that once, by a file of its own.
+    Causes that were noted (`note`) count too. Called any number of times, by any processes, it tells each thing once.
 
     Args:
-        settings: Of the installation. Its home is a part of who looks: what one alone can see is not gone because
-            another does not see it.
+        settings: Of the installation. Its home is a part of who looks, so that one clears not what another sees.
         causes: All that was found.
         now: Aware (UTC).
         machine: Which one looks, by default this one.
@@ -68,19 +64,9 @@ def tend(
     machine = machine or socket.gethostname()
     found = [_of_machine(cause, machine) for cause in causes]
     look = _look(settings, found, now, " ".join(filter(None, (machine, str(settings.home), part))))
-    own = settings.own_alerts_url
-    try:
-        if settings.alerts_url != own and _path(own).exists():
-            _move_notes(settings)
-        tended = _tended(settings, settings.alerts_url, found, look, is_over)
-    except AlertError as error:
-        if settings.alerts_url == own:
-            raise
-        return _tended(settings, own, [_unkept(error, found)], look)
-    if settings.alerts_url != own and _path(own).exists():
-        with suppress(AlertError):  # all that matters was told already
-            _tended(settings, own, [], look)
-    return tended
+    if settings.alerts_url == settings.own_alerts_url:
+        return _tended(settings, settings.alerts_url, found, look, is_over)
+    return _tended_by_many(settings, found, look, is_over)
 
 
 def note(settings: Settings, cause: Cause, now: datetime) -> None:
@@ -93,28 +79,49 @@ def note(settings: Settings, cause: Cause, now: datetime) -> None:
     """
     noted = replace(plain(cause), since=cause.since or now)
     try:
-        _note(settings.alerts_url, [noted])
+        _note(settings.alerts_url, noted)
     except AlertError:
         if settings.alerts_url == settings.own_alerts_url:
             raise
-        _note(settings.own_alerts_url, [noted])
+        _note(settings.own_alerts_url, noted)
 
 
-def _note(url: str, causes: Iterable[Cause]) -> None:
+def _note(url: str, cause: Cause) -> None:
     with opened(url) as book, book.write() as page:
-        for cause in causes:
-            page.note(cause)
+        page.note(cause)
 
 
-def _move_notes(settings: Settings) -> None:
-    """Hand on what was noted while the database could not be used."""
+def _tended_by_many(settings: Settings, causes: list[Cause], look: Look, is_over: Callable[[Cause], bool]) -> Tended:
+    """Look once, with the database of many machines, or, where it cannot be used, say that alone, by the own file."""
+    own = settings.own_alerts_url
+    has_own = _path(own).exists()
+    try:
+        if has_own:
+            _move(settings)
+        tended = _tended(settings, settings.alerts_url, causes, look, is_over)
+    except AlertError as error:
+        return _tended(settings, own, [_unkept(error, causes)], look)
+    if has_own:
+        with suppress(AlertError):  # all that matters was told already
+            _tended(settings, own, [], look)
+    return tended
+
+
+def _move(settings: Settings) -> None:
+    """Hand on what the own file keeps: what was noted while the database could not be used, and what stood before."""
     with opened(settings.own_alerts_url) as book:
         with book.read() as page:
-            kept = page.noted()
-        if kept:
-            _note(settings.alerts_url, kept)
-            with book.write() as page:
-                page.strike_same(kept)
+            noted, standing = page.noted(), [one for one in page.standing().values() if one.cause.code != UNKEPT]
+        if not noted and not standing:
+            return
+        with opened(settings.alerts_url) as shared, shared.write() as page:
+            known = page.standing()
+            page.keep(replace(one, number=0) for one in standing if name_of(one.cause) not in known)
+            for cause in noted:
+                page.note(cause)
+        with book.write() as page:
+            page.strike_same(noted)
+            page.drop(standing)
 
 
 def _look(settings: Settings, causes: list[Cause], now: datetime, looker: str) -> Look:
@@ -127,7 +134,7 @@ def _look(settings: Settings, causes: list[Cause], now: datetime, looker: str) -
 def _tended(
     settings: Settings, url: str, causes: list[Cause], look: Look, is_over: Callable[[Cause], bool] | None = None
 ) -> Tended:
-    """Look once, with the book that a URL leads to; without ``is_over`` nothing that was noted in it counts."""
+    """Look once, with the book that a URL leads to; without ``is_over`` nothing but `UNKEPT` is its business."""
     rules, now = settings.autonomous.alerts, look.now
     with opened(url) as book:
         over = _over(book, is_over) if is_over else []
@@ -136,7 +143,8 @@ def _tended(
             own = [*page.noted(), *of_channels(page, rules)] if is_over else []
             struck = {name_of(one) for one in over}
             found = [*own, *(cause for cause in causes if name_of(cause) not in struck)]
-            decided = decide(page.standing(), dict(named(found)), rules, page.silences(now), look)
+            before = {name: one for name, one in page.standing().items() if is_over or one.cause.code == UNKEPT}
+            decided = decide(before, dict(named(found)), rules, page.silences(now), look)
             page.drop(decided.dropped)
             page.keep(decided.kept)
             for channel, message in _messages(decided.news, rules, now):

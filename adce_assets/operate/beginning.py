@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -32,6 +34,8 @@ COPIED = ("config/reconciliation_config.yaml", "config/autonomous_config.yaml", 
 CONTRACT, SCRAPERS = "inventory/data_inventory.yaml", "config/scraper_config.yaml"
 CLOCK = "ADCE_AS_OF"
 """All that is taken from the environment of an installation to look at a lake as another one would."""
+MOST_FOLDERS, LEAST_OF_A_FOLDER = 1_000, 20
+"""How many folders are looked into, and at how many objects of each, if any."""
 SAMPLE_RATE, SEED = 0.001, 1
 """How much is asked to estimate a lake that is too large to be listed: as little as there is a sample of."""
 
@@ -58,7 +62,8 @@ _SCRAPES = re.compile(r"^scheduled_scrapes:.*\n(?: .*\n)*", re.MULTILINE)
 class Looked:
     """The sizes of objects by key, whether these are all of the lake, and else an estimate of how many it has.
 
-    ``low`` and ``high`` (None: nobody knows) are the ends of its 95 % confidence interval.
+    ``low`` and ``high`` (None: nobody knows) are the ends of its 95 % confidence interval. ``folders_left`` were
+    seen, and not looked into.
     """
 
     sizes: Mapping[str, int]
@@ -66,14 +71,18 @@ class Looked:
     objects: int
     low: int
     high: int | None
+    folders_left: int = 0
 
 
 def look(lake: LakeStore, most: int, *, outside: Iterable[str] = ()) -> Looked:
-    """Look at a lake: at all of it, or, where it has more than about ``most`` objects, at a share of each folder.
+    """Look at a lake: at all of it, or, where it has more than ``most`` objects, at as many of each folder.
+
+    Of very many folders some are looked into, chosen by lot. Behind the first thousand names of a bucket only folders
+    are known that the estimate has met.
 
     Args:
         lake: The lake.
-        most: Objects to look at.
+        most: Objects to look at, at the most.
         outside: Prefixes of keys, beside ADCE's own, that are no data.
 
     Raises:
@@ -83,13 +92,48 @@ def look(lake: LakeStore, most: int, *, outside: Iterable[str] = ()) -> Looked:
     sizes = _sizes(lake, EVERYTHING, most + 1, left_out)
     if len(sizes) <= most:
         return Looked(sizes, complete=True, objects=len(sizes), low=len(sizes), high=len(sizes))
-    level = lake.level()
-    sizes = dict(_rows(level.objects, left_out))
-    folders = [folder for folder in level.folders if not folder.startswith(left_out)]
-    for folder in folders:
-        sizes |= _sizes(lake, KeyRange(folder, f"{folder[:-1]}0"), most // len(folders), left_out)
-    found = sampling.estimate(lake, rate=SAMPLE_RATE, seed=SEED, exclude=left_out).total.objects
-    return Looked(sizes, complete=False, objects=found.value, low=found.low, high=found.high)
+    sample = sampling.estimate(lake, rate=SAMPLE_RATE, seed=SEED, exclude=left_out)
+    sharing = _Sharing(lake, left_out, Random(SEED))  # noqa: S311 - which folders are looked into is no secret
+    shared = sharing.shared("", most, known=sample.by_prefix) or dict(islice(sizes.items(), most))
+    total, left = sample.total.objects, sharing.folders_left
+    return Looked(shared, complete=False, objects=total.value, low=total.low, high=total.high, folders_left=left)
+
+
+@dataclass(slots=True)
+class _Sharing:
+    """Looks into folders: at all of a small one, and of a large one at as many objects of each folder that it has."""
+
+    lake: LakeStore
+    left_out: tuple[str, ...]
+    lot: Random
+    looked_into: int = 0
+    folders_left: int = 0
+
+    def shared(self, folder: str, most: int, *, known: Iterable[str] = ()) -> dict[str, int]:
+        """Look at so many objects of a folder; at none where no folder lies in it, ``known`` ones or others."""
+        level = self.lake.level(folder)
+        folders = sorted(name for name in {*level.folders, *known} - {""} if not name.startswith(self.left_out))
+        if not folders:
+            return {}
+        self.lot.shuffle(folders)
+        share = min(most, max(most // (len(folders) + 1), LEAST_OF_A_FOLDER))
+        sizes = dict(islice(_rows(level.objects, self.left_out), share))
+        for place, name in enumerate(folders):
+            room = most - len(sizes)
+            if not room or self.looked_into >= MOST_FOLDERS:
+                self.folders_left += len(folders) - place
+                break
+            sizes |= self._of(name, min(room, max(room // (len(folders) - place), LEAST_OF_A_FOLDER)))
+        return sizes
+
+    def _of(self, folder: str, most: int) -> dict[str, int]:
+        """Look at so many objects of a folder, or at all that it has."""
+        self.looked_into += 1
+        sizes = _sizes(self.lake, KeyRange(folder, f"{folder[:-1]}0"), most + 1, self.left_out)
+        if len(sizes) <= most:
+            return sizes
+        shared = self.shared(folder, most) if most > LEAST_OF_A_FOLDER else {}
+        return shared or dict(islice(sizes.items(), most))
 
 
 def settings_of(lake: str | None) -> Settings:
@@ -110,20 +154,24 @@ def files(draft: Draft, lake: str, now: datetime) -> dict[str, str]:
 def write(home: Path, texts: Mapping[str, str]) -> None:
     """Write a home, whole or not at all, where there is none; an empty folder is filled, for it may be a disk's.
 
+    Who is killed while an empty folder is filled may leave a part of it.
+
     Raises:
         ConfigurationError: the folder holds something, or it cannot be written.
     """
     refuse_to_write_over(home)
     there = home.is_dir()
     name = f".adce-init.{os.getpid()}"
-    made = home / name if there else home.with_name(name)
+    made, moved = home / name if there else home.with_name(name), list[Path]()
     try:
         _fill(made, texts)
         for path in sorted(made.iterdir()) if there else ():
-            path.rename(home / path.name)
+            moved.append(path.rename(home / path.name))
         if not there:
             made.rename(home)
     except OSError as error:
+        for path in moved:
+            path.rename(made / path.name)
         raise ConfigurationError(f"the home cannot be written: {error.strerror}", where=str(home)) from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -176,10 +224,6 @@ def _rows(objects: "pa.RecordBatch", left_out: tuple[str, ...]) -> Iterator[tupl
 
 
 def _sizes(lake: LakeStore, within: KeyRange, most: int, left_out: tuple[str, ...]) -> dict[str, int]:
-    """Read a stretch of keys, no more pages than it takes for so many objects."""
-    sizes: dict[str, int] = {}
-    for part in lake.parts(within):
-        sizes |= _rows(part.objects, left_out)
-        if len(sizes) >= most:
-            break
-    return sizes
+    """Read the first objects of a stretch of keys, so many at the most."""
+    rows = (row for part in lake.parts(within) for row in _rows(part.objects, left_out))
+    return dict(islice(rows, most))

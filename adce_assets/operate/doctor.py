@@ -6,7 +6,7 @@ is examined where Dagster is known.
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +21,8 @@ from adce_assets.lake.store import LakeStore, StoredObject
 from adce_assets.ledger.book import open_ledger
 from adce_assets.loop import report_status
 from adce_assets.loop.project import Project, open_project
-from adce_assets.operate.findings import Said, ok, skipped, warning, wrong
+from adce_assets.operate.causes import Cause, Severity
+from adce_assets.operate.findings import Finding, Said, Standing, ok, skipped, warning, wrong
 from adce_assets.scrapers.catalogue import Catalogue, load_catalogue
 from adce_assets.settings import Settings
 
@@ -71,6 +72,24 @@ def examinations(installation: Installation) -> Iterator[tuple[str, Callable[[],
     """Name what can be examined without Dagster, in the order in which one thing needs the other."""
     for name, examine in EXAMINATIONS:
         yield name, partial(examine, installation)
+
+
+def of_causes(causes: Iterable[Cause], found: Sequence[Finding]) -> Iterator[Finding]:
+    """Tell the causes that health finds as findings, but for those that an examination has told already.
+
+    Args:
+        causes: What `watching` finds.
+        found: What the examinations have found before.
+    """
+    for cause in (cause for cause in causes if not _is_told(cause, found)):
+        standing = Standing.WRONG if cause.severity is Severity.CRITICAL else Standing.WARNING
+        yield Finding(LOOP, standing, f"{cause.code}: {cause.what}", cause.hint)
+
+
+def _is_told(cause: Cause, found: Iterable[Finding]) -> bool:
+    """Tell whether the examination of the same matter found it."""
+    one = next((one for one in found if one.name == TOLD_BY.get(cause.code)), None)
+    return one is not None and one.standing in {Standing.WARNING, Standing.WRONG} and cause.subject in one.what
 
 
 def python(_: Installation) -> Said:
@@ -284,3 +303,14 @@ NEEDS: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(("pools", "daemons"), ("dagster",)),
 }
 """What an examination can say nothing without; those of Dagster too."""
+LOOP = "loop"
+"""The name of the findings that are causes."""
+TOLD_BY: Mapping[str, str] = {
+    **{name: name for name in ("settings", "contract", "disk", "dagster", "pools")},
+    **dict.fromkeys(("installation", "lake"), "lake_reading"),
+    **dict.fromkeys(("state", "files", "inventory_old"), "inventory"),
+    **dict.fromkeys(("source_failing", "source_blocked"), "hosts"),
+    **dict.fromkeys(("loop_stopped", "switched_off", "cycle_late", "canary_late", "missed_ticks"), "daemons"),
+    "database": "ledger",
+}
+"""Which examination looks at what a cause is about: with it found wrong, or late for it, the cause is no news."""

@@ -7,6 +7,7 @@ where it is found. A file that nobody can read holds the loop, too.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -122,7 +123,8 @@ def refuse_while_halted(state: State) -> None:
 class Watch:
     """Tells a run that works, whenever it asks, whether the loop was halted; the state is looked at now and then.
 
-    A state that cannot be read stops nothing: the run will find out by itself.
+    A state that cannot be read stops nothing: the run will find out by itself. Nor does one that is slow: one lane of
+    the run looks, and the others hear what was known before.
     """
 
     state: State
@@ -134,15 +136,19 @@ class Watch:
 
     def __call__(self) -> Halt | None:
         """Say why the loop is halted, as it was known a moment ago."""
-        with self._looking:
-            now = self.monotonic()
-            if self._found is None and (self._looked_at is None or now - self._looked_at >= self.every_s):
-                self._looked_at = now
-                try:
-                    self._found = halted(self.state)
-                except LakeError:
-                    return None
-            return self._found
+        if self._found is None and self._looking.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._looking.release()
+        return self._found
+
+    def _look(self) -> None:
+        now = self.monotonic()
+        if self._looked_at is None or now - self._looked_at >= self.every_s:
+            self._looked_at = now
+            with suppress(LakeError):
+                self._found = halted(self.state)
 
 
 def _change(state: State, change: Callable[[_File], _File]) -> _File:

@@ -5,25 +5,30 @@ token. A page that a browser has loaded from elsewhere is kept out by the name t
 token, which it does not have.
 """
 
+import json
 import time
 from asyncio import timeout
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from ipaddress import ip_address
-from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
 from adce_assets.errors import AccessError, NotLetInError
 from adce_assets.operate import health_waiting
-from adce_assets.operate.tokens import REMEMBERED_S, Holder, Role, Tokens
+from adce_assets.operate.remembered import Remembered
+from adce_assets.operate.tokens import Holder, Role, Tokens
 
 MOST_BYTES = 16_384
 """How long the body of a request may be: none needs more than a name and a note."""
 AT_ONCE = 200
-"""Requests that are answered at once; more are told to come back, all but those that ask whether anybody lives."""
+"""Requests that are answered at once, and bodies that are waited for; more are told to come back, all but those that
+ask whether anybody lives."""
+TOO_MANY = "too many ask at once: come back"
 LIVE = "/live"
 ANYBODY = Holder("anybody on this machine", Role.VIEWER)
+REALM = 'Bearer realm="adce"'
 HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 Message = MutableMapping[str, Any]
@@ -44,9 +49,12 @@ class Doors:
     tokens: Tokens
     is_local: bool
     monotonic: Callable[[], float] = time.monotonic
-    _wanted: bool = field(default=True, init=False)
-    _read_at: float | None = field(default=None, init=False)
-    _reading: Lock = field(default_factory=Lock, init=False)
+    is_token_wanted: Remembered[bool] = field(init=False)
+    """Whether somebody has ever issued a token, as it was a moment ago: to revoke it opens nothing."""
+
+    def __post_init__(self) -> None:
+        """Know nothing yet."""
+        self.is_token_wanted = Remembered(self.tokens.were_issued, self.monotonic)
 
     def enter(self, secret: str | None, wanted: Role) -> Holder:
         """Say who comes in with a secret, to do what needs a role.
@@ -56,28 +64,19 @@ class Doors:
             AccessError: the tokens cannot be read.
         """
         if secret is None:
-            if wanted is Role.VIEWER and self.is_local and not self._is_token_wanted():
+            if wanted is Role.VIEWER and self.is_local and not self.is_token_wanted():
                 return ANYBODY
             hint = "send `Authorization: Bearer SECRET`; `adce token issue NAME --role ROLE` makes one"
-            raise NotLetInError("a token is wanted", status=401, hint=hint, challenge='Bearer realm="adce"')
+            raise NotLetInError("a token is wanted", status=401, hint=hint, challenge=REALM)
         holder = self.tokens.holder(secret)
         if holder is None:
-            challenge = 'Bearer realm="adce", error="invalid_token"'
+            challenge = f'{REALM}, error="invalid_token"'
             raise NotLetInError("the token is none of this installation's", status=401, challenge=challenge)
         if not holder.role.allows(wanted):
-            challenge = 'Bearer realm="adce", error="insufficient_scope"'
+            challenge = f'{REALM}, error="insufficient_scope"'
             what = f"a {holder.role} may not do this; wanted: {wanted}"
             raise NotLetInError(what, status=403, challenge=challenge)
         return holder
-
-    def _is_token_wanted(self) -> bool:
-        """Tell whether somebody has ever issued a token, as it was a moment ago: to revoke it opens nothing."""
-        with self._reading:
-            now = self.monotonic()
-            if self._read_at is None or now - self._read_at > REMEMBERED_S:
-                self._wanted = bool(self.tokens.list())
-                self._read_at = now
-            return self._wanted
 
 
 class Gate:
@@ -85,36 +84,47 @@ class Gate:
 
     def __init__(self, application: Application, *, names: frozenset[str] | None) -> None:
         """Stand before an application; ``names`` are the hosts that may be asked for, None for any."""
-        self._application, self._names, self._busy = application, names, 0
+        self._application, self._names, self._busy, self._awaited = application, names, 0, 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request that is not let through; else pass it on, read to its end."""
         if scope["type"] != "http":
             return
-        if self._names is not None and _host(scope) not in self._names:
-            await _refuse(send, 421, b'{"schema": 1, "error": "this server has no such name"}')
+        if refused := self._refusal(scope):
+            await _refuse(send, *refused)
             return
-        if self._busy >= AT_ONCE and scope["path"] != LIVE:
-            await _refuse(send, 503, b'{"schema": 1, "error": "too many ask at once: come back"}')
-            return
-        self._busy += 1
-        try:
-            await self._let_through(scope, receive, send)
-        finally:
-            self._busy -= 1
-
-    async def _let_through(self, scope: Message, receive: Receive, send: Send) -> None:
+        has_body = _has_body(scope)
+        self._awaited += has_body
         try:
             async with timeout(health_waiting.SILENT_S):
                 body = await _read(receive)
         except TimeoutError:
-            await _refuse(send, 408, b'{"schema": 1, "error": "the body does not come"}')
+            await _refuse(send, 408, "the body does not come")
             return
         except ConnectionError:
             return
+        finally:
+            self._awaited -= has_body
         if body is None:
-            await _refuse(send, 413, b'{"schema": 1, "error": "the body is too long"}')
-            return
+            await _refuse(send, 413, "the body is too long")
+        elif self._busy >= AT_ONCE and scope["path"] != LIVE:
+            await _refuse(send, 503, TOO_MANY)
+        else:
+            await self._let_through(scope, body, receive, send)
+
+    def _refusal(self, scope: Message) -> tuple[int, str] | None:
+        """Say what is answered before anything is waited for, so that nobody who may do nothing is waited for."""
+        if self._names is not None and _host(scope) not in self._names:
+            return 421, "this server has no such name"
+        if not _has_body(scope):
+            return None
+        if scope["method"] != "POST":
+            return 413, "no body is taken here"
+        if not any(name == b"authorization" for name, _ in scope["headers"]):
+            return 401, "a token is wanted: send `Authorization: Bearer SECRET`"
+        return (503, TOO_MANY) if self._awaited >= AT_ONCE else None
+
+    async def _let_through(self, scope: Message, body: bytes, receive: Receive, send: Send) -> None:
         messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def replayed() -> Message:
@@ -127,7 +137,11 @@ class Gate:
 
         # The server itself leaves the body of an answer to HEAD away.
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
-        await self._application(asked, replayed, guarded)
+        self._busy += 1
+        try:
+            await self._application(asked, replayed, guarded)
+        finally:
+            self._busy -= 1
 
 
 def is_of_this_machine(address: str) -> bool:
@@ -150,6 +164,12 @@ def refuse_without_tokens(tokens: Tokens, address: str) -> None:
     if not is_of_this_machine(address) and not has_any(tokens):
         what = f"without a token nobody may listen on {address}, which other machines can ask"
         raise AccessError(what, where="health.address", hint="`adce token issue NAME`, or leave it at 127.0.0.1")
+
+
+def _has_body(scope: Message) -> bool:
+    """Tell whether a body is announced."""
+    told = dict(scope["headers"])
+    return b"transfer-encoding" in told or told.get(b"content-length", b"0").strip() != b"0"
 
 
 def _host(scope: Message) -> str | None:
@@ -178,7 +198,10 @@ async def _read(receive: Receive) -> bytes | None:
     return b"".join(parts)
 
 
-async def _refuse(send: Send, status: int, body: bytes) -> None:
+async def _refuse(send: Send, status: int, error: str) -> None:
+    body = json.dumps({"schema": 1, "error": error}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *HEADERS]
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers.append((b"www-authenticate", REALM.encode()))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
     await send({"type": "http.response.body", "body": body})

@@ -74,6 +74,7 @@ class Status(WellOrNot):
     by_priority: dict[str, int]
     open_keys: int | None
     dry_run: bool | None
+    test_mode: bool | None
     resting: str | None
 
 

@@ -177,7 +177,9 @@ def _tell_more(made: FastAPI, desk: Desk) -> None:
     async def status() -> Response:
         """Say how the components stand, when the loop last came around, what is queued, and what is wrong."""
         look, cause = desk.latest()
-        return _not_looked() if look is None else _json(_late(look.status, cause) if cause else look.status)
+        if look is None or not look.status:
+            return _not_looked() if look is None else _untold()
+        return _json(_late(look.status, cause) if cause else look.status)
 
     @made.get("/metrics", dependencies=viewer, response_class=Response, responses=dict(_LOOKING))
     async def metrics(request: Request) -> Response:
@@ -185,7 +187,7 @@ def _tell_more(made: FastAPI, desk: Desk) -> None:
         (look, cause), form = desk.latest(), samples.chosen(request.headers.get("accept", ""))
         if look is None or cause is not None:
             return _problem(503, cause.what, cause.hint) if cause else _not_looked()
-        return Response(look.metrics[form], media_type=form)
+        return Response(look.metrics[form], media_type=form) if form in look.metrics else _untold()
 
 
 def _tell_of_tasks(made: FastAPI, desk: Desk) -> None:
@@ -297,6 +299,10 @@ def _late(status: bytes, cause: Cause) -> Mapping[str, Any]:
 
 def _not_looked() -> Response:
     return _problem(503, "nobody has looked yet", "ask again in a moment")
+
+
+def _untold() -> Response:
+    return _problem(503, "this cannot be told", "`adce logs --component health` says why; `/health` is told")
 
 
 def _problem(status: int, error: str, hint: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NEEDED = ("state", "database")
+"""The codes of what does not answer without which nobody asks what was measured: it would be waited for once more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -35,17 +38,17 @@ class Look:
         began: When, in seconds of a clock of which only differences count.
         causes: What is wrong, the worst first.
         health: Of them, as JSON.
-        status: How the loop stands, as JSON.
+        status: How the loop stands, as JSON; empty where a fault of ADCE keeps it from being told.
         tasks: The tasks of the queue, in their order; None where there is no queue.
-        metrics: All samples, by the type of content.
+        metrics: All samples, by the type of content; empty where a fault of ADCE keeps them from being told.
     """
 
     began: float
     causes: tuple[Cause, ...]
     health: bytes
-    status: bytes
-    tasks: tuple[Mapping[str, Any], ...] | None
-    metrics: Mapping[str, bytes]
+    status: bytes = b""
+    tasks: tuple[Mapping[str, Any], ...] | None = None
+    metrics: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def is_well(self) -> bool:
@@ -84,25 +87,25 @@ class Looks:
                 return
 
     def look(self) -> Look:
-        """Look once; it is the latest one from then on."""
+        """Look once; it is the latest one from then on, with what is wrong whether or not the rest can be told."""
         began = time.monotonic()
         moment = self._installation.settings().clock()
         seen = Seen(self._installation(), self._ask(), moment, self._service.known())
         found = watching.found_by(seen)
-        status = telling.status(seen, found)
-        self.latest = Look(
-            began=began,
-            causes=tuple(found),
-            health=_json(telling.health(found, seen.outside.at)),
-            status=_json(status),
-            tasks=_tasks(seen),
-            metrics=self._exposed(seen, status),
-        )
-        return self.latest
+        look = Look(began, tuple(found), _json(telling.health(found, seen.outside.at)))
+        try:
+            status = telling.status(seen, found)
+            look = replace(look, status=_json(status), tasks=_tasks(seen))
+            look = replace(look, metrics=self._exposed(seen, status))
+        except Exception:
+            logger.exception("how the loop stands cannot be told; what is wrong is")
+        self.latest = look
+        return look
 
     def _exposed(self, seen: Seen, status: Mapping[str, Any]) -> Mapping[str, bytes]:
         try:
-            return exposed(status, seen.outside, self._measured(seen))
+            is_silent = any(one["code"] in NEEDED for one in status["causes"])
+            return exposed(status, seen.outside, None if is_silent else self._measured(seen))
         except Exception:
             logger.exception("what was measured of the data cannot be told; the rest is")
             return exposed(status, seen.outside, None)

@@ -11,7 +11,7 @@ from typing import Any
 
 from adce_assets.autonomous import AutonomousConfig, Health
 from adce_assets.errors import AdceError
-from adce_assets.loop.state import State
+from adce_assets.loop.state import QUEUE, State
 from adce_assets.loop.windows import LONGEST, end_of, time_at_work
 from adce_assets.operate.doctor import Installation
 from adce_assets.operate.service import Stand
@@ -29,6 +29,7 @@ class Outside:
         last_cycle: When the last reconciliation began that came to its end; None if none ever did.
         on_since: When schedules were switched on, by name.
         off: Sensors and schedules of the loop that somebody has switched off.
+        off_beside: The same of what is not the loop itself: alerts, the canary, the warehouse.
         missed: Looks that did not take place of late, by the name of the sensor or schedule.
         ended: Runs that ended of late.
         failed: Those of them that failed.
@@ -41,6 +42,7 @@ class Outside:
     last_cycle: datetime | None = None
     on_since: Mapping[str, datetime] = field(default_factory=dict)
     off: tuple[str, ...] = ()
+    off_beside: tuple[str, ...] = ()
     missed: Mapping[str, int] = field(default_factory=dict)
     ended: int = 0
     failed: int = 0
@@ -76,8 +78,19 @@ class Seen:
         """The loop's files."""
         return self.installation.project.state
 
+    @cached_property
+    def silence(self) -> AdceError | None:
+        """Why the store of the loop's files does not answer; asked once, so that a look ends though it is silent."""
+        try:
+            self.state.store.glance(f"{QUEUE}.json")
+        except AdceError as error:
+            return error
+        return None
+
     def file(self, name: str) -> dict[str, Any] | None:
         """Read a file of the loop; None where it was not made yet, LakeError where it cannot be read."""
+        if self.silence:
+            raise self.silence
         if name not in self._read:
             is_there = self.state.store.head(f"{name}.json") is not None
             self._read[name] = self.state.read_json(name) if is_there else None

@@ -3,14 +3,21 @@
 For what lives for months: a contract that somebody edits is judged by as it stands, not as it stood at the start.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from threading import Lock
 
 from adce_assets.errors import ConfigurationError
 from adce_assets.operate.doctor import Installation
 from adce_assets.settings import Settings
+
+OF_THE_LOOP = frozenset({"approvals", "cache", "canary", "verify"})
+"""Folders beside the contract that the loop writes, where the state lies there."""
+READ = (".yaml", ".csv")
+"""What files are called that a contract includes or takes its tables from."""
+Mark = tuple[Path, int, int, int]
 
 
 class Renewed:
@@ -40,9 +47,28 @@ class Renewed:
             self._last = self().settings
         return self._last
 
-    def _stand(self) -> frozenset[tuple[Path, int, int, int]]:
+    def _stand(self) -> frozenset[Mark]:
         """Say how each file of the configuration stands."""
-        folders = (self._last.home / "config", self._last.contract_path.parent)
-        files = (file for folder in folders for file in folder.rglob("*.yaml"))
-        found = [(file, file.stat()) for file in files if file.is_file()]
-        return frozenset((file, one.st_ino, one.st_size, one.st_mtime_ns) for file, one in found)
+        marks = set[Mark | None]()
+        with suppress(OSError):  # a folder that goes meanwhile: it is looked at again
+            for file in self._files():
+                marks.add(_mark(file))
+        return frozenset(mark for mark in marks if mark is not None)
+
+    def _files(self) -> Iterator[Path]:
+        """Name what settings and contract may be read from; what the loop writes beside it comes, goes and is many."""
+        contract = self._last.contract_path
+        yield from (self._last.home / "config").rglob("*.yaml")
+        yield from contract.parent.glob("*.yaml")
+        for folder in contract.parent.iterdir():
+            if folder.is_dir() and folder.name not in OF_THE_LOOP:
+                yield from (file for file in folder.rglob("*") if file.suffix in READ)
+
+
+def _mark(file: Path) -> Mark | None:
+    """Say how a file stands; None for what is none, or goes just now."""
+    try:
+        one = file.stat()
+    except OSError:
+        return None
+    return (file, one.st_ino, one.st_size, one.st_mtime_ns) if S_ISREG(one.st_mode) else None

@@ -21,7 +21,7 @@ from adce_assets.operate.doctor import GIB, PROBE, existing
 from adce_assets.operate.halting import HINT as RESUME
 from adce_assets.operate.halting import halted as halt_of
 from adce_assets.operate.outside import Seen
-from adce_assets.operate.service import Health
+from adce_assets.operate.service import SUPERVISOR_NAME, Health
 from adce_assets.operate.state_forms import FORMS
 
 CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
@@ -81,13 +81,14 @@ def database(seen: Seen) -> Causes:
 
 def lake(seen: Seen) -> Causes:
     """Ask the lake for one object, which raises where it does not answer."""
-    seen.installation.project.lake.head(PROBE)
+    seen.installation.project.lake.glance(PROBE)
     yield from ()
 
 
 def state(seen: Seen) -> Causes:
     """Ask for one of the loop's own files, which raises where it does not answer."""
-    seen.state.store.head(f"{QUEUE}.json")
+    if seen.silence:
+        raise seen.silence
     yield from ()
 
 
@@ -125,9 +126,16 @@ def loop_stopped(seen: Seen) -> Causes:
 
 
 def component_down(seen: Seen) -> Causes:
-    """Name the components that were stopped, or that do not come up; without its pages alone the loop goes on."""
+    """Name the components that were stopped, or that do not come up; without its pages alone the loop goes on.
+
+    Where their supervisor is gone or says nothing, nobody starts them again, and nobody knows how they stand.
+    """
     for stand in seen.stands:
-        if stand.health not in {Health.RUNNING, Health.STARTING}:
+        if stand.name == SUPERVISOR_NAME:
+            what = f"the supervisor of the components: {printable(stand.said)}"
+            hint = "`adce stop` ends what it left, `adce start` starts all of them; `adce logs --component supervisor`"
+            yield Cause("component_down", stand.name, CRITICAL, what, hint, is_blind=True)
+        elif stand.health not in {Health.RUNNING, Health.STARTING}:
             severity = WARNING if stand.name == "web" else CRITICAL
             what = f"the component `{stand.name}` is {stand.health}: {printable(stand.said)}"
             hint = f"`adce logs --component {stand.name}` tells why; `adce restart` starts all of them"
@@ -136,9 +144,10 @@ def component_down(seen: Seen) -> Causes:
 
 def switched_off(seen: Seen) -> Causes:
     """Name what watches for the loop and was switched off."""
-    for name in seen.outside.off:
-        hint = "switch it on (Automation, in the UI)"
-        yield Cause("switched_off", name, CRITICAL, f"`{name}` is switched off", hint, None, "/automation")
+    hint = "switch it on (Automation, in the UI)"
+    for severity, names in ((CRITICAL, seen.outside.off), (WARNING, seen.outside.off_beside)):
+        for name in names:
+            yield Cause("switched_off", name, severity, f"`{name}` is switched off", hint, None, "/automation")
 
 
 def cycle_late(seen: Seen) -> Causes:

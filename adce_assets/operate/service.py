@@ -1,17 +1,12 @@
 """An installation in, its components kept running out: supervisor starts them, starts them again, and ends them.
 
 Dagster's daemon, its web server, the code server that both ask and the health server are programs of one supervisor,
-which lies in a folder of the installation with its socket, its logs and its configuration. What the components do is
-not known here.
+which lies in a folder of the installation with logs and configuration. What the components do is not known here.
 """
 
-import hashlib
-import json
 import os
-import shlex
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,32 +14,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from adce_assets.errors import AdceError, AlreadyRunningError, ConditionFailedError, ServiceError
+from adce_assets.errors import AlreadyRunningError, ConditionFailedError, ServiceError
+from adce_assets.operate import left_behind, supervising
+from adce_assets.operate.left_behind import Left
+from adce_assets.operate.ports import Listening, refuse_taken
+from adce_assets.operate.socket_place import CONTROL, make_place, place_of
+from adce_assets.operate.supervising import PID_FILE, STOP_SECONDS, Component
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-SUPERVISOR = (sys.executable, "-m", "supervisor.supervisord")
-STOP_SECONDS = 240
-"""How long a component may take to end: a run finishes what is under way, and Dagster waits for it."""
-LONGEST_SOCKET = 100
-"""Letters of the path of a socket that every system takes."""
-WORKSPACE, PID_FILE = "workspace.yaml", "supervisord.pid"
-LOG_BYTES, LOG_FILES = 10_000_000, 5
+SUPERVISOR = (sys.executable, "-P", "-m", "supervisor.supervisord")
+SUPERVISOR_NAME = "supervisor"
+FOLDER = "service"
+"""The folder of an installation's service, in the one where this machine works."""
 ANSWER_SECONDS = 10.0
 """How long a supervisor may take to answer: it does nothing else than to answer and to look after processes."""
-TRIES = 1_000
-"""How often a component that ends at once is started again, each time a second later than the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """A program that is kept running: its name, and how it is called."""
-
-    name: str
-    command: tuple[str, ...]
 
 
 class Health(StrEnum):
@@ -81,28 +68,6 @@ class Stand:
     said: str
 
 
-def components(folder: Path, *, web_port: int, code_port: int) -> tuple[Component, ...]:
-    """Name the programs of Dagster that the loop lives in, and the one that tells its health.
-
-    Daemon and web server ask the code server, and so load it once.
-    """
-    programs, here = Path(sys.executable).parent, "127.0.0.1"
-    workspace = str(folder / WORKSPACE)
-    code = ("-h", here, "-p", str(code_port), "-m", "adce_assets.definitions", "--location-name", "adce_assets")
-    return (
-        Component("code", (str(programs / "dagster"), "api", "grpc", *code)),
-        Component("daemon", (str(programs / "dagster-daemon"), "run", "-w", workspace)),
-        Component("web", (str(programs / "dagster-webserver"), "-h", here, "-p", str(web_port), "-w", workspace)),
-        Component("health", (sys.executable, "-m", "adce_assets.cli", "health", "serve")),
-    )
-
-
-def workspace(code_port: int) -> str:
-    """Write where the code server is, as Dagster reads it."""
-    server = {"host": "127.0.0.1", "port": code_port, "location_name": "adce_assets"}
-    return json.dumps({"load_from": [{"grpc_server": server}]})
-
-
 @dataclass(frozen=True, slots=True)
 class Service:
     """The supervisor of an installation.
@@ -111,6 +76,7 @@ class Service:
         folder: Where its files are; one folder has one supervisor.
         components: What it keeps running, in the order in which they are started.
         files: What the components read, by its name in the folder.
+        ports: Where they will listen; nothing is started where one of these cannot be had.
         first: A program that has to end before the components start: what several of them would make at once.
         running_after: Seconds that a component has to live to count as running.
         patience_s: How long is waited until all are.
@@ -119,6 +85,7 @@ class Service:
     folder: Path
     components: Sequence[Component] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    ports: Sequence[Listening] = ()
     first: tuple[str, ...] = ()
     running_after: int = 5
     patience_s: float = 90.0
@@ -131,25 +98,21 @@ class Service:
     @property
     def socket(self) -> Path:
         """Where the supervisor listens; only its own user may ask it."""
-        socket = self.folder / "control.sock"
-        if len(str(socket)) <= LONGEST_SOCKET:
-            return socket
-        digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"adce-{os.getuid()}-{digest}.sock"
+        return place_of(self.folder) / CONTROL
 
     def log(self, name: str) -> Path:
         """The file that a component writes to; ``supervisor`` is the supervisor itself."""
-        return self.folder / "logs" / f"{name}.log"
+        return supervising.log(self.folder, name)
 
     def running(self) -> int | None:
         """Return the process of the supervisor, one that is ending or says nothing included; None where is none."""
-        from xmlrpc.client import Fault
+        pid, _ = self._found()
+        return pid
 
-        try:
-            with self._asked() as supervisor:
-                return int(supervisor.getPID())
-        except ServiceError as error:
-            return self._noted_pid() if isinstance(error.__cause__, Fault | TimeoutError) else None
+    def left(self) -> list[Left]:
+        """Name the components that live though their supervisor is gone, as after it was killed."""
+        found = left_behind.living(self.folder)
+        return found if found and self.running() is None else []
 
     def start(self, environment: dict[str, str], *, told: Callable[[Sequence[Stand]], None] = lambda _: None) -> int:
         """Start the supervisor and its components, and wait until each runs; return the supervisor's process.
@@ -159,48 +122,61 @@ class Service:
             told: Called with how they stand while it is waited.
 
         Raises:
-            ServiceError: it runs already, or a component does not come up. Nothing is left running then.
+            ServiceError: it runs already, or a component does not come up. Nothing is left running then, nor where it
+                is interrupted.
         """
         self.prepare(environment)
         command = [*SUPERVISOR, "-c", str(self.configuration)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - ours
-        if done.returncode:
-            self._refuse_second()
-            said = _last(done.stderr or done.stdout)
-            raise ServiceError(f"the supervisor does not start: {said}", where=str(self.folder))
         try:
-            return self._come_up(told)
-        except AdceError:
+            done = subprocess.run(  # noqa: S603 - ours
+                command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False
+            )
+            if not done.returncode:
+                return self._come_up(told)
+        except BaseException:  # whoever interrupts it, too, leaves nothing behind
             self.stop()
             raise
+        self._refuse_second()
+        said = _last(done.stderr or done.stdout)
+        raise ServiceError(f"the supervisor does not start: {said}", where=str(self.folder))
 
     def prepare(self, environment: dict[str, str]) -> None:
-        """Write what supervisor and components read, and run what comes first; AlreadyRunningError if it runs."""
+        """Write what supervisor and components read, and run what comes first; what was left behind is ended.
+
+        Raises:
+            AlreadyRunningError: it runs.
+            ServiceError: the folder cannot be used, or a port is not to be had.
+        """
         self._refuse_second()
-        self.log("supervisor").parent.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o700)
-        for name, text in {**self.files, self.configuration.name: self._text()}.items():
-            (self.folder / name).write_text(text, encoding="utf-8")
+        socket = make_place(self.folder) / CONTROL
+        self.log("supervisor").parent.mkdir(exist_ok=True)
+        text = supervising.configuration(self.folder, socket, self.components, running_after=self.running_after)
+        left_behind.end(self.folder, self.left(), STOP_SECONDS)
+        refuse_taken(self.ports)
+        for name, content in {**self.files, self.configuration.name: text}.items():
+            (self.folder / name).write_text(content, encoding="utf-8")
         if self.first:
-            subprocess.run(self.first, env=environment, capture_output=True, check=False)  # noqa: S603 - our own program
+            subprocess.run(  # noqa: S603 - our own program
+                self.first, env=environment, cwd=self.folder, capture_output=True, check=False
+            )
+
+    def become(self, environment: dict[str, str]) -> NoReturn:
+        """Be the supervisor from here on, after `prepare`: for whoever looks after this process."""
+        command = [*SUPERVISOR, "-n", "-c", str(self.configuration)]
+        os.chdir(self.folder)
+        os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter, no shell
 
     def stop(self) -> bool:
-        """End all components and the supervisor, and wait until they are gone; say whether there was one."""
+        """End all components and the supervisor, and wait until they are gone; say whether there was one.
+
+        What a supervisor has left behind that is gone is ended too.
+        """
         pid = self.running()
-        if pid is None:
-            return False
-        try:
-            with self._asked() as supervisor:
-                supervisor.shutdown()
-        except ServiceError as error:
-            if isinstance(error.__cause__, TimeoutError):
-                raise
-        until = time.monotonic() + 1.5 * STOP_SECONDS
-        while time.monotonic() < until:
-            if not _lives(pid):
-                return True
-            time.sleep(0.1)
-        raise ServiceError(f"process {pid} does not end", where=str(self.folder), hint=f"see {self.log('supervisor')}")
+        if pid is not None:
+            self._shut_down(pid)
+        left = self.left()
+        left_behind.end(self.folder, left, STOP_SECONDS)
+        return pid is not None or bool(left)
 
     def stands(self) -> list[Stand]:
         """Say how each component stands; ServiceError where no supervisor runs."""
@@ -208,11 +184,19 @@ class Service:
             return [_stand(told) for told in supervisor.getAllProcessInfo()]
 
     def known(self) -> list[Stand]:
-        """Say how each component stands; of no supervisor none does."""
+        """Say how each component stands; of no supervisor none does, and nothing is asked of one that is ending.
+
+        Of one that says nothing, or is gone and has left components behind, this is said in the place of these.
+        """
         try:
             return self.stands()
-        except ServiceError:
-            return []
+        except ServiceError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                return [Stand(SUPERVISOR_NAME, Health.FAILED, None, self._noted_pid(), "it does not answer")]
+        if left := ", ".join(f"`{one.name}`" for one in self.left()):
+            said = f"it is gone, and left {left} behind, which nobody looks after"
+            return [Stand(SUPERVISOR_NAME, Health.FAILED, None, None, said)]
+        return []
 
     def begin(self, name: str) -> bool:
         """Start one component of a supervisor that runs, and do not wait; say whether it was not started before.
@@ -229,11 +213,39 @@ class Service:
         with self._asked() as supervisor:
             return _unless(_NOT_RUNNING, lambda: supervisor.stopProcess(name, _WAITS))
 
+    def _shut_down(self, pid: int) -> None:
+        """End a supervisor, and wait until it is gone; ServiceError where it says nothing, or does not end."""
+        try:
+            with self._asked() as supervisor:
+                supervisor.shutdown()
+        except ServiceError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise
+        until = time.monotonic() + 1.5 * STOP_SECONDS
+        while time.monotonic() < until:
+            if not _lives(pid):
+                return
+            time.sleep(0.1)
+        raise ServiceError(f"process {pid} does not end", where=str(self.folder), hint=f"see {self.log('supervisor')}")
+
+    def _found(self) -> tuple[int | None, str]:
+        """Return the process of the supervisor, if there is one, and how it is."""
+        from xmlrpc.client import Fault
+
+        try:
+            with self._asked() as supervisor:
+                return int(supervisor.getPID()), "runs already"
+        except ServiceError as error:
+            cause = error.__cause__
+            pid = self._noted_pid() if isinstance(cause, Fault | TimeoutError) else None
+            return pid, "is still ending" if isinstance(cause, Fault) else "says nothing"
+
     def _refuse_second(self) -> None:
         """Raise AlreadyRunningError where there is a supervisor."""
-        if (pid := self.running()) is not None:
+        pid, how = self._found()
+        if pid is not None:
             raise AlreadyRunningError(
-                f"it {'runs already' if self.known() else 'is still ending'}: process {pid}",
+                f"it {how}: process {pid}",
                 where=str(self.folder),
                 hint="`adce status` shows it, `adce stop` ends it, `adce restart` does both",
             )
@@ -274,7 +286,8 @@ class Service:
             proxy: ServerProxy = ServerProxy("http://127.0.0.1", transport=transport)
             yield proxy.supervisor
         except TimeoutError as error:
-            hint = f"its process ({self.folder / PID_FILE}) hangs or was held: let it go on, or kill it"
+            noted = self.folder / PID_FILE
+            hint = f"its process ({noted}) hangs or was held: let it go on, or kill it and `adce stop` what it leaves"
             raise ServiceError("the supervisor does not answer", where=str(self.folder), hint=hint) from error
         except Fault as error:
             raise ServiceError("it is ending", where=str(self.folder), hint="`adce stop` waits for its end") from error
@@ -282,52 +295,6 @@ class Service:
             raise ServiceError("it does not run", where=str(self.folder), hint="`adce start` starts it") from error
         finally:
             transport.close()
-
-    def _text(self) -> str:
-        """Write the supervisor's configuration; its environment is handed to it, no secret stands in the file."""
-        common = {
-            "unix_http_server": {"file": self.socket, "chmod": "0600"},
-            "rpcinterface:supervisor": {"supervisor.rpcinterface_factory": _RPC},
-            "supervisord": {
-                "pidfile": self.folder / PID_FILE,
-                "logfile": self.log("supervisor"),
-                "logfile_maxbytes": LOG_BYTES,
-                "logfile_backups": LOG_FILES,
-                "childlogdir": self.folder / "logs",
-                "identifier": "adce",
-                "nocleanup": "true",
-            },
-        }
-        programs = {f"program:{one.name}": self._program(one, at) for at, one in enumerate(self.components, 1)}
-        return "\n".join(_section(name, values) for name, values in (common | programs).items())
-
-    def _program(self, component: Component, priority: int) -> dict[str, Any]:
-        """Say how a component is started, started again, and ended with all that it has started."""
-        return {
-            "command": shlex.join(component.command),
-            "priority": priority,
-            "autorestart": "true",
-            "startsecs": self.running_after,
-            "startretries": TRIES,
-            "stopsignal": "INT",
-            "stopasgroup": "true",
-            "killasgroup": "true",
-            "stopwaitsecs": STOP_SECONDS,
-            "redirect_stderr": "true",
-            # Of all its settings the supervisor expands this one twice.
-            "stdout_logfile": str(self.log(component.name)).replace("%", "%%"),
-            "stdout_logfile_maxbytes": LOG_BYTES,
-            "stdout_logfile_backups": LOG_FILES,
-        }
-
-
-_RPC = "supervisor.rpcinterface:make_main_rpcinterface"
-
-
-def _section(name: str, values: dict[str, Any]) -> str:
-    """Write a section; the supervisor expands what stands behind a percent sign, and none of ours is meant so."""
-    lines = (f"{key} = {str(value).replace('%', '%%')}" for key, value in values.items())
-    return "\n".join((f"[{name}]", *lines, ""))
 
 
 def _unless(code: int, do: Callable[[], object]) -> bool:

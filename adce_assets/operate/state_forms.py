@@ -5,14 +5,26 @@ what else is wrong nor be taken for a loop without work.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, NonNegativeInt, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, NonNegativeInt, StringConstraints, ValidationError
 
 from adce_assets.errors import printable
 from adce_assets.loop.state import GAPS, INVENTORY, QUEUE
 
-Moment = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?$")]
+
+def _there_is(moment: str) -> str:
+    """Refuse a moment that is written like one and is none, such as the 30th of February."""
+    datetime.fromisoformat(moment)
+    return moment
+
+
+Moment = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?$"),
+    AfterValidator(_there_is),
+]
 
 
 class _Cell(BaseModel):

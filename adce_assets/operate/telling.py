@@ -41,6 +41,7 @@ def status(seen: Seen, found: Sequence[Cause]) -> Document:
         "by_priority": queue.get("by_priority", {}),
         "open_keys": gaps.get("total_keys"),
         "dry_run": config.dry_run if config else None,
+        "test_mode": config.test_mode.enabled if config else None,
         "resting": maintenance(config, seen.now) if config else None,
     }
 

@@ -10,7 +10,6 @@ import hmac
 import logging
 import re
 import secrets
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from adce_assets.errors import AccessError, printable
 from adce_assets.ledger.chain import moment_text
 from adce_assets.operate import access_database as kept
 from adce_assets.operate.access_database import AccessDatabase
+from adce_assets.operate.remembered import Remembered
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,6 @@ BYTES = 32
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 LONGEST = 200
 """Letters of what is looked at at all when somebody shows a secret."""
-REMEMBERED_S = 1.0
-"""How long the tokens are not read anew: one that was revoked is refused after that."""
 
 
 class Role(StrEnum):
@@ -80,9 +78,11 @@ class Tokens:
     database: AccessDatabase
     clock: Callable[[], datetime]
     monotonic: Callable[[], float] = time.monotonic
-    _known: tuple[tuple[bytes, Holder], ...] = field(default=(), init=False)
-    _read_at: float | None = field(default=None, init=False)
-    _reading: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _good: Remembered[tuple[tuple[bytes, Holder], ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know nothing yet."""
+        self._good = Remembered(self._read, self.monotonic)
 
     def issue(self, name: str, role: Role, by: str) -> str:
         """Make a token, and return its secret, which nobody can find out again.
@@ -100,7 +100,7 @@ class Tokens:
                 raise AccessError(f"there is a token `{name}` already", where="token", hint=hint)
             connection.execute(sa.delete(kept.tokens).where(kept.tokens.c.name == name))
             connection.execute(sa.insert(kept.tokens).values(name=name, **row))
-        self._forget()
+        self._good.forget()
         return secret
 
     def rotate(self, name: str) -> str:
@@ -125,7 +125,7 @@ class Tokens:
         """Say whose secret it is; None if it is nobody's. How long that takes says nothing of any secret.
 
         Raises:
-            AccessError: the tokens cannot be read.
+            AccessError: the tokens cannot be read, and were not lately.
         """
         shown = hashlib.sha256(secret[:LONGEST].encode(errors="replace")).digest()
         found = None
@@ -143,30 +143,30 @@ class Tokens:
         with self.database.read() as connection:
             return [_token(row) for row in connection.execute(sa.select(kept.tokens).order_by(kept.tokens.c.name))]
 
+    def were_issued(self) -> bool:
+        """Tell whether there is a token, good or revoked.
+
+        Raises:
+            AccessError: the tokens cannot be read.
+        """
+        with self.database.read() as connection:
+            return connection.execute(sa.select(kept.tokens.c.name).limit(1)).first() is not None
+
     def _change(self, name: str, **values: str) -> None:
         asked = sa.update(kept.tokens).where(kept.tokens.c.name == name, kept.tokens.c.revoked_at.is_(None))
         with self.database.write() as (connection, _):
             changed = connection.execute(asked.values(**values)).rowcount
-        self._forget()
+        self._good.forget()
         if not changed:
             what = f"there is no token `{printable(name)[:60]}` that is good"
             raise AccessError(what, where="token", hint="`adce token list` names them")
 
-    def _good(self) -> tuple[tuple[bytes, Holder], ...]:
-        """Give the digests of all tokens that are good, as they were at most `REMEMBERED_S` ago."""
-        with self._reading:
-            now = self.monotonic()
-            if self._read_at is None or now - self._read_at > REMEMBERED_S:
-                asked = sa.select(kept.tokens).where(kept.tokens.c.revoked_at.is_(None))
-                with self.database.read() as connection:
-                    rows = connection.execute(asked).all()
-                self._known = tuple(known for row in rows if (known := _known(row)) is not None)
-                self._read_at = now
-            return self._known
-
-    def _forget(self) -> None:
-        with self._reading:
-            self._read_at = None
+    def _read(self) -> tuple[tuple[bytes, Holder], ...]:
+        """Read the digests of all tokens that are good, and whose they are."""
+        asked = sa.select(kept.tokens).where(kept.tokens.c.revoked_at.is_(None))
+        with self.database.read() as connection:
+            rows = connection.execute(asked).all()
+        return tuple(known for row in rows if (known := _known(row)) is not None)
 
 
 def _secret() -> str:

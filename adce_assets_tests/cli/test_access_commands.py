@@ -134,6 +134,18 @@ def test_a_halt_is_ended_by_a_person_and_the_log_tells_by_whom(installation: Ins
     assert begun["detail"]["by"] == "Ann"
 
 
+def test_a_slip_in_the_configuration_keeps_no_leaked_token_alive_and_no_halt_standing(installation: Installation):
+    installation.adce("token", "issue", "ops")
+    halt(installation)
+    with (installation.home / "config" / "autonomous_config.yaml").open("a") as configuration:
+        configuration.write("\nbogus: 1\n")
+    assert "bogus" in installation.adce("settings", ADCE_DRY_RUN="perhaps").stderr
+    assert installation.json("token", "revoke", "ops", ADCE_DRY_RUN="perhaps")["revoked"]
+    assert installation.json("token", "list")["tokens"][0]["is"] == "revoked"
+    assert installation.json("resume", "--by", "Ann", "--note", "it is mended")["was_halted"]
+    assert len(entries(installation)) == 6
+
+
 def halt(made: Installation) -> None:
     state = State(open_store((made.home / "inventory").as_uri()))
     halting.halt(state, "inward", "a test says so", at=datetime(2025, 1, 1, tzinfo=UTC), by="a test")
@@ -208,3 +220,9 @@ def test_a_changed_entry_is_found_and_exits_with_one(installation: Installation)
     found = installation.adce("audit", "verify", "--head", kept, "--json")
     assert found.exit_code == 1
     assert [fault["seq"] for fault in json.loads(found.stdout)["faults"]] == [1, 2]
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE access_actions SET detail = '{', at = 'once' WHERE seq = 2")
+    shown, told = installation.adce("audit", "list"), installation.adce("audit", "list", "--json")
+    assert (shown.exit_code, told.exit_code) == (1, 1)
+    assert "somebody has changed it" in shown.stdout
+    assert [bool(entry["spoilt"]) for entry in json.loads(told.stdout)["entries"]] == [True, False]

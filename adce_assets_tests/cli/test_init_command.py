@@ -3,11 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from datetime import date, timedelta
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
@@ -15,13 +19,16 @@ from adce_assets.cli.completion import SHELLS, VARIABLE
 from adce_assets.cli.main import COMMANDS, main
 from adce_assets.contract.loading import load_contract
 from adce_assets.errors import ConfigurationError
-from adce_assets.lake.store import open_store
+from adce_assets.lake import sampling
+from adce_assets.lake.sampling import Estimate
+from adce_assets.lake.store import EVERYTHING, OBJECT_SCHEMA, KeyRange, Level, Part, open_store
 from adce_assets.operate import beginning
 from adce_assets.scrapers.catalogue import load_catalogue
 from adce_assets.settings import load_settings
 from adce_assets_tests.cli.conftest import Installation
 
 NOW = "2024-12-05T12:00:00+00:00"
+NOON = datetime(2024, 12, 5, 12, tzinfo=UTC)
 LOST = {f"hourly/ENFB/2024-10-{day:02d}.csv" for day in range(1, 15)} | {"invoices/2023/02/acme.pdf"}
 
 
@@ -111,15 +118,87 @@ def test_a_folder_that_no_disk_can_have_is_refused_in_words(tmp_path: Path) -> N
 
 def test_an_empty_lake_proposes_nothing(tmp_path: Path) -> None:
     empty = Installation(tmp_path).adce("init", "--lake", tmp_path.as_uri(), "--json")
-    assert (empty.exit_code, empty.stdout, "nothing to propose" in empty.stderr) == (1, "", True)
+    assert (empty.exit_code, "nothing to propose" in empty.stderr) == (1, True)
+    told = json.loads(empty.stdout)
+    assert (told["schema"], told["objects"], told["data_sets"], told["coverage"]) == (1, 0, [], None)
 
 
 def test_of_a_large_lake_each_folder_is_looked_at_and_the_rest_is_estimated(lake: str) -> None:
     looked = beginning.look(open_store(lake), 100)
     folders = {key.partition("/")[0] for key in looked.sizes}
     assert {"hourly", "invoices", "stations.csv"} <= folders
-    assert not looked.complete
+    assert {key[:12] for key in looked.sizes if key.startswith("hourly/")} == {"hourly/ENFB/", "hourly/ENGM/"}
+    assert (looked.complete, len(looked.sizes) <= 100) == (False, True)
     assert looked.low <= len(weather()) <= (looked.high or len(weather()))
+
+
+class Wide:
+    """A lake of as many folders as one likes, each with a few objects, that counts how often it is asked."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self.keys, self.asked = sorted(keys), 0
+
+    def parts(self, within: KeyRange = EVERYTHING) -> Iterator[Part]:
+        first = bisect_right(self.keys, within.after)
+        last = bisect_right(self.keys, within.until) if within.until else len(self.keys)
+        for begin in range(first, max(last, first + 1), 1_000):
+            self.asked += 1
+            yield Part(self._rows(self.keys[begin : min(begin + 1_000, last)]), 1, begin + 1_000 >= last)
+
+    def level(self, folder: str = "") -> Level:
+        self.asked += 1
+        below = [key[len(folder) :] for key in self.keys if key.startswith(folder)]
+        folders = sorted({folder + key[: key.index("/") + 1] for key in below if "/" in key})
+        return Level(self._rows([folder + key for key in below if "/" not in key]), folders, 1, complete=True)
+
+    def _rows(self, keys: list[str]) -> pa.RecordBatch:
+        return pa.RecordBatch.from_pylist(
+            [{"key": key, "size": 9, "last_modified": NOON, "etag": ""} for key in keys], OBJECT_SCHEMA
+        )
+
+
+def looked_at(keys: list[str], most: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Wide, beginning.Looked]:
+    """Look at a lake without estimating how large it is."""
+    guess = SimpleNamespace(total=SimpleNamespace(objects=Estimate(len(keys), 0, None)), by_prefix={})
+    monkeypatch.setattr(sampling, "estimate", lambda *_, **__: guess)
+    lake: Any = Wide(keys)
+    return lake, beginning.look(lake, most)
+
+
+def test_of_more_folders_than_can_be_looked_at_some_are_and_the_others_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = [f"{customer:04d}/{number}.json" for customer in range(3_000) for number in range(5)]
+    lake, looked = looked_at(keys, 1_000, monkeypatch)
+    folders = {int(key[:4]) for key in looked.sizes}
+    assert (len(looked.sizes), len(folders), looked.folders_left) == (1_000, 200, 2_800)
+    assert (min(folders) < 100, max(folders) > 2_900) == (True, True)
+    assert lake.asked < 250
+
+
+def test_below_the_only_folder_at_the_top_each_is_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [f"data/alpha/{number:04d}.json" for number in range(1_500)]
+    keys += [f"data/beta/2024/{number:04d}.json" for number in range(300)] + ["data/one.txt"]
+    _, looked = looked_at(keys, 1_000, monkeypatch)
+    by_folder = Counter(key.rpartition("/")[0] for key in looked.sizes)
+    assert (by_folder["data/beta/2024"], by_folder["data"], looked.folders_left) == (300, 1, 0)
+    assert len(looked.sizes) <= 1_000 <= len(looked.sizes) + 300
+
+
+def test_an_empty_folder_is_empty_again_where_it_cannot_be_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def full(path: Path, target: Path) -> Path:
+        if path.name == "two.txt":
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(ConfigurationError, match="No space left"):
+        beginning.write(tmp_path, {"one.txt": "1", "two.txt": "2"})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_home_that_cannot_be_written_whole_is_not_written_at_all(tmp_path: Path) -> None:

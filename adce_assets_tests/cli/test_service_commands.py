@@ -2,8 +2,16 @@
 
 import json
 import shutil
-from typing import Any
+import signal
+import subprocess
+import sys
+import time
+from typing import Any, NoReturn
 
+import pytest
+
+from adce_assets.operate.left_behind import living, lock
+from adce_assets.operate.service import Service
 from adce_assets_tests.cli.conftest import ROOT
 
 
@@ -13,13 +21,13 @@ def test_an_installation_that_does_not_run_says_so_and_is_not_there_to_be_stoppe
     told = json.loads(found.stdout)
     assert (found.exit_code, told["running"], told["components"]) == (1, False, [])
     assert told["tasks"] == reconciled.state_of("gaps.json")["total_tasks"]
-    assert reconciled.json("stop") == {"schema": 1, "was_running": False}
+    assert reconciled.json("stop") == {"schema": 1, "was_running": False, "left_behind": []}
     assert "has not written anything yet" in reconciled.adce("logs", "--component", "daemon").stderr
 
 
 def test_a_service_is_shown_and_ended_where_no_lake_is_configured_any_more(installation: Any) -> None:
     del installation.variables["ADCE_LAKE"]
-    assert installation.json("stop") == {"schema": 1, "was_running": False}
+    assert installation.json("stop") == {"schema": 1, "was_running": False, "left_behind": []}
     assert "has not written anything yet" in installation.adce("logs", "--component", "daemon").stderr
     assert json.loads(installation.adce("status", "--json").stdout)["running"] is False
     refused = installation.adce("start")
@@ -38,6 +46,75 @@ def test_the_last_lines_of_each_component_are_shown(reconciled: Any) -> None:
     assert json.loads(told) == {"schema": 1, "component": "web", "line": "three"}
 
 
+def test_in_the_foreground_it_is_prepared_and_becomes_the_supervisor(
+    installation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, Service, dict[str, str]]] = []
+
+    def become(service: Service, environment: dict[str, str]) -> NoReturn:
+        done.append(("become", service, environment))
+        raise SystemExit
+
+    monkeypatch.setattr(Service, "prepare", lambda *given: done.append(("prepare", *given)))
+    monkeypatch.setattr(Service, "become", become)
+    shutil.copy(ROOT / "dagster.yaml", installation.home)
+    monkeypatch.chdir(installation.home.parent)
+    found = installation.adce("start", "--foreground", ADCE_HOME=installation.home.name, PYTHONPATH="some")
+    assert (found.exit_code, [what for what, _, _ in done]) == (0, ["prepare", "become"])
+    _, service, environment = done[1]
+    assert environment["ADCE_HOME"] == str(installation.home)
+    assert (environment["PYTHONPATH"], environment["PYTHONSAFEPATH"]) == (str(installation.home.parent / "some"), "1")
+    (server,) = json.loads(service.files["workspace.yaml"])["load_from"]
+    (code,) = (one.command for one in service.components if one.name == "code")
+    assert (
+        code[code.index("--socket") + 1] == server["grpc_server"]["socket"] == str(service.socket.parent / "code.sock")
+    )
+    assert [one.setting for one in service.ports] == ["service.web_port", "health.port"]
+
+
+def test_a_component_whose_supervisor_is_gone_is_named_and_ended(installation: Any) -> None:
+    folder = installation.home / ".adce" / "service"
+    folder.mkdir(parents=True)
+    begin = [sys.executable, "-m", "adce_assets.operate.component", str(lock(folder, "daemon")), "sleep", "600"]
+    with subprocess.Popen(begin) as process:
+        until = time.monotonic() + 30
+        while not living(folder) and time.monotonic() < until:
+            time.sleep(0.02)
+        found = installation.adce("status", "--json")
+        (told,) = json.loads(found.stdout)["components"]
+        assert (found.exit_code, told["component"], told["health"]) == (1, "supervisor", "failed")
+        assert installation.json("stop") == {"schema": 1, "was_running": True, "left_behind": ["daemon"]}
+        assert process.wait(30) == -signal.SIGTERM
+
+
 def test_without_the_settings_of_dagster_nothing_is_started(installation: Any) -> None:
     found = installation.adce("start")
     assert (found.exit_code, "dagster.yaml" in found.stderr) == (1, True)
+
+
+def test_what_runs_is_told_as_it_was_started_whatever_this_terminal_has(
+    installation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(ROOT / "dagster.yaml", installation.home)
+    asked = {"ADCE_DRY_RUN": "", "ADCE_TEST_MODE": "1"}
+
+    def start(service: Service, _environment: dict[str, str], **_: Any) -> int:
+        service.folder.mkdir(parents=True, exist_ok=True)
+        for name, text in service.files.items():
+            (service.folder / name).write_text(text)
+        return 1
+
+    monkeypatch.setattr(Service, "start", start)
+    url = installation.json("start", "--dry-run")["url"]
+    (installation.home / "config" / "autonomous_config.yaml").write_text("service: {web_port: 4000}\n")
+
+    def told() -> tuple[Any, ...]:
+        found = json.loads(installation.adce("status", "--json", **asked).stdout)
+        return found["url"], found["dry_run"], found["test_mode"]
+
+    assert told() == ("http://127.0.0.1:4000", False, True)
+    monkeypatch.setattr(Service, "running", lambda _: 1)
+    assert told() == (url, True, False)
+    assert "dry run: nothing is started" in installation.adce("status", **asked).stderr
+    (installation.home / "config" / "autonomous_config.yaml").write_text("service: {")
+    assert told() == (url, None, None)

@@ -43,6 +43,16 @@ def test_what_comes_by_the_clock_is_listed_with_its_next_time(installation: Any)
     assert told["reconciliation"]["s3"]["sample_rate"] == 0.05
 
 
+def test_what_a_pause_is_about_at_each_of_its_times_never_begins(installation: Any) -> None:
+    always = {"cron": "0 0 * * *", "minutes": 1_441}
+    configured(installation, pauses=[{"name": "espn", "sources": ["espn"], **always}])
+    (said,) = installation.json("settings")["held_back"]
+    assert said.startswith("`espn_daily` never begins")
+    assert said.endswith("lies in a pause that is about it, or in a window of maintenance")
+    configured(installation, pauses=[{"name": "low", "sources": ["espn"], "priorities": ["low"], **always}])
+    assert installation.json("settings")["held_back"] == []
+
+
 def test_where_nothing_keeps_the_loop_back_that_is_said(installation: Any) -> None:
     found = installation.adce("settings")
     assert found.exit_code == 0

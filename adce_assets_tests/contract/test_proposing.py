@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as some
 
 from adce_assets.contract.loading import Contract, load_contract
-from adce_assets.contract.proposing import FOLDER, NOT_PLAIN, ODD, Draft, propose
+from adce_assets.contract.proposing import EMPTY, FOLDER, NOT_PLAIN, ODD, Draft, propose
 from adce_assets.lake.classify import Classifier
 from adce_assets_tests.examples import examples
 
@@ -81,6 +81,17 @@ def templates(found: Draft) -> dict[str, tuple[str, ...]]:
         ),
         ([f"docs/{number * 7919 % 10**9:09d}.json" for number in range(1, 400)], "docs/{doc}.json", ("doc",)),
         (["v2/readme.md"], "v2/readme.md", ()),
+        (
+            [f"fin/{year}Q{quarter}.csv" for year in range(2017, 2025) for quarter in range(1, 5)],
+            "fin/{season_start}Q{quarter}.csv",
+            ("season", "quarter"),
+        ),
+        (
+            [f"w/country={land}/year={year}/d.json" for land in ("de", "us-east-1") for year in range(2020, 2024)],
+            "w/country={country}/year={season_start}/d.json",
+            ("season", "country"),
+        ),
+        ([f"w/{day}_hour=01_of=a.json" for day in DAYS], "w/{date}_hour=01_of=a.json", ("date",)),
     ],
 )
 def test_what_stands_in_keys_is_recognised(keys: list[str], template: str, ranges: tuple[str, ...]) -> None:
@@ -160,8 +171,94 @@ def test_what_no_template_can_write_is_left_with_the_reason(key: str, reason: st
 
 
 def test_small_documents_are_not_damaged_because_they_are_small() -> None:
-    found = propose({"flags/a.txt": 3, "flags/b.txt": 0}, NOW)
-    assert {declared(found, name)["min_bytes"] for name in ("flags/a", "flags/b")} == {3, 100}
+    found = propose({"flags/a.txt": 3, "flags/b.txt": 300}, NOW)
+    assert [declared(found, name)["min_bytes"] for name in ("flags/a", "flags/b")] == [3, 100]
+
+
+def test_marks_without_content_are_left_out_and_an_empty_one_among_others_is_damaged() -> None:
+    marks = [f"sales/year={year}/_SUCCESS" for year in range(2018, 2024)]
+    found = propose(
+        dict.fromkeys(marks, 0) | {f"sales/year={year}/d.json": year % 5 for year in range(2018, 2024)}, NOW
+    )
+    assert (templates(found), dict(found.left)) == (
+        {"sales/year={season_start}/d.json": ("season",)},
+        {EMPTY: tuple(marks)},
+    )
+    assert declared(found, "sales/d")["min_bytes"] == 1
+
+
+MONTHS = [f"{month:02d}" for month in range(1, 13)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "template", "ranges"),
+    [
+        (
+            [f"sales/year=2024/month={month}/d.json" for month in MONTHS[:11]],
+            "sales/year={season_start}/month={month}/d.json",
+            ("season", "month"),
+        ),
+        (
+            [f"fin/2024Q{quarter}.csv" for quarter in range(1, 4)],
+            "fin/{season_start}Q{quarter}.csv",
+            ("season", "quarter"),
+        ),
+        (["report/2024/eu.json"], "report/{season_start}/eu.json", ("season",)),
+        (["plan-2025.xlsx"], "plan-{season_start}.xlsx", ("season",)),
+        (["t/2024-25.json"], "t/{season}.json", ("season",)),
+        (["t/2024-2025.json"], "t/{season_start}-{season_end}.json", ("season",)),
+        (
+            [f"log/{day:%m-%d-%Y}.json" for day in DAYS if day.year == 2023],
+            "log/{number}-{number_2}-{season_start}.json",
+            ("season", "number", "number_2"),
+        ),
+        ([f"log/2024/{month}/01/a" for month in MONTHS], "log/{season_start}/{month}/01/a", ("season", "month")),
+        (["log/2024/report/01.json"], "log/{season_start}/report/01.json", ("season",)),
+        (
+            [f"log/2024/11/{day:02d}/{name}" for day in (3, 4, 9) for name in "ab"],
+            "log/{season_start}/{month}/{day}/a",
+            ("season", "month", "day"),
+        ),
+        (["hourly/2024-12-04.csv"], "hourly/{day}.csv", ("day",)),
+        (["x/20241204.csv"], "x/{day}.csv", ("day",)),
+        (["inv/2024-11/a.pdf"], "inv/{season_start}-{month}/a.pdf", ("season", "month")),
+        ([f"{day:%Y}/{day}.csv" for day in DAYS if day.year == 2024], "{season_start}/{date}.csv", ("date",)),
+        (["old/1999/a.json"], "old/1999/a.json", ()),
+        (["m/model2024.bin"], "m/model2024.bin", ()),
+    ],
+)
+def test_a_year_that_is_the_only_one_yet_does_not_stay_the_only_one(
+    keys: list[str], template: str, ranges: tuple[str, ...]
+) -> None:
+    found = draft(keys)
+    assert (found.data_sets[0].template, found.data_sets[0].ranges, found.left) == (template, ranges, {})
+    classifier = Classifier(loaded(found))
+    later = [key.replace("2025", "2026").replace("2024-25", "2025-26").replace("2024", "2025") for key in keys]
+    known = {classifier.classify(key).data_set is not None for key in (*keys, *later)}
+    assert known == ({True} if "{" in template else {True, False} if "2024" in template else {True})
+
+
+def test_the_rest_of_the_only_year_is_expected_and_what_lay_before_it_in_the_next() -> None:
+    found = draft(f"sales/2024/{month}.json" for month in ("09", "10", "11"))
+    assert (declared(found, "sales/json")["seasons"], declared(found, "sales/json")["due"]) == (
+        "2024-25..",
+        "season_end",
+    )
+    rows = dict(line.split(",")[:2] for line in found.tables["month.csv"].split()[1:])
+    assert rows == {month: "2025-26" if month < "09" else "2024-25" for month in MONTHS}
+    assert found.data_sets[0].expects
+    assert "only 2024 was seen" in found.data_sets[0].note
+
+
+def test_what_is_no_day_among_most_that_are_is_put_aside_or_told() -> None:
+    few = ("2024-02-30", "2024-13-01", "0000-00-00")
+    found = draft(f"d/{day}.json" for day in [*OLDER[:90], *few])
+    assert (templates(found), found.left[ODD]) == (
+        {"d/{date}.json": ("date",)},
+        tuple(sorted(f"d/{text}.json" for text in few)),
+    )
+    (told,) = draft(f"d/{day}.json" for day in [*DAYS[:9], *few]).data_sets
+    assert "9 of 12 are days" in told.note
 
 
 WORDS = ("pbp", "box_scores", "hourly", "raw", "orders", "v2", "Logs", "by-day", "2d", "data.v1")
@@ -173,6 +270,12 @@ TIMES = {
     "compact": [f"{day:%Y%m%d}" for day in DAYS],
     "month": [f"{year}-{month:02d}" for year in (2022, 2023) for month in range(1, 13)],
     "year_and_day": [f"{day:%Y}/{day}" for day in DAYS],
+    "only_year": ["2024"],
+    "only_season": ["2024-25"],
+    "only_month": ["2024/11"],
+    "months_of_a_year": [f"2024-{month}" for month in MONTHS[6:11]],
+    "quarters": [f"{year}Q{quarter}" for year in (2022, 2023) for quarter in range(1, 5)],
+    "only_day": ["2024-12-04"],
     "day_in_folders": [f"{day:%Y/%m/%d}" for day in DAYS],
     "weekly": [day.isoformat() for day in DAYS[::7]],
     "none": [""],
@@ -185,6 +288,7 @@ ENTITIES = {
     "ids": [f"{number * 7919 % 10**9:09d}" for number in range(30)],
     "hex": [f"{number * 2654435761 % 2**32:08x}" for number in range(1, 40)],
     "mixed": ["202212010BOS", "202212020NYK", "a1b2c3", "42"],
+    "places": ["de", "fr", "us-east-1", "uk=new"],
     "odd": ["plus+one", "a=b", "c@d", "(e)", "f[0]", "~g"],
     "none": [""],
 }

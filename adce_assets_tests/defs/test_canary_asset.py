@@ -48,7 +48,7 @@ def test_a_canary_that_dies_fails_its_check_and_not_its_run_and_who_does_not_wat
     assert check.severity is dg.AssetCheckSeverity.ERROR
     said = check.description or ""
     assert "it came as far as leased: " in said
-    assert "nobody watches: the daemon SENSOR is not heard of any more: restart `dagster-daemon`" in said
+    assert "nobody watches: the daemon SENSOR is not heard of any more: `adce restart`" in said
     assert said.endswith("`adce canary` tells whether the loop lives")
 
 

@@ -1,5 +1,6 @@
 """Dagster's own records lie where the environment says, by one instance file."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
 from dagster._core.storage.runs.schema import RunStorageSqlMetadata
 from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 
-from adce_assets.defs.storage import ChosenStorage, instance_of, with_driver
+from adce_assets.defs import storage
+from adce_assets.defs.storage import ChosenStorage, instance_of, patient, with_driver
 from adce_assets.dims.history_database import VERSION_TABLE
 from adce_assets.dims.history_tables import metadata as metrics_tables
 from adce_assets.fetch.shared import open_records
@@ -101,6 +103,26 @@ def test_without_a_home_the_records_lie_below_the_folder_that_dagster_was_starte
 )
 def test_a_url_without_a_driver_means_the_one_that_is_installed(url: str, driven: str) -> None:
     assert with_driver(url) == driven
+
+
+def test_a_server_that_accepts_and_says_nothing_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "CONNECT_SECONDS", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        engine = sa.create_engine(patient(f"postgresql+psycopg2://me@127.0.0.1:{silent.getsockname()[1]}/db"))
+        with pytest.raises(sa.exc.OperationalError, match="timeout expired"):
+            engine.connect()
+
+
+@pytest.mark.parametrize(
+    ("url", "bounded"),
+    [
+        ("postgresql://host/db", "postgresql://host/db?connect_timeout=10"),
+        ("postgresql://host/db?sslmode=require", "postgresql://host/db?sslmode=require&connect_timeout=10"),
+        ("postgresql://host/db?connect_timeout=3", "postgresql://host/db?connect_timeout=3"),
+    ],
+)
+def test_a_url_that_says_itself_how_long_is_left_as_it_is(url: str, bounded: str) -> None:
+    assert patient(url) == bounded
 
 
 def test_the_records_of_a_folder_are_found_though_nobody_has_called_it_the_home(

@@ -2,15 +2,19 @@
 
 import re
 import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._grpc.utils import default_sensor_grpc_timeout
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from adce_assets.defs import acting
 from adce_assets.defs.collecting import BATCH_TAG, Collector, note_who_asks
 from adce_assets.defs.halting import Guard
 from adce_assets.demo.source import LocalSource
@@ -131,7 +135,7 @@ def test_the_queue_starts_nothing_while_the_loop_is_halted_and_says_why(
     halting.resume(lacking.project.state, by="ann", note="a test", at=lacking.project.clock())
     requests = queue.tick().run_requests
     (told,) = [entry for entry in actions(lacking) if entry.subject == "task_queue_sensor"]
-    assert (told.actor, told.action, told.detail["runs"]) == ("loop", "start runs", len(requests))
+    assert (told.actor, told.action, told.detail["runs"]) == ("loop", "ask for runs", len(requests))
     assert set(told.detail["run_keys"]) == {request.run_key for request in requests}
 
 
@@ -141,7 +145,22 @@ def test_the_queue_goes_on_where_the_log_cannot_be_written(
     (lacking.home / ".adce" / "access.sqlite").unlink(missing_ok=True)
     (lacking.home / ".adce" / "access.sqlite").mkdir(parents=True)
     assert Ticking(lacking, instance, "task_queue_sensor").tick().run_requests
-    assert "the log of actions does not tell of `start runs`" in caplog.text
+    assert "the log of actions does not tell of `ask for runs`" in caplog.text
+
+
+def test_the_queue_goes_on_where_the_log_hangs_and_waits_for_it_less_than_dagster_for_a_tick(
+    lacking: SmallProject,
+    instance: dg.DagsterInstance,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert default_sensor_grpc_timeout() >= acting.BRIEF_S * 6
+    assert actions(lacking) is not None, "the tables are there"
+    monkeypatch.setattr(acting, "BRIEF_S", 0)
+    with closing(sqlite3.connect(lacking.home / ".adce" / "access.sqlite", isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        assert Ticking(lacking, instance, "task_queue_sensor").tick().run_requests
+    assert "does not tell of `ask for runs` (task_queue_sensor): who may do what and who did it" in caplog.text
 
 
 def test_the_log_tells_of_what_a_person_starts_again_of_the_queue_and_of_nothing_twice(lacking: SmallProject) -> None:

@@ -18,9 +18,10 @@ from dagster._core.scheduler.instigation import (
 from dagster._daemon.types import DaemonHeartbeat
 
 from adce_assets.defs.health import FREE_AFTER, Records
-from adce_assets.defs.looking import TASK_QUEUE
-from adce_assets.defs.watching import SCHEDULE, SENSORS, STARTERS
+from adce_assets.defs.looking import INVENTORY, TASK_QUEUE
+from adce_assets.defs.watching import BESIDE, SCHEDULE, SENSORS, STARTERS
 from adce_assets.operate.outside import Outside
+from adce_assets_tests.cli.conftest import ROOT
 
 HOUR = timedelta(hours=1)
 SETTINGS = """
@@ -69,13 +70,20 @@ def watch(instance: dg.DagsterInstance, name: str, since: datetime, *, on: bool 
     instance.add_instigator_state(InstigatorState(origin, kind, status, data))
 
 
-def run(instance: dg.DagsterInstance, *, fails: bool = False) -> dg.ExecuteInProcessResult:
+def run(
+    instance: dg.DagsterInstance, *, fails: bool = False, is_queue_alone: bool = False
+) -> dg.ExecuteInProcessResult:
+    @dg.asset(key=INVENTORY)
+    def inventory() -> None:
+        pass
+
     @dg.asset(key=TASK_QUEUE)
     def queue() -> None:
         if fails:
             raise ValueError("it fails")
 
-    job = dg.Definitions(assets=[queue], jobs=[dg.define_asset_job("one")]).resolve_job_def("one")
+    made = [queue] if is_queue_alone else [inventory, queue]
+    job = dg.Definitions(assets=made, jobs=[dg.define_asset_job("one")]).resolve_job_def("one")
     return job.execute_in_process(instance=instance, raise_on_error=False)
 
 
@@ -93,11 +101,13 @@ def test_daemons_cycles_runs_and_switches_are_told(instance: dg.DagsterInstance,
     watch(instance, SCHEDULE, now - 3 * HOUR)
     watch(instance, SENSORS[0], now - HOUR, on=False)
     watch(instance, SENSORS[1], now - HOUR)
+    watch(instance, BESIDE[0], now - HOUR, on=False)
     seen = Records(home, 6 * HOUR)()
     assert set(seen.beats.values()) == {datetime.fromtimestamp(now.timestamp() - 30, UTC)}
     assert seen.last_cycle is not None
     assert timedelta(0) <= seen.last_cycle - now < timedelta(minutes=1)
-    assert (seen.ended, seen.failed, seen.off, seen.pools) == (2, 1, (SENSORS[0],), {})
+    assert (seen.ended, seen.failed, seen.pools) == (2, 1, {})
+    assert (seen.off, seen.off_beside) == ((SENSORS[0],), (BESIDE[0],))
     assert seen.on_since == {SCHEDULE: datetime.fromtimestamp((now - 3 * HOUR).timestamp(), UTC)}
     assert (seen.missed[SCHEDULE] in {11, 12, 13}, seen.missed[SENSORS[1]]) == (True, 59)
 
@@ -109,7 +119,11 @@ def test_a_cycle_that_fails_after_it_has_made_the_queue_is_none(
     def queue() -> dg.MaterializeResult:
         return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=False, check_name="stops")])
 
-    job = dg.Definitions(assets=[queue], jobs=[dg.define_asset_job("one")]).resolve_job_def("one")
+    @dg.asset(key=INVENTORY)
+    def inventory() -> None:
+        pass
+
+    job = dg.Definitions(assets=[inventory, queue], jobs=[dg.define_asset_job("one")]).resolve_job_def("one")
     records = Records(home, 6 * HOUR)
     assert not job.execute_in_process(instance=instance, raise_on_error=False).success
     assert (records().last_cycle, records().failed) == (None, 1)
@@ -119,6 +133,8 @@ def test_a_cycle_that_fails_after_it_has_made_the_queue_is_none(
     assert well >= now
     job.execute_in_process(instance=instance, raise_on_error=False)
     assert (records().last_cycle, records().failed) == (well, 2)
+    assert run(instance, is_queue_alone=True).success
+    assert records().last_cycle == well, "who makes the queue anew has not looked at the lake"
 
 
 def test_what_is_longer_ago_than_the_window_is_not_counted(instance: dg.DagsterInstance, now: datetime) -> None:
@@ -155,14 +171,23 @@ def test_settings_by_which_places_are_lost_are_told(tmp_path: Path) -> None:
     assert "free_slots_after_run_end_seconds" in Records(tmp_path, HOUR)().pools[""]
 
 
-@pytest.mark.parametrize("text", ["storage: [", "bogus: 1", None])
+@pytest.mark.parametrize("text", [b"storage: [", b"bogus: 1", b"- a", b"5", b"storage: 5", b"\xff\xfe", None])
 def test_records_that_cannot_be_read_are_told_and_raise_nothing(tmp_path: Path, text: Any) -> None:
     if text is not None:
-        (tmp_path / "dagster.yaml").write_text(text)
+        (tmp_path / "dagster.yaml").write_bytes(text)
     else:
         (tmp_path / "history").write_text("no folder")
     seen = Records(tmp_path, HOUR)()
     assert (seen.fault != "", seen.beats, "\n" in seen.fault) == (True, {}, False)
+
+
+def test_a_database_of_dagster_that_is_gone_is_told_and_raises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADCE_DATABASE_URL", "postgresql://x:y@127.0.0.1:1/x")
+    monkeypatch.setattr("dagster_postgres.utils.time.sleep", lambda _: None)
+    (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
+    assert Records(tmp_path, HOUR)().fault.startswith("DagsterPostgresException")
 
 
 def _job() -> dg.JobDefinition:

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from threading import Barrier, get_ident
 from typing import Any
@@ -13,13 +13,14 @@ import dagster as dg
 import pytest
 import yaml
 
-from adce_assets.defs.resources import ProjectResource
+from adce_assets.defs import collecting
+from adce_assets.defs.restraining import Restraint
 from adce_assets.demo.source import LocalSource
 from adce_assets.errors import ConfigurationError
 from adce_assets.loop.refreshing import due_keys
 from adce_assets.operate import halting
 from adce_assets_tests.defs.conftest import GAMES, NOW, SmallProject, make_project
-from adce_assets_tests.defs.ticking import SEASON, Ticking, queued, start
+from adce_assets_tests.defs.ticking import SEASON, Ticking, on_schedule, queued, start
 
 SENSORS = ("inventory_report_sensor", "completion_sensor", "task_queue_sensor")
 SCHEDULES = ("reconciliation_schedule", "canary_schedule", "espn_daily_schedule")
@@ -63,16 +64,6 @@ def setting(shared: SmallProject) -> Iterator[Callable[..., SmallProject]]:
 
     yield change
     path.write_text(before)
-
-
-def on_schedule(small: SmallProject, instance: dg.DagsterInstance, name: str, at: datetime = NOW) -> Any:
-    definitions = small.defs()
-    repository = definitions.get_repository_def()
-    resources = {"project": ProjectResource(environment=small.environment)}
-    with dg.build_schedule_context(
-        instance=instance, repository_def=repository, resources=resources, scheduled_execution_time=at
-    ) as context:
-        return repository.get_schedule_def(name).evaluate_tick(context)
 
 
 @pytest.fixture(scope="module")
@@ -274,6 +265,19 @@ def test_a_run_of_the_loop_ends_in_order_where_it_has_to_rest_and_a_persons_goes
     assert ran(small, name)["written"] == 2
 
 
+def test_a_run_rests_for_what_it_collects_and_not_for_what_its_scraper_could(
+    setting: Callable[..., SmallProject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[set[str]] = []
+
+    def restraint(*told: Any) -> Restraint:
+        judged.append(set(told[-1]))
+        return Restraint(0.0)
+
+    monkeypatch.setattr(collecting, "restraint_of", restraint)
+    assert (ran(setting(), "box_scores", **OF_THE_LOOP)["written"], judged) == (0, [{"espn/box_scores"}])
+
+
 def scrape(**told: Any) -> dict[str, Any]:
     return {"name": "morning", "cron": "30 6 * * *", "source": "espn"} | told
 
@@ -321,6 +325,17 @@ def test_a_season_that_is_whole_is_asked_for_only_where_everything_is(
     )
     assert "nothing of it is open" in looked(small, instance, "morning_schedule").skip_message
     assert {one.partition_key for one in looked(small, instance, "anew_schedule").run_requests} == {"2023-24"}
+
+
+def test_a_season_that_has_begun_since_the_definitions_were_loaded_is_told_as_that(
+    setting: Callable[..., SmallProject], instance: dg.DagsterInstance
+) -> None:
+    small = setting(scheduled_scrapes=[scrape(data_types=["play_by_play"])])
+    for renews, said in (("", "reload the code location"), ("1", "loaded once no run is in progress")):
+        later = small.at(days=365)
+        later.environment["ADCE_CODE_SERVER_RENEWS"] = renews
+        told = on_schedule(later, instance, "morning_schedule", loaded=small).skip_message
+        assert told == f"`espn_summary` 2025-26: newer than what is loaded: {said}"
 
 
 def test_what_rests_or_waits_is_left_out_and_nothing_is_asked_twice(

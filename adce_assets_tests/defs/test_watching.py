@@ -93,7 +93,7 @@ def test_where_no_daemon_has_ever_run_nobody_is_expected_to_watch(instance: dg.D
 
 def test_a_daemon_that_is_gone_is_told_and_that_nothing_has_been_looked_at_since(watched: dg.DagsterInstance):
     said = told(watched, NOW + 3600)
-    assert said[0] == "the daemon SENSOR is not heard of any more: restart `dagster-daemon`"
+    assert said[0] == "the daemon SENSOR is not heard of any more: `adce restart`"
     assert len(said) == len(STARTERS) + len(SENSORS)
     assert "has not come to the end of a look since 2023-11-14 22:12 UTC" in said[-1]
 

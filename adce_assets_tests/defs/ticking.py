@@ -1,11 +1,13 @@
 """Sensors from tick to tick, and the queue that one of them reads."""
 
 import logging
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from adce_assets.defs.resources import ProjectResource
+from adce_assets_tests.defs.conftest import NOW
 
 SEASON, NEXT = "2024-25", "2025-26"
 
@@ -67,3 +69,20 @@ def start(instance: dg.DagsterInstance, request: Any, status: dg.DagsterRunStatu
     if status is dg.DagsterRunStatus.CANCELED:
         instance.report_run_canceled(kept)
     return kept
+
+
+def on_schedule(
+    small: Any,
+    instance: dg.DagsterInstance,
+    name: str,
+    at: datetime = NOW,
+    loaded: Any | None = None,
+) -> Any:
+    """Let a schedule look at an installation; its definitions may be those of another one."""
+    definitions = (loaded or small).defs()
+    repository = definitions.get_repository_def()
+    resources = {"project": ProjectResource(environment=small.environment)}
+    with dg.build_schedule_context(
+        instance=instance, repository_def=repository, resources=resources, scheduled_execution_time=at
+    ) as context:
+        return repository.get_schedule_def(name).evaluate_tick(context)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from adce_assets.settings import kept
+from adce_assets_tests.shipped import CONTRACT
 
 IAM = Path(__file__).parents[2] / "deploy" / "iam"
 LAKE, STATE = "arn:aws:s3:::LAKE-BUCKET", "arn:aws:s3:::STATE-BUCKET"
@@ -29,8 +30,11 @@ BUCKET = {
     "GET inventory": "GetInventoryConfiguration",
     "PUT inventory": "PutInventoryConfiguration",
 }
-OWN = ("_adce/", "inventory-reports/")
-"""Where keys of a lake begin that are no data; elsewhere a test may have what keys it likes."""
+KNOWN = {
+    *(template.prefix.partition("/")[0] for one in CONTRACT.data_sets.values() for template in one.templates),
+    *(one.prefix.partition("/")[0] for one in CONTRACT.non_data.values()),
+}
+"""Folders that the shipped contract speaks of; a test may have others, from which the product may read."""
 STANDS_FOR_DATA = "pbp/1.json"
 
 
@@ -82,8 +86,9 @@ def _allows(text: str, action: str, resource: str) -> bool:
 def beyond(calls: list[Call]) -> list[Call]:
     """List the calls of a test's installation that the policy would not allow to a real one.
 
-    Its buckets have names of their own, and its data other folders than the shipped contract; what it deletes is for
-    `test_deleting`.
+    Its buckets have names of their own, and its data may lie in other folders than those of the shipped contract: then
+    they stand for such a one where they are read, but nothing may be written there, unless the folder or its bucket is
+    called a state. What is deleted is for `test_rights`.
     """
     shipped = [policy("adce"), policy("inventory-setup")]
     return [
@@ -96,13 +101,18 @@ def beyond(calls: list[Call]) -> list[Call]:
 
 def _stands_for(call: Call) -> Iterator[str]:
     """Name what the call would be about in the lake, or in the state, that the policy speaks of."""
-    own = [call.key[place:] for folder in OWN if (place := f"/{call.key}".find(f"/{folder}")) >= 0]
+    parts = call.key.split("/")
+    known = next((place for place, part in enumerate(parts[:-1]) if part in KNOWN), None)
     if not call.key:
         yield from (LAKE, STATE)
-    elif own:
-        yield f"{LAKE}/{own[0]}"
-    else:
+    elif known is not None:
+        yield "/".join((LAKE, *parts[known:]))
+    elif call.action == "s3:GetObject":
         yield f"{LAKE}/{STANDS_FOR_DATA}"
+    elif "state" in (parts[0], call.bucket):
+        yield f"{STATE}/STATE-PREFIX/{call.key}"
+    else:
+        yield f"{LAKE}/{call.key}"
 
 
 @contextmanager

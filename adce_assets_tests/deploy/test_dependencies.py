@@ -1,12 +1,11 @@
 """What ADCE stands on: pinned with hashes, declared where it is imported, and nothing declared that nobody uses."""
 
-import json
 import re
 import runpy
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -105,62 +104,98 @@ def test_every_reason_is_still_needed():
     assert not set(BESIDE) & set(declared())
 
 
+Answers = Mapping[str, Sequence[str] | None]
+"""Of a package and its version, the weaknesses that are known; None where nobody has heard of it."""
+STAND_IN = """#!{python} -IS
+import json, re, sys
+answers, code, told = {answers!r}, 0, []
+for line in open(sys.argv[-1]):
+    name, version = re.split("==| |;", line)[:2]
+    assert "--hash=sha256:" in line
+    known = answers.get(name + " " + version, ())
+    if ";" in line or name in [one["name"] for one in told]:
+        continue
+    elif known is None:
+        told.append({{"name": name, "skip_reason": "not found"}})
+    else:
+        weak = [{{"id": one, "fix_versions": ["9"]}} for one in known]
+        told.append({{"name": name, "version": version, "vulns": weak}})
+        code = code or bool(known)
+if not answers.get("silent"):
+    print(json.dumps({{"dependencies": told, "fixes": []}}))
+print("Error: no service", file=sys.stderr)
+sys.exit(code)
+"""
+"""Answers as pip-audit does: not of what is for another Python, nor of a second version, whatever that is for."""
+
+
 @pytest.fixture
 def audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Run the audit with a stand-in for pip-audit that answers so; return how it ended, and what it said."""
+    """Audit files of pins with a stand-in for pip-audit that answers so; return how it ended, and what it said."""
 
-    def run(answer: str, code: int = 0) -> tuple[int, str]:
+    def run(answers: Answers, *files: Sequence[str]) -> tuple[int, str]:
         program = tmp_path / "pip-audit"
-        program.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\necho 'Error: no service' >&2\nexit {code}\n")
+        program.write_text(STAND_IN.format(python=sys.executable, answers=dict(answers)))
         program.chmod(0o755)
+        names = [tmp_path / f"pins{number}.txt" for number in range(len(files))]
+        for name, pins in zip(names, files, strict=True):
+            name.write_text("".join(f"{pin} \\\n    --hash=sha256:{'0' * 64}\n" for pin in pins))
         main = runpy.run_path(str(ROOT / "deploy" / "audit.py"))["main"]
-        ended = main(str(program), "pypi", str(ROOT / "constraints.txt"))
-        return ended, "".join(capsys.readouterr())
+        return main(str(program), "pypi", *map(str, names)), "".join(capsys.readouterr())
 
     return run
 
 
-WELL = {"name": "alembic", "version": "1.20.1", "vulns": []}
-WEAK = {"name": "old", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]}
-UNKNOWN = {"name": "private", "skip_reason": "Dependency not found on PyPI and could not be audited"}
-
-
 @pytest.mark.parametrize(
-    ("told", "of_the_program", "code", "said"),
+    ("answers", "pins", "code", "said"),
     [
-        ([WELL], 0, 0, "1 of 1 packages were looked up, 0 with a known weakness"),
-        ([WELL, WEAK], 1, 1, "old 1.0: PYSEC-1; mended in: 1.1"),
-        ([UNKNOWN], 0, 2, "nobody answered for 1 of 1 packages, such as private"),
-        ([WELL, UNKNOWN], 0, 2, "nobody answered for 1 of 2 packages"),
-        ([WEAK, UNKNOWN], 1, 1, "PYSEC-1"),
-        ([], 0, 2, "0 of 0 packages"),
+        ({}, ["alembic==1.20.1"], 0, "1 of 1 packages were looked up, 0 with a known weakness"),
+        ({"old 1.0": ["PYSEC-1"]}, ["alembic==1.20.1", "old==1.0"], 1, "old 1.0: PYSEC-1; mended in: 9"),
+        ({"own 1": None}, ["own==1"], 2, "nobody answered for 1 of 1 packages, such as own 1"),
+        ({"own 1": None}, ["alembic==1.20.1", "own==1"], 2, "nobody answered for 1 of 2 packages"),
+        ({"old 1.0": ["PYSEC-1"], "own 1": None}, ["old==1.0", "own==1"], 1, "PYSEC-1"),
+        ({}, [], 2, "0 of 0 packages"),
+        ({}, ["alembic"], 2, "is no pin with its hashes"),
+        ({"silent": ["yes"]}, ["alembic==1.20.1"], 2, "Error: no service"),
     ],
 )
 def test_an_audit_that_nobody_answered_is_no_clean_one(
-    audited: Callable[..., tuple[int, str]], told: list[object], of_the_program: int, code: int, said: str
+    audited: Callable[..., tuple[int, str]], answers: Answers, pins: Sequence[str], code: int, said: str
 ):
-    ended, words = audited(json.dumps({"dependencies": told, "fixes": []}), of_the_program)
+    ended, words = audited(answers, pins)
     assert (ended, said in words) == (code, True)
 
 
-def test_an_audit_that_ends_without_an_answer_says_why(audited: Callable[..., tuple[int, str]]):
-    ended, words = audited("", 1)
-    assert (ended, "Error: no service" in words) == (2, True)
+FOR_OTHERS = [
+    "numpy==2.4.6 ; python_full_version < '3.12'",
+    "numpy==2.5.5 ; python_full_version >= '3.12'",
+    "Py_Win.32==1 ; sys_platform == 'win32'",
+]
+
+
+@pytest.mark.parametrize("weak", ["numpy 2.4.6", "numpy 2.5.5", "py-win-32 1"])
+def test_every_pin_is_asked_about_whatever_python_it_is_for(audited: Callable[..., tuple[int, str]], weak: str):
+    ended, words = audited({}, FOR_OTHERS)
+    assert (ended, "3 of 3 packages were looked up" in words) == (0, True)
+    ended, words = audited({weak: ["PYSEC-1"]}, FOR_OTHERS)
+    assert (ended, f"{weak}: PYSEC-1" in words) == (1, True)
+
+
+def test_every_pin_of_the_project_is_laid_out():
+    laid_out = runpy.run_path(str(ROOT / "deploy" / "audit.py"))["laid_out"]
+    sheets = laid_out((ROOT / "constraints.txt").read_text("utf-8"))
+    assert sum(map(len, sheets)) == len([line for line in PINS if line.strip()])
 
 
 def test_an_audit_without_its_program_is_no_known_weakness(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     main = runpy.run_path(str(ROOT / "deploy" / "audit.py"))["main"]
-    assert main(str(tmp_path / "none"), "pypi", "constraints.txt") == 2
+    assert main(str(tmp_path / "none"), "pypi", str(ROOT / "constraints.txt")) == 2
     assert "nobody was asked" in capsys.readouterr().err
 
 
-def test_a_weakness_of_one_file_outweighs_that_nobody_answered_for_another(tmp_path: Path):
-    program = tmp_path / "pip-audit"
-    told = json.dumps({"dependencies": [WEAK]})
-    program.write_text(f"#!/bin/sh\ncase \"$*\" in *weak.txt) echo '{told}'; exit 1;; esac\nexit 1\n")
-    program.chmod(0o755)
-    main = runpy.run_path(str(ROOT / "deploy" / "audit.py"))["main"]
-    assert [main(str(program), "pypi", *files) for files in (["a"], ["weak.txt", "a"], ["a", "weak.txt"])] == [2, 1, 1]
+def test_a_weakness_of_one_file_outweighs_that_nobody_answered_for_another(audited: Callable[..., tuple[int, str]]):
+    answers, own, old = {"own 1": None, "old 1": ["PYSEC-1"]}, ["own==1"], ["old==1"]
+    assert [audited(answers, *files)[0] for files in ([own], [old, own], [own, old])] == [2, 1, 1]
 
 
 def test_every_file_of_pins_is_audited():

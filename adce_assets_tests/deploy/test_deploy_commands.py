@@ -24,7 +24,7 @@ ELSEWHERE = re.compile(
 CONFIGURED = settings.load_settings({}).autonomous
 PORTS = {
     "web": CONFIGURED.service.web_port,
-    "code": CONFIGURED.service.code_port,
+    "code": 4266,  # of containers alone: `adce start` needs none
     "health": CONFIGURED.health.port,
     "s3": 4566,
 }
@@ -107,6 +107,11 @@ def test_only_health_listens_elsewhere_than_the_settings_say() -> None:
     elsewhere = {process.where for process in PROCESSES if "ADCE_HEALTH_ADDRESS" in process.environment}
     assert elsewhere == {"compose health", "ecs health", "kubernetes health"}
     assert all("health" in process.command for process in PROCESSES if process.where in elsewhere)
+
+
+def test_the_code_server_alone_ends_for_a_new_season_wherever_something_starts_it_again() -> None:
+    ending = {process.where for process in PROCESSES if process.environment.get("ADCE_CODE_SERVER_RENEWS") == "1"}
+    assert ending == {"compose code", "ecs code", "kubernetes code"}
 
 
 SECRET = re.compile(

@@ -99,6 +99,7 @@ def test_all_pods_run_the_one_image_in_the_one_home_as_the_one_account() -> None
 def test_health_is_looked_at_where_no_token_is_asked_for() -> None:
     (health,) = POD["spec"]["containers"]
     assert {health[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")} == {"/live"}
+    assert "annotations" not in POD["metadata"], "whoever scrapes by annotations shows no token, and /metrics wants one"
     service = MANIFESTS["Service"]["spec"]
     assert (
         service["selector"] == POD["metadata"]["labels"] == MANIFESTS["Deployment"]["spec"]["selector"]["matchLabels"]

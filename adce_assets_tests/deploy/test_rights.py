@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from adce_assets_tests.deploy.acts import (
     reported,
 )
 from adce_assets_tests.deploy.gate import Gate
-from adce_assets_tests.deploy.rights import IAM, LAKE, Call, allows, call_of, policy
+from adce_assets_tests.deploy.rights import IAM, LAKE, Call, allows, beyond, call_of, policy
 from adce_assets_tests.shipped import CONTRACT as SHIPPED
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
@@ -151,6 +152,29 @@ NEEDED: dict[tuple[str, str], Act] = {
 """What does not go without an action of a statement."""
 
 
+@pytest.mark.parametrize(
+    ("action", "key", "is_beyond"),
+    [
+        ("PutObject", "pbp/1.json", False),
+        ("PutObject", "below/a/prefix/pbp/1.json", False),
+        ("PutObject", "_adce/receipts/x", False),
+        ("PutObject", "state/cache/inventory.json", False),
+        ("PutObject", "anything/else.json", True),
+        ("PutObject", "hoopr_152/x.csv", True),
+        ("PutObject", "inventory/x", True),
+        ("PutObject", "backups/x", True),
+        ("PutObject", "pbp", True),
+        ("GetObject", "hoopr_152/x.csv", False),
+        ("GetObject", "a_folder_of_a_test/x", False),
+        ("GetObject", "backups/x", True),
+        ("PutObjectAcl", "pbp/1.json", True),
+    ],
+)
+def test_what_the_suite_asks_for_is_held_against_places_as_well(action: str, key: str, is_beyond: bool):  # noqa: FBT001 - a table
+    call = Call(f"s3:{action}", "a-bucket", key)
+    assert beyond([call]) == [call] * is_beyond
+
+
 def test_every_action_is_needed_for_something():
     granted = [
         (statement["Sid"], action)
@@ -243,6 +267,16 @@ def test_a_policy_is_one_that_iam_takes(path: Path):
     text = json.dumps(json.loads(path.read_text()), separators=(",", ":"))
     assert len(text) < 6_144
     IAMPolicyDocumentValidator(text).validate()
+
+
+@pytest.mark.parametrize("path", sorted(IAM.glob("*.json")), ids=lambda path: path.stem)
+def test_what_the_page_fills_in_leaves_no_place_over(path: Path):
+    page = (PRODUCT.parent / "docs" / "security.md").read_text(encoding="utf-8")
+    told = path.read_text(encoding="utf-8")
+    for placeholder, value in re.findall(r"s#([A-Z-]+)#([^#]+)#", page):
+        told = told.replace(placeholder, value)
+    places = [place for one in json.loads(told)["Statement"] for place in one.get("Resource", ())]
+    assert [place for place in places if re.search("[A-Z]{2}", place)] == []
 
 
 MAY_STAY = {

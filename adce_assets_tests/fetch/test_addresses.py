@@ -2,7 +2,11 @@ import pytest
 
 from adce_assets.fetch.addresses import is_public, leads_inward
 
-PUBLIC = ["8.8.8.8", "1.1.1.1", "93.184.216.34", "192.0.1.1", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e"]
+PUBLIC = [
+    *("8.8.8.8", "1.1.1.1", "93.184.216.34", "192.0.1.1", "2606:4700:4700::1111", "2a00:1450:4001:81b::200e"),
+    "64:ff9b::5db8:d822",  # where the network makes IPv4 of IPv6
+    "64:ff9b::8.8.8.8",
+]
 NOT_PUBLIC = [
     "127.0.0.1",
     "127.255.255.254",
@@ -38,6 +42,10 @@ NOT_PUBLIC = [
     "::127.0.0.1",
     "64:ff9b::7f00:1",
     "64:ff9b::a9fe:a9fe",
+    "64:ff9b::",
+    "64:ff9b::a00:1",
+    "64:ff9b::168.63.129.16",
+    "64:ff9b:0:0:1::808:808",
     "64:ff9b:1::a00:1",
     "2002:7f00:1::",
     "2002:a9fe:a9fe::1",
@@ -100,6 +108,12 @@ def test_a_name_of_the_internet_does_not_lead_inward(host: str):
     [
         *((name, False) for name in ("127.0.0.2", "10.9.9.9", "nas.lan", "8.8.8.8", "fd12::1", "::ffff:10.0.0.1")),
         *((name, True) for name in ("169.254.169.254", "2852039166", "[::ffff:169.254.169.254]", "[fd00:ec2::254]")),
+        *(
+            (name, True)
+            for name in ("64:ff9b::a9fe:a9fe", "[::a9fe:a9fe]", "2002:a9fe:a9fe::1", "64:ff9b:1::a9fe:a9fe")
+        ),
+        *((name, True) for name in ("2001:0:a9fe:a9fe::1", "2001:0:808:808::5601:5601")),
+        *((name, False) for name in ("64:ff9b::a00:1", "2002:a00:1::1", "::ffff:8.8.8.8", "2001:0:808:808::1")),
         *((name, True) for name in ("100.100.100.200", "metadata.google.internal", "Metadata.Google.Internal.")),
     ],
 )

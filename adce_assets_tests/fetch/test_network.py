@@ -173,6 +173,38 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(server: Any, 
         client.get("it", "/ok")
 
 
+@pytest.mark.parametrize("address", ["64:ff9b::808:808", "64:ff9b::5db8:d822"])
+def test_an_address_of_the_internet_that_the_network_has_made_one_of_ipv6_is_connected_to(
+    client_of: MakeClient, no_connection: list[str], address: str
+):
+    client = client_of("http://example.org", allow_private=False, resolver=lambda _, __: [address])
+    with pytest.raises(TransientFetchError):
+        client.get("it", "/ok")
+    assert no_connection == [address]
+
+
+BLOCKED = "0.0.0.0"  # noqa: S104 - an answer, nothing is bound
+
+
+@pytest.mark.parametrize(
+    ("answer", "connected"), [([BLOCKED], []), (["::", BLOCKED], []), ([BLOCKED, "8.8.8.8"], ["8.8.8.8"])]
+)
+def test_a_name_that_the_resolver_blocks_leads_nowhere_and_not_inward(
+    client_of: MakeClient, no_connection: list[str], answer: list[str], connected: list[str]
+):
+    client = client_of("http://example.org", allow_private=False, resolver=lambda _, __: answer)
+    with pytest.raises(TransientFetchError) as refused:
+        client.get("it", "/ok")
+    assert ("has no address but `" in str(refused.value)) is (connected == [])
+    assert no_connection == connected
+
+
+def test_what_leads_inward_beside_an_address_that_is_none_still_does(client_of: MakeClient):
+    client = client_of("http://example.org", allow_private=False, resolver=lambda _, __: [BLOCKED, "10.0.0.1"])
+    with pytest.raises(InwardError):
+        client.get("it", "/ok")
+
+
 def test_a_name_that_is_rebound_is_refused(client_of: MakeClient, no_connection: list[str]):
     """The first answer is public, every later one is not: whoever asks twice connects to the second."""
     answers = iter([["8.8.8.8"], ["127.0.0.1"], ["169.254.169.254"]])

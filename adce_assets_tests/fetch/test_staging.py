@@ -189,6 +189,9 @@ class Dying:
     def parts(self, within: KeyRange = EVERYTHING) -> Iterator[Part]:
         return self.inner.parts(within)
 
+    def glance(self, key: str) -> None:
+        self.inner.glance(key)
+
     def level(self, folder: str = "") -> Level:
         return self.inner.level(folder)
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adce_assets.errors import ConfigurationError, LakeError
-from adce_assets.lake import listing
-from adce_assets.lake.s3_calls import ATTEMPTS
+from adce_assets.lake import listing, s3_connection
+from adce_assets.lake.s3_calls import ATTEMPTS, FEW_ATTEMPTS
 from adce_assets.lake.s3_store import S3Store
 from adce_assets_tests.lake.scripted import NAMESPACE, Answer, Request, Script, TruePages, error, page_xml, row
 
@@ -246,6 +246,29 @@ def test_an_endpoint_that_is_not_there_is_named(aws: pytest.MonkeyPatch):
     for call in (lambda: list(store.list()), lambda: store.get("a"), lambda: store.put_if_absent("a", b"")):
         with pytest.raises(LakeError, match=f"cannot connect to {address}"):
             call()
+
+
+def test_who_only_looks_whether_s3_answers_does_not_wait_long_for_it(aws: pytest.MonkeyPatch):
+    aws.setattr(s3_connection, "SOON_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0), backlog=9) as silent:
+        aws.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        waits = list[float]()
+        with pytest.raises(LakeError, match="ReadTimeout"):
+            S3Store("lake", pause=waits.append).glance("a")
+    assert len(waits) == FEW_ATTEMPTS - 1
+
+
+def test_s3_that_answers_to_a_glance_says_whether_the_bucket_is_there(server: Script, aws: pytest.MonkeyPatch):
+    aws.setenv("AWS_ENDPOINT_URL", server.connection.client.meta.endpoint_url)
+    store = S3Store("lake", pause=no_pause)
+    server.answers[:] = [Answer(status=503), Answer(status=404), Answer(status=200), Answer(status=404)]
+    store.glance("a")
+    assert len(server.requests) == 3
+    server.requests.clear()
+    server.answers[:] = [Answer(status=404)]
+    store.glance("a")
+    with pytest.raises(LakeError, match="404"):
+        S3Store("lake", pause=no_pause).glance("a")
 
 
 def test_an_endpoint_that_is_no_url_is_a_fault_of_configuration(aws: pytest.MonkeyPatch):

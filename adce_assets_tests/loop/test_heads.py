@@ -1,5 +1,6 @@
 """The head of the ledger is kept outside of it, and stays there when the ledger does not hold it any more."""
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,11 +82,33 @@ def test_of_another_database_another_head_is_kept(state: State, ledger: Ledger, 
     other.dispose()
 
 
+def test_ledgers_in_files_of_one_path_on_two_machines_are_two(
+    state: State, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ledger.append([happened("detected", "a"), happened("detected", "b")])
+    first = heads.keep(state, ledger, NOW).head
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    another(ledger, tmp_path, "c")
+    other = open_ledger(f"sqlite:///{tmp_path}/{FILE}")
+    assert heads.keep(state, other, NOW) == heads.Kept(other.head())
+    assert str(heads.last(state, other.url)) == str(other.head())
+    other.dispose()
+    monkeypatch.undo()
+    assert str(heads.last(state, ledger.url)) == str(first)
+
+
+def test_a_ledger_in_postgresql_is_one_for_all_machines(monkeypatch: pytest.MonkeyPatch):
+    url = "postgresql://adce@db:5432/adce"
+    here = heads.name_of(url)
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    assert heads.name_of(url) == here == url
+
+
 @pytest.mark.parametrize("text", ['{"schema": 1, "heads": {"URL": "7:abc"}}', '{"schema": 1}', "{", "[]"])
 def test_what_is_no_head_is_an_error_that_names_the_file_and_stays(
     state: State, ledger: Ledger, text: str, caplog: pytest.LogCaptureFixture
 ):
-    body = text.replace("URL", ledger.url).encode()
+    body = text.replace("URL", heads.name_of(ledger.url)).encode()
     state.store.put(f"{LEDGER_HEAD}.json", body)
     with pytest.raises((VerifyError, LakeError), match=r"ledger_head\.json") as raised:
         heads.last(state, ledger.url)

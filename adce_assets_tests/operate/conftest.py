@@ -9,6 +9,7 @@ from pytest_httpserver import HTTPServer
 
 from adce_assets.settings import Settings
 from adce_assets_tests.operate.alarmed import Receiver, alarmed, emptied, hook
+from adce_assets_tests.operate.asking import Served, serving
 from adce_assets_tests.operate.watched import Watched, copied, reconciled
 
 
@@ -22,6 +23,13 @@ def watched_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def watched(watched_home: Path, tmp_path: Path) -> Watched:
     """An installation of the test's own, in which all is well."""
     return copied(watched_home, tmp_path / "home")
+
+
+@pytest.fixture
+def serve(watched: Watched) -> Iterator[Served]:
+    """A server of an installation of the test's own, which was not looked at; it has no tokens."""
+    with serving(watched, watched.home / "service") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adce_assets.autonomous import Alerts, Quiet
-from adce_assets.operate.alert_decisions import UNHEARD, decide, is_quiet, named
-from adce_assets.operate.alert_records import UNSEEN, Alert, Kind, Look, Name, News, Silence, name_of
+from adce_assets.operate.alert_decisions import decide, is_quiet, named
+from adce_assets.operate.alert_records import UNHEARD, UNSEEN, Alert, Kind, Look, Name, News, Silence, name_of
 from adce_assets.operate.causes import Cause, Severity
 
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
@@ -71,9 +71,16 @@ def test_a_page_that_is_none_of_the_ui_is_no_link(page: str):
     assert told.link == ""
 
 
-def test_a_cause_that_comes_and_goes_is_never_told():
+@pytest.mark.parametrize(("there", "of"), [(1, 2), (1, 4), (4, 9)])
+def test_a_cause_that_comes_and_goes_and_is_seldom_there_is_never_told(there: int, of: int):
     watch = Watch(rules())
-    assert [watch.kinds(minute, *[cause()] * (minute % 5 < 4)) for minute in range(60)] == [[]] * 60
+    assert [watch.kinds(minute, *[cause()] * (minute % of < there)) for minute in range(60)] == [[]] * 60
+
+
+def test_a_cause_that_comes_and_goes_and_is_mostly_there_is_told_once():
+    watch = Watch(rules())
+    told = [(minute, watch.kinds(minute, *[cause()] * (minute % 4 < 3))) for minute in range(60)]
+    assert [(minute, kinds) for minute, kinds in told if kinds] == [(9, [Kind.OPENED])]
 
 
 def test_an_open_alert_whose_cause_comes_and_goes_stays_one_alert():
@@ -226,13 +233,14 @@ def test_texts_of_a_cause_become_lines_of_a_bearable_length():
 
 
 def oracle(seen: Sequence[bool], after: int) -> list[Kind]:
-    """What is told of one cause that is looked at each minute: reckoned from runs of equal looks."""
-    told, is_open = [], False
-    for minute in range(len(seen)):
-        stood = seen[max(0, minute - after) : minute + 1]
-        if len(stood) == after + 1 and all(one is not is_open for one in stood):
-            is_open = not is_open
-            told.append(Kind.OPENED if is_open else Kind.CLEARED)
+    """What is told of one cause that is looked at each minute: there for longer than away, and away at a stretch."""
+    told, is_open, balance = [], False, 0
+    for minute, is_seen in enumerate(seen):
+        balance = max(0, balance + (1 if minute and seen[minute - 1] else -1))
+        is_over = is_open and not any(seen[minute - after : minute + 1])
+        if is_over or (not is_open and is_seen and balance >= after):
+            told.append(Kind.CLEARED if is_over else Kind.OPENED)
+            is_open, balance = not is_over, 0
     return told
 
 

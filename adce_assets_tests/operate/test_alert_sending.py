@@ -2,24 +2,31 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from adce_assets.operate import alerts, sending
 from adce_assets.operate.alert_book import SENDING, opened
-from adce_assets.operate.alert_records import Message
-from adce_assets.operate.alert_troubles import UNDELIVERED, undelivered
-from adce_assets.operate.causes import Severity
+from adce_assets.operate.alert_records import UNHEARD, Message
+from adce_assets.operate.alert_troubles import UNDELIVERED, of_channels
+from adce_assets.operate.causes import Cause, Severity
 from adce_assets.settings import Settings
 from adce_assets_tests.operate.alarmed import SECRETS, Receiver, cause, hook
 
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+OVER = ("cleared", "cycle_late", "")
 
 
 def claimed_by_nobody(settings: Settings) -> int:
     with opened(settings.alerts_url) as book, book.read() as page:
         return len(page.on_their_way())
+
+
+def undelivered(settings: Settings) -> list[Cause]:
+    with opened(settings.alerts_url) as book, book.read() as page:
+        return list(of_channels(page, settings.autonomous.alerts))
 
 
 def test_a_message_that_does_not_arrive_is_sent_again_with_longer_and_longer_pauses(
@@ -82,6 +89,53 @@ def test_what_another_channel_has_told_counts_as_told(make: Callable[..., Settin
     settings = make(hook(url.replace("/hook", "/nowhere"), "lost"), hook(url), attempts=1, repeat_hours=None)
     for hours, found in ((0, [cause()]), (2, [cause()]), (3, [])):
         alerts.tend(settings, found, NOON + timedelta(hours=hours))
+    assert [kind for kind, code, _ in receiver.told if code == "cycle_late"] == ["opened", "cleared"]
+
+
+@pytest.mark.parametrize("told", [{"repeat_hours": 1}, {"repeat_hours": None}])
+def test_what_was_told_stays_told_when_a_later_message_of_it_is_given_up(
+    make: Callable[..., Settings], receiver: Receiver, told: dict[str, Any]
+):
+    settings, worse = make(attempts=1, **told), cause(severity=Severity.CRITICAL)
+    alerts.tend(settings, [cause()], NOON)
+    receiver.answers = [503]
+    alerts.tend(settings, [cause() if told["repeat_hours"] else worse], NOON + timedelta(hours=1))
+    alerts.tend(settings, [], NOON + timedelta(hours=1, minutes=1))
+    assert [kind for kind, code, _ in receiver.told if code == "cycle_late"] == ["opened", "cleared"]
+
+
+def test_that_it_has_become_critical_is_told_anew_where_nobody_heard_of_it(
+    make: Callable[..., Settings], receiver: Receiver
+):
+    settings, worse = make(attempts=1), cause(severity=Severity.CRITICAL)
+    alerts.tend(settings, [cause()], NOON)
+    receiver.answers = [503]
+    for minutes in (1, 2, 1 + UNHEARD / MINUTE):
+        alerts.tend(settings, [worse], NOON + minutes * MINUTE)
+    mine = [
+        (minute["at"], one["kind"]) for minute in receiver.got for one in minute["alerts"] if one["code"] == worse.code
+    ]
+    anew = NOON + MINUTE + UNHEARD
+    assert mine == [(NOON.isoformat(), "opened"), (anew.isoformat(), "worse")]
+
+
+def test_that_it_is_over_is_told_anew_where_nobody_heard_of_it(make_in: Callable[..., Settings], receiver: Receiver):
+    settings = make_in(attempts=1)
+    alerts.tend(settings, [cause()], NOON)
+    receiver.answers = [503]
+    minutes = (1, 2, 3, 2 + UNHEARD / MINUTE, 3 + UNHEARD / MINUTE)
+    told = [alerts.tend(settings, [], NOON + minute * MINUTE) and receiver.told.count(OVER) for minute in minutes]
+    assert told == [0, 0, 0, 1, 1]
+
+
+def test_what_is_back_before_anybody_heard_that_it_was_over_is_not_told_again(
+    make: Callable[..., Settings], receiver: Receiver
+):
+    settings = make(attempts=1)
+    alerts.tend(settings, [cause()], NOON)
+    receiver.answers = [503]
+    for minute, found in ((1, []), (2, [cause()]), (30, [cause()]), (31, [])):
+        alerts.tend(settings, found, NOON + minute * MINUTE)
     assert [kind for kind, code, _ in receiver.told if code == "cycle_late"] == ["opened", "cleared"]
 
 

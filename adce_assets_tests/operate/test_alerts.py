@@ -205,6 +205,28 @@ def test_a_database_that_is_gone_is_told_by_each_machine_once_and_when_it_is_bac
     assert ("cleared", "alerts_unkept", "") in receiver.told
 
 
+def test_what_stands_when_a_database_takes_the_place_of_the_file_stays_one_alert(
+    make: Callable[..., Settings], receiver: Receiver, tmp_path: Path
+):
+    settings, stands, goes = make(), cause(), cause("lake")
+    alerts.tend(settings, [stands, goes], NOON)
+    moved = replace(settings, configured_database=f"sqlite:///{tmp_path / 'shared.sqlite'}")
+    for minute in (1, 2):
+        alerts.tend(moved, [stands], NOON + minute * MINUTE)
+    assert receiver.told == [("opened", "cycle_late", ""), ("opened", "lake", ""), ("cleared", "lake", "")]
+
+
+def test_what_stood_in_the_file_is_not_over_because_the_database_cannot_be_used(
+    make: Callable[..., Settings], receiver: Receiver
+):
+    settings = make()
+    alerts.tend(settings, [cause()], NOON)
+    gone = replace(settings, configured_database="postgresql://nobody:letmein@127.0.0.1:1/adce")
+    for minute in (1, 2):
+        alerts.tend(gone, [cause()], NOON + minute * MINUTE)
+    assert receiver.told == [("opened", "cycle_late", ""), ("opened", "alerts_unkept", "")]
+
+
 def test_a_file_that_cannot_be_kept_is_an_error(tmp_path: Path, url: str):
     (tmp_path / ".adce").write_text("a file where a folder should be")
     with pytest.raises(AlertError, match="the book of alerts cannot be used"):

@@ -19,9 +19,14 @@ from adce_assets.defs import examining
 from adce_assets.errors import LakeError
 from adce_assets.fetch.limits import Answered, Limits
 from adce_assets.lake.file_store import FileStore
+from adce_assets.ledger.chain import Head
+from adce_assets.loop.heads import name_of
 from adce_assets.operate import doctor
-from adce_assets.operate.doctor import GIB, NEEDS, PROBE, Installation
-from adce_assets.operate.findings import Finding, Said, findings, ok
+from adce_assets.operate.causes import Cause, Severity
+from adce_assets.operate.doctor import GIB, LOOP, NEEDS, PROBE, TOLD_BY, Installation
+from adce_assets.operate.findings import Finding, Said, Standing, findings, ok
+from adce_assets.operate.halting import halt
+from adce_assets.operate.watching import CODES
 from adce_assets.settings import Settings, load_settings
 from adce_assets_tests.cli.conftest import ROOT, make_installation
 
@@ -53,8 +58,9 @@ def broken(made: Any) -> dict[str, str]:
 
 
 def test_every_examination_can_be_chosen_by_its_name(made: Any) -> None:
-    assert tuple(name for name, _ in every(made)) == NAMES
-    assert {*NEEDS, *(one for needed in NEEDS.values() for one in needed)} <= {*NAMES}
+    assert (*(name for name, _ in every(made)), LOOP) == NAMES
+    assert {*NEEDS, *(one for needed in NEEDS.values() for one in needed), *TOLD_BY.values()} <= {*NAMES}
+    assert {*TOLD_BY} <= {*CODES}
 
 
 @pytest.mark.parametrize(
@@ -224,6 +230,38 @@ def test_an_examination_that_breaks_is_a_finding_and_the_others_go_on() -> None:
     assert first.what == "ZeroDivisionError:  [31mdivision"
 
 
+def test_what_health_finds_doctor_finds_too_each_with_its_own_hint(made: Any) -> None:
+    assert made.adce("doctor", "--only", "loop").exit_code == 0
+    project = Installation(lambda: load_settings(made.variables)).project
+    halt(project.state, "inward", "a host led to 10.0.0.1", at=datetime.now(UTC), by="run")
+    heads = {"schema": 1, "heads": {name_of(project.ledger.url): str(Head(9, "0" * 64, None))}}
+    (made.home / "inventory" / "cache").mkdir()
+    (made.home / "inventory" / "cache" / "ledger_head.json").write_text(json.dumps(heads))
+    told = made.adce("doctor", "--only", "loop", "--json")
+    found = {one["what"].partition(":")[0]: one for one in json.loads(told.stdout)["findings"]}
+    assert (told.exit_code, {*found}) == (1, {"halted", "ledger_broken"})
+    assert {(one["name"], one["standing"]) for one in found.values()} == {("loop", "wrong")}
+    assert "adce resume" in found["halted"]["hint"]
+    assert "adce ledger verify" in found["ledger_broken"]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("code", "subject", "told", "left"),
+    [
+        ("loop_stopped", "", Finding("daemons", Standing.WARNING, "no daemon has ever run here"), 0),
+        ("cycle_late", "", Finding("daemons", Standing.SKIPPED, "DAGSTER_HOME is not set"), 1),
+        ("cycle_late", "", Finding("daemons", Standing.OK, "all are awake"), 1),
+        ("source_failing", "nba_stats", Finding("hosts", Standing.WARNING, "1 of 9 are left alone: espn_site"), 1),
+        ("source_blocked", "espn_site", Finding("hosts", Standing.WARNING, "1 of 9 are left alone: espn_site"), 0),
+        ("halted", "why", Finding("inventory", Standing.WRONG, "why"), 1),
+    ],
+)
+def test_a_fault_is_not_told_twice(code: str, subject: str, told: Finding, left: int) -> None:
+    causes = [Cause(code, subject, Severity.WARNING, "it is so", "a hint")]
+    found = list(doctor.of_causes(causes, [told]))
+    assert [one.what for one in found if one.standing is Standing.WARNING] == [f"{code}: it is so"] * left
+
+
 # ---------------------------------------------------------------------------------------------- the instance of Dagster
 
 
@@ -255,7 +293,9 @@ def test_without_an_instance_there_is_nothing_to_look_at(made: Any, monkeypatch:
 
 def test_the_shipped_instance_is_well_but_for_its_daemons(made: Any, dagster_home: Path) -> None:
     assert dagster_home.is_dir()
-    assert [examined(made, name).standing for name in ("dagster", "pools", "daemons")] == ["ok", "ok", "warning"]
+    found = [examined(made, name) for name in ("dagster", "pools", "daemons")]
+    assert [one.standing for one in found] == ["ok", "ok", "warning"]
+    assert found[-1].hint == "`adce start`"
 
 
 @pytest.mark.parametrize(

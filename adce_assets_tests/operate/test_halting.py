@@ -1,6 +1,7 @@
 """A halt holds for every machine of the state until a person says so; in doubt, the loop is halted."""
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -122,3 +123,24 @@ def test_a_state_that_cannot_be_read_ends_no_run(state: State, monkeypatch: pyte
     assert Watch(state)() is None
     with pytest.raises(LakeError):
         halting.halted(state)
+
+
+def test_a_state_that_is_slow_holds_one_lane_of_a_run_alone(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answers = threading.Event(), threading.Event()
+    read = state.store.get
+
+    def slow(key: str) -> bytes:
+        asked.set()
+        assert answers.wait(30)
+        return read(key)
+
+    halt(state)
+    monkeypatch.setattr(state.store, "get", slow)
+    watch = Watch(state)
+    lane = threading.Thread(target=watch)
+    lane.start()
+    assert asked.wait(30)
+    assert watch() is None, "another lane is looking"
+    answers.set()
+    lane.join()
+    assert watch() is not None

@@ -1,29 +1,32 @@
 """What must not take health down, nor let all seem well: faulty files, silent callers, looks that are old."""
 
 import json
+import re
 import socket
 import sys
-from collections.abc import Iterator
+import time
 from contextlib import ExitStack
 from pathlib import Path
+from select import select
+from threading import Event
 from typing import Any
 
 import pytest
 
-from adce_assets.errors import ConditionFailedError
+from adce_assets.cli.health import _desk
+from adce_assets.errors import ConditionFailedError, LakeError
+from adce_assets.lake.file_store import FileStore
 from adce_assets.operate import health_waiting
+from adce_assets.operate.access_database import AccessDatabase
 from adce_assets.operate.halting import halt
 from adce_assets.operate.health_access import AT_ONCE
 from adce_assets_tests.cli.conftest import NOW, Installation
+from adce_assets_tests.operate.alarmed import SECRETS, Receiver, hook
 from adce_assets_tests.operate.asking import Served, serving
 from adce_assets_tests.operate.watched import HOUR, Watched
 
-
-@pytest.fixture
-def serve(watched: Watched) -> Iterator[Served]:
-    """A server of an installation of the test's own, which was not looked at."""
-    with serving(watched, watched.home / "service") as made:
-        yield made
+HALF = b"GET /stop HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\nContent-Length: 500\r\n\r\n{"
+"""A request with a body that does not come."""
 
 
 def codes(served: Served) -> set[tuple[str, str]]:
@@ -37,6 +40,9 @@ def test_a_contract_that_is_edited_is_judged_as_it_stands(watched: Watched, serv
     opened, text = serve.desk.acts.installation(), contract.read_text()
     look()
     assert serve.desk.acts.installation() is opened
+    (watched.home / "inventory" / "cache" / "much").mkdir()
+    (watched.home / "inventory" / "cache" / "much" / "of.yaml").touch()
+    assert serve.desk.acts.installation() is opened, "what the loop writes is nothing that it is configured by"
     contract.write_text(text.replace("description: games", "discription: games"))
     look()
     assert codes(serve) == {("contract", "")}
@@ -70,6 +76,8 @@ def test_settings_that_become_faulty_are_one_cause_and_the_looks_go_on(watched: 
         ("gaps", {"by_priority": None}),
         ("gaps", {"by_priority": {"critical": "many"}}),
         ("cache/current_inventory", {"as_of": "soon"}),
+        ("cache/current_inventory", {"as_of": "2025-02-30T00:00:00Z"}),
+        ("cache/detected_gaps", {"gaps": [{"detected_at": "2025-01-15T25:00:00Z"}]}),
         ("cache/current_inventory", {"objects": "x"}),
         ("cache/detected_gaps", {"gaps": {}}),
         ("cache/detected_gaps", {"schema": 99}),
@@ -83,6 +91,71 @@ def test_a_file_of_another_form_is_one_cause_and_the_rest_is_told(
     assert codes(serve) == {("files", name)}
     assert (serve.ask("/status").status, serve.ask("/metrics").status) == (200, 200)
     assert serve.ask("/tasks").status == (503 if name == "gaps" else 200)
+
+
+def test_an_inventory_without_a_zone_is_of_utc_wherever_the_server_is(
+    watched: Watched, serve: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.change("cache/current_inventory", as_of=f"{NOW - HOUR:%Y-%m-%dT%H:%M}")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    serve.desk.looks.look()
+    monkeypatch.undo()
+    time.tzset()
+    told = re.search(rb"^adce_inventory_timestamp_seconds (.*)$", serve.ask("/metrics").body, re.MULTILINE)
+    assert told is not None
+    assert float(told[1]) == (NOW - HOUR).timestamp()
+
+
+def test_what_cannot_be_told_hides_nothing_that_is_wrong(
+    watched: Watched, serve: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError
+
+    watched.say(off=("task_queue_sensor",))
+    monkeypatch.setattr("adce_assets.operate.looks.exposed", breaks)
+    serve.desk.looks.look()
+    assert codes(serve) == {("switched_off", "task_queue_sensor")}
+    assert {path: serve.ask(path).status for path in ("/status", "/metrics")} == {"/status": 200, "/metrics": 503}
+    monkeypatch.setattr("adce_assets.operate.telling.status", breaks)
+    assert [cause.code for cause in serve.desk.looks.look().causes] == ["switched_off"]
+    assert (serve.ask("/status").status, codes(serve)) == (503, {("switched_off", "task_queue_sensor")})
+
+
+def test_without_the_one_database_of_all_machines_somebody_is_told(
+    watched: Watched, url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = {**watched.variables, **SECRETS, "ADCE_DATABASE_URL": "postgresql://x:y@127.0.0.1:1/x"}
+    for name, value in away.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DAGSTER_HOME", str(watched.home))
+    monkeypatch.setattr("dagster_postgres.utils.time.sleep", lambda _: None)
+    watched.configure("alerts", after_minutes=0, channels=[hook(url)])
+    database = AccessDatabase(watched.settings.access_url)
+    looks, stop = _desk(watched.settings, database).looks, Event()
+    stop.set()
+    looks.go_on(1, stop)
+    assert receiver.told == [("opened", "alerts_unkept", "")]
+    assert looks.latest is not None
+    assert {"dagster", "database"} <= {cause.code for cause in looks.latest.causes}
+    database.dispose()
+
+
+def test_a_store_that_is_silent_is_waited_for_once_in_a_look(serve: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    def silent(self: FileStore, key: str) -> None:
+        if self.url.endswith("/inventory"):
+            asked.append(key)
+            raise LakeError("does not answer", where=self.url)
+
+    for name in ("glance", "head", "get"):
+        monkeypatch.setattr(FileStore, name, silent)
+    serve.desk.looks.look()
+    assert codes(serve) == {("state", "")}
+    assert (serve.ask("/status").json["tasks"], serve.ask("/metrics").status) == (None, 200)
+    assert asked == ["gaps.json"]
 
 
 def test_a_task_with_half_a_letter_is_told(watched: Watched, serve: Served) -> None:
@@ -108,10 +181,66 @@ def test_those_who_never_ask_keep_nobody_from_asking(serve: Served, monkeypatch:
         assert (serve.ask("/live").status, serve.ask("/health").status) == (200, 200)
         monkeypatch.setattr(health_waiting, "SILENT_S", 0.05)
         silent = stack.enter_context(socket.create_connection((serve.address, serve.port), timeout=20))
-        assert silent.recv(1) == b""
+        assert ended(silent)
         half = stack.enter_context(socket.create_connection((serve.address, serve.port), timeout=20))
-        half.sendall(b"POST /stop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n{")
+        half.sendall(HALF.replace(b"GET", b"POST"))
         assert half.recv(12) == b"HTTP/1.1 408"
+
+
+def test_requests_that_are_half_sent_keep_nobody_from_asking(serve: Served) -> None:
+    serve.issue()
+    serve.desk.looks.look()
+    with ExitStack() as stack:
+        halves = [
+            stack.enter_context(socket.create_connection((serve.address, serve.port), timeout=20))
+            for _ in range(AT_ONCE + 1)
+        ]
+        for half in halves:
+            half.sendall(HALF.replace(b"GET", b"POST"))
+        answered, _, _ = select(halves, [], [], 20)
+        assert answered[0].recv(12) == b"HTTP/1.1 503", "no more bodies are waited for"
+        assert {path: serve.ask(path, role="viewer").status for path in ("/live", "/health")} == {
+            "/live": 200,
+            "/health": 200,
+        }
+    for sent, status in ((HALF, b"413"), (HALF.replace(b"GET", b"POST").replace(b"Authorization", b"X"), b"401")):
+        with socket.create_connection((serve.address, serve.port), timeout=20) as half:
+            half.sendall(sent)
+            assert half.recv(12) == b"HTTP/1.1 " + status, "nobody waits for a body that is of no use"
+
+
+def test_who_has_asked_and_goes_silent_is_not_waited_for(serve: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_waiting, "SILENT_S", 0.2)
+    with socket.create_connection((serve.address, serve.port), timeout=20) as connection:
+        connection.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += connection.recv(4096)
+        connection.sendall(b"G")
+        assert ended(connection)
+
+
+def test_of_too_many_connections_the_longest_silent_one_is_ended(
+    serve: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health_waiting, "MOST_OPEN", 3)
+    with ExitStack() as stack:
+        opened = [
+            stack.enter_context(socket.create_connection((serve.address, serve.port), timeout=20)) for _ in range(4)
+        ]
+        assert ended(opened[0])
+        assert serve.ask("/live").status == 200
+        assert ended(opened[1])
+        opened[3].sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert opened[3].recv(12) == b"HTTP/1.1 200"
+
+
+def ended(connection: socket.socket) -> bool:
+    """Tell whether the other side has ended a connection, in order or not."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 def test_a_request_that_is_broken_off_is_not_done(serve: Served) -> None:
@@ -133,7 +262,7 @@ def test_to_revoke_the_last_token_opens_nothing(serve: Served) -> None:
     serve.issue()
     for name in ("viewer", "operator"):
         serve.desk.doors.tokens.revoke(name)
-    serve.desk.doors._read_at = None
+    serve.desk.doors.is_token_wanted.forget()
     assert {serve.ask(path).status for path in ("/status", "/tasks")} == {401}
 
 

@@ -21,6 +21,7 @@ from adce_assets.ledger.chain import Head
 from adce_assets.ledger.keys import Transition
 from adce_assets.ledger.leases import Wish
 from adce_assets.ledger.transitions import Event
+from adce_assets.loop.heads import name_of
 from adce_assets.operate import watching
 from adce_assets.operate.causes import Cause, Severity
 from adce_assets.operate.doctor import GIB, Installation
@@ -52,6 +53,7 @@ def test_a_full_queue_is_well(watched: Watched) -> None:
         ({"beats": {**WELL.beats, "SENSOR": NOW - 6 * MINUTE}}, "loop_stopped", ""),
         ({"beats": {**WELL.beats, "SENSOR": None}}, "loop_stopped", ""),
         ({"off": (SENSOR,)}, "switched_off", SENSOR),
+        ({"off_beside": ("alert_sensor",)}, "switched_off", "alert_sensor"),
         ({"last_cycle": NOW - 61 * MINUTE}, "cycle_late", ""),
         ({"last_cycle": None}, "cycle_late", ""),
         ({"pools": {"host_espn": "2 of 5 places are lost"}}, "pools", "host_espn"),
@@ -291,7 +293,7 @@ def test_a_ledger_that_has_lost_what_was_its_last_entry_is_broken(watched: Watch
     kept, url = ledger.head(), ledger.url
     once = kept if "max" in statement or "ledger_head" in statement else Head(1, first_hash(watched), None)
     ledger.dispose()
-    heads = {"schema": 1, "heads": {url: str(once)}}
+    heads = {"schema": 1, "heads": {name_of(url): str(once)}}
     (watched.home / "inventory" / "cache" / "ledger_head.json").write_text(json.dumps(heads))
     assert watched.found() == set()
     with closing(sqlite3.connect(watched.home / ".adce" / "ledger.sqlite")) as connection, connection:
@@ -333,7 +335,7 @@ def test_the_worst_comes_first(watched: Watched) -> None:
     assert [cause.code for cause in watched.causes()] == ["cycle_late", "missed_ticks"]
 
 
-def test_every_cause_says_what_to_do_and_is_told_in_the_documents() -> None:
+def test_every_code_is_told_in_the_documents() -> None:
     text = (ROOT / "docs" / "health.md").read_text()
     assert [code for code in watching.CODES if f"| `{code}` |" not in text] == []
     needed = {need for rule in watching.RULES for need in rule.needs}

@@ -12,7 +12,8 @@ import pytest
 
 from adce_assets.errors import AccessError
 from adce_assets.operate.access_database import AccessDatabase
-from adce_assets.operate.tokens import REMEMBERED_S, Holder, Role, Tokens
+from adce_assets.operate.remembered import ANEW_S, KEPT_S, Remembered
+from adce_assets.operate.tokens import Holder, Role, Tokens
 
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
 
@@ -108,7 +109,7 @@ def test_another_process_sees_a_change_within_a_second(tmp_path: Path) -> None:
     assert reading.holder(secret)
     writing.revoke("ci")
     assert reading.holder(secret), "asked again within the second, the database is left alone"
-    seconds[0] += REMEMBERED_S + 0.01
+    seconds[0] += ANEW_S + 0.01
     assert reading.holder(secret) is None
     one.dispose()
     other.dispose()
@@ -153,3 +154,53 @@ def test_tables_of_another_form_are_refused(here: Tokens, tmp_path: Path) -> Non
     with pytest.raises(AccessError, match="form 9"):
         Tokens(database, lambda: NOON).list()
     database.dispose()
+
+
+def test_while_the_database_is_away_the_tokens_of_before_are_good_for_a_while(here: Tokens, tmp_path: Path) -> None:
+    seconds = [0.0]
+    database = AccessDatabase(f"sqlite:///{tmp_path}/access.sqlite")
+    reading, secret = Tokens(database, lambda: NOON, monotonic=lambda: seconds[0]), here.issue("ci", Role.VIEWER, "ann")
+    assert reading.holder(secret) == Holder("ci", Role.VIEWER)
+    reading.database = AccessDatabase("postgresql://x:y@127.0.0.1:1/x")
+    seconds[0] = KEPT_S
+    assert reading.holder(secret) == Holder("ci", Role.VIEWER)
+    assert reading.holder("other") is None
+    seconds[0] += 0.01
+    with pytest.raises(AccessError, match="Connection refused"):
+        reading.holder(secret)
+    database.dispose()
+    reading.database.dispose()
+
+
+def test_of_many_who_ask_one_reads_and_what_fails_is_not_tried_again_at_once() -> None:
+    tried, seconds = list[float](), [0.0]
+
+    def away() -> int:
+        tried.append(seconds[0])
+        seconds[0] += 5
+        raise AccessError("away")
+
+    known = Remembered(away, lambda: seconds[0])
+    for _ in range(6):
+        with pytest.raises(AccessError, match="away"):
+            known()
+    assert tried == [0.0]
+    seconds[0] += ANEW_S + 0.01
+    with pytest.raises(AccessError):
+        known()
+    assert len(tried) == 2
+
+
+def test_nobody_who_knows_waits_for_who_reads() -> None:
+    asked = list[int]()
+
+    def read() -> int:
+        asked.append(len(asked))
+        return known() if len(asked) == 2 else 7
+
+    seconds = [0.0]
+    known = Remembered(read, lambda: seconds[0])
+    assert known() == 7
+    seconds[0] += ANEW_S + 0.01
+    assert known() == 7, "who asks meanwhile hears what was known"
+    assert asked == [0, 1]

@@ -50,7 +50,10 @@ class Watched:
         return Installation(lambda: self.settings)
 
     def causes(self) -> list[Cause]:
-        return watching.causes(self.installation, self.outside, NOW)
+        """Find what is wrong; each test that makes something wrong sees too that it is said what to do about it."""
+        found = watching.causes(self.installation, self.outside, NOW)
+        assert all(cause.code in watching.CODES and cause.what and cause.hint for cause in found), found
+        return found
 
     def found(self) -> set[tuple[str, str]]:
         """Name what is wrong: codes and subjects."""

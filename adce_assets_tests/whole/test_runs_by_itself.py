@@ -27,6 +27,7 @@ from adce_assets.contract.seasons import WHOLE_HISTORY
 from adce_assets.defs.collecting import BATCH_TAG
 from adce_assets.defs.storage import instance_of
 from adce_assets.ledger.receipts import completion_key
+from adce_assets.operate.socket_place import place_of
 from adce_assets_tests import misbehaving
 from adce_assets_tests.misbehaving import MisbehavingServer, after, always, busy, reply
 from adce_assets_tests.whole import mortal
@@ -138,13 +139,16 @@ def home(tmp_path: Path, source: MisbehavingServer) -> Iterator[Home]:
     yield made
     if made.processes():
         made.adce("stop")
+    service = made.folder / ".adce" / "service"
+    if (place := place_of(service)) != service:
+        shutil.rmtree(place)
 
 
 def ports() -> dict[str, dict[str, int]]:
     """Find ports that are free, all at the same time."""
     with ExitStack() as stack:
-        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(3)]
-    return {"service": {"web_port": found[0], "code_port": found[1]}, "health": {"port": found[2]}}
+        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(2)]
+    return {"service": {"web_port": found[0]}, "health": {"port": found[1]}}
 
 
 def wait_until(holds: Callable[[], object], home: Home) -> None:

@@ -105,6 +105,7 @@ def check(hosts: list[Small], survivor: Small, source: Watched) -> None:
     assert survivor.lake() == {key: body(f"/{key.removesuffix('.json')}") for key in keys}
     written = [key for host in hosts for key, times in host.written().items() for _ in times]
     assert sorted(written) == sorted(keys)
+    assert within_the_limit([at for at, _, _ in source.log])
     twice = [key for key in keys if len(survivor.asked(key)) > 1]
     assert twice == [source.killed]
     with survivor.ledger() as ledger:

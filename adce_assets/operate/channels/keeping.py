@@ -10,7 +10,7 @@ LEAST_PART = 8
 
 
 def secret_of(name: str, secrets: Secrets, redactor: Redactor) -> str:
-    """Return a secret, read anew each time, so that another one holds from the next message on.
+    """Return a secret of the environment that a process was started with: another one holds from its restart on.
 
     Raises:
         ConfigurationError: nobody keeps it, or it is nothing that can be sent.
