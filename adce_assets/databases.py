@@ -33,7 +33,9 @@ class Purpose:
         program: By what name PostgreSQL knows who is connected; who makes its tables holds the lock of this name.
         error: What is raised when it cannot be used.
         pragmas: Settings of SQLite beside those that all have.
-        patience_s: How long, in seconds, it waits for another's writing, and for a server that does not answer.
+        patience_s: How long, in seconds, it waits for another's writing, for a server that does not let it in, and for
+            one that does not take what it is sent; twice as long for one that was at work and is gone. Less than
+            `PATIENCE_S` bounds what a server may work on one statement as well.
     """
 
     name: str
@@ -163,6 +165,23 @@ def _sqlite(file: Path, purpose: Purpose) -> sa.Engine:
     return engine
 
 
+def _patience(seconds: int) -> dict[str, Any]:
+    """Bound what is waited for: a server to answer, another's writing, and one that is gone without a word.
+
+    A server that takes what it is sent and says nothing is bounded by none of these. Where little patience is asked
+    for, what is asked is little too, so that the server itself gives it up.
+    """
+    brief = f" -c statement_timeout={seconds}s" if seconds < PATIENCE_S else ""
+    return {
+        "connect_timeout": seconds,
+        "tcp_user_timeout": 1_000 * seconds,
+        "keepalives_idle": seconds,
+        "keepalives_interval": max(1, seconds // 3),
+        "keepalives_count": 3,
+        "options": f"-c lock_timeout={seconds}s{brief}",
+    }
+
+
 def _postgresql(url: str, purpose: Purpose) -> sa.Engine:
     return sa.create_engine(
         "postgresql+psycopg2://",
@@ -170,8 +189,7 @@ def _postgresql(url: str, purpose: Purpose) -> sa.Engine:
             url,
             application_name=purpose.program,
             client_encoding="utf8",  # what is copied is not encoded again, whatever the database or its user say
-            connect_timeout=purpose.patience_s,
-            options=f"-c lock_timeout={purpose.patience_s}s",
+            **_patience(purpose.patience_s),
         ),
         pool_pre_ping=True,
         max_overflow=-1,

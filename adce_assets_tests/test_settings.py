@@ -263,6 +263,8 @@ def test_a_dry_run_and_a_trial_may_be_asked_for_by_the_environment_too(told: str
         ("ADCE_DATABASE_URL", "postgresql://host/some", "postgresql://host/some"),
         ("AWS_CONFIG_FILE", "~/.aws/config", "~/.aws/config"),
         ("PYTHONPATH", "code:/other", "HERE/code:/other"),
+        ("PGSSLKEY", "client.key", "HERE/client.key"),
+        ("PGSERVICEFILE", "services", "HERE/services"),
         ("SOME", "lake", "lake"),
     ],
 )

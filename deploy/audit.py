@@ -37,15 +37,19 @@ def main(program: str, service: str, *files: str) -> int:
 
 def audit(program: str, service: str, file: str) -> int:
     """Ask the service about all pins of a file, and tell what it says."""
-    told, has_failed = list[Told](), False
     try:
         sheets = laid_out(Path(file).read_text("utf-8"))
-        for sheet in sheets:
-            found, code = ask(program, service, sheet)
-            told, has_failed = told + found, has_failed or bool(code)
     except (OSError, UnansweredError) as error:
-        print(f"{file}: nobody was asked, or answered: {error}", file=sys.stderr)
-        return 1 if any(one.get("vulns") for one in told) else 2
+        print(f"{file}: nobody was asked: {error}", file=sys.stderr)
+        return 2
+    told, has_failed = list[Told](), False
+    for sheet in sheets:
+        try:
+            found, code = ask(program, service, sheet)
+        except (OSError, UnansweredError) as error:
+            print(f"{file}: nobody was asked, or answered: {error}", file=sys.stderr)
+        else:
+            told, has_failed = told + found, has_failed or bool(code)
     pins = [(name, version) for sheet in sheets for name, (version, _) in sheet.items()]
     answered = {(one["name"], one.get("version")) for one in told if "skip_reason" not in one}
     weak, unknown = [one for one in told if one.get("vulns")], [pin for pin in pins if pin not in answered]

@@ -1,6 +1,7 @@
 """The environment in, the service of its installation out: for the commands that start, end and show it."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from adce_assets.operate.causes import Cause
     from adce_assets.operate.doctor import Installation
     from adce_assets.operate.outside import Outside, Seen
-    from adce_assets.operate.service import Service
+    from adce_assets.operate.service import Service, Stand
     from adce_assets.operate.started import Started
 
 
@@ -34,10 +35,13 @@ class Served:
         files = {**self.service.files, started.FILE: started.noted(self.url, environment)}
         return replace(self, service=replace(self.service, files=files), environment=environment)
 
-    @property
-    def in_force(self) -> "Started | None":
-        """Say how that was started which runs; None where nothing does, or nobody has noted it."""
-        runs = self.service.running() is not None or self.service.known()
+    def in_force(self, stands: "Sequence[Stand]") -> "Started | None":
+        """Say how that was started which runs; None where nothing does, or nobody has noted it.
+
+        Args:
+            stands: What is known of its components: a supervisor that says nothing is not asked again.
+        """
+        runs = stands or self.service.running() is not None
         return started.read(self.service.folder) if runs else None
 
     @property
@@ -138,7 +142,8 @@ def looked(
     from adce_assets.operate.watching import found_by
     from adce_assets.settings import environment_of_this, load_settings
 
-    runs, environment = one.in_force, environment_of_this()
+    stands = one.service.known()
+    runs, environment = one.in_force(stands), environment_of_this()
     environment = runs.over(environment) if runs else environment
     outside = told or records(_configured(), one.dagster_home)()
     installation = opened or Installation(partial(load_settings, environment))
@@ -146,7 +151,7 @@ def looked(
         moment = installation.settings.clock()
     except ConfigurationError:
         moment = outside.at
-    seen = Seen(installation, outside, moment, one.service.known())
+    seen = Seen(installation, outside, moment, stands)
     return seen, found_by(seen)
 
 

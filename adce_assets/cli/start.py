@@ -58,7 +58,11 @@ def _start(one: "Served") -> int:
     try:
         return one.service.start(one.environment, told=tell)
     except KeyboardInterrupt:
-        talk("nothing of it is left running")
+        service = one.service
+        if service.running() is not None or service.left():
+            talk("some of it still runs: `adce stop` ends it, and waits for its end")
+        else:
+            talk("nothing of it is left running")
         raise
 
 

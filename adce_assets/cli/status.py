@@ -1,12 +1,15 @@
 """`adce status`: whether the service of this machine runs, when the loop last came around, and what is wrong."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from adce_assets.cli import health, options
 from adce_assets.cli.main import ERROR
 from adce_assets.cli.output import Column, talk, write_json, write_table
+
+if TYPE_CHECKING:
+    from adce_assets.operate.service import Service
 
 COLUMNS = (
     Column("component", "component"),
@@ -30,20 +33,20 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 
     one = served()
     seen, found = looked(one)
-    runs = one.in_force
+    runs = one.in_force(seen.stands)
     told = {**telling.status(seen, found), "url": runs.url if runs else one.url}
     if as_json:
         write_json(told)
     else:
-        _show(told, one.service.running())
+        _show(told, one.service)
     if not told["running"]:
         ctx.exit(ERROR)
 
 
-def _show(told: dict[str, Any], pid: int | None) -> None:
+def _show(told: dict[str, Any], service: "Service") -> None:
     if told["components"]:
         write_table(COLUMNS, told["components"])
-    elif pid is not None:
+    elif (pid := service.running()) is not None:
         talk(f"it is still ending, or says nothing: process {pid}")
     else:
         talk("it does not run: `adce start` starts it")

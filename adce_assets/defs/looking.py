@@ -3,6 +3,7 @@
 Only read. How a queue is cut into batches, and which of them start, stands in ``loop``.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import dagster as dg
@@ -38,21 +39,25 @@ def newest_cycle(instance: dg.DagsterInstance) -> float | None:
     """Say when the newest look at the lake began that came to its end (seconds of Dagster's clock); None for never.
 
     A run may fail after it has made the queue: a check may stop it, or the answers that it writes. One that has only
-    made the queue anew has not looked.
+    made the queue anew has not looked, but where it goes on with one that failed after it had.
     """
     queued, looked = (
         [record.run_id for record in instance.fetch_materializations(key, limit=LOOKS).records]
         for key in (TASK_QUEUE, INVENTORY)
     )
-    began = (_began(instance, run) for run in queued if run in looked)
+    began = (_began(instance, run, looked) for run in queued)
     return next((at for at in began if at is not None), None)
 
 
-def _began(instance: dg.DagsterInstance, run: str) -> float | None:
-    """Say when a run began, if it ended well."""
+def _began(instance: dg.DagsterInstance, run: str, looked: Collection[str]) -> float | None:
+    """Say when a run began to look, or the one that it goes on with; None where none did, or it did not end well."""
     record = instance.get_run_record_by_id(run)
-    is_well = record is not None and record.dagster_run.status is dg.DagsterRunStatus.SUCCESS
-    return record.start_time if record and is_well else None
+    if record is None or record.dagster_run.status is not dg.DagsterRunStatus.SUCCESS:
+        return None
+    first = record.dagster_run.root_run_id or run
+    looking = next((one for one in (run, first) if one in looked), None)
+    record = instance.get_run_record_by_id(looking) if looking else None
+    return record.start_time if record else None
 
 
 def done(instance: dg.DagsterInstance, generated_at: str, look: Look | None) -> set[str]:

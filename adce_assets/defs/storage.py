@@ -23,6 +23,16 @@ WITHOUT_HOME = Path(".dagster")
 """Where SQLite files lie when `DAGSTER_HOME` is not set, below the folder in which Dagster was started."""
 CONNECT_SECONDS = 10
 """How long a server may take to accept who asks for records, where the URL does not say; libpq waits for ever."""
+GONE_SECONDS = 60
+"""How long a connection waits for a server that does not take what it is sent, or is asked whether it is there."""
+BOUNDS = {
+    "connect_timeout": CONNECT_SECONDS,
+    "tcp_user_timeout": 1_000 * GONE_SECONDS,
+    "keepalives_idle": GONE_SECONDS,
+    "keepalives_interval": GONE_SECONDS // 3,
+    "keepalives_count": 3,
+}
+"""What libpq takes that bounds its waiting, as far as a URL does not say it itself."""
 _HOME: ContextVar[Path | None] = ContextVar("dagster_home", default=None)
 
 
@@ -73,7 +83,8 @@ def with_driver(url: str) -> str:
 
 
 def patient(url: str) -> str:
-    """Bound how long a server that accepts connections and says nothing is waited for."""
-    if "connect_timeout=" in url:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}connect_timeout={CONNECT_SECONDS}"
+    """Bound how long a server that lets nobody in, or is gone without a word, is waited for."""
+    for name, value in BOUNDS.items():
+        if f"{name}=" not in url:
+            url = f"{url}{'&' if '?' in url else '?'}{name}={value}"
+    return url

@@ -58,7 +58,7 @@ class AccessDatabase(SqlDatabase):
 
     Args:
         url: A SQLite file or a PostgreSQL.
-        patience_s: How long, in seconds, it waits for another's writing, and for a server that does not answer.
+        patience_s: How patient it is, as `Purpose` has it.
     """
 
     def __init__(self, url: str, patience_s: int = PATIENCE_S) -> None:

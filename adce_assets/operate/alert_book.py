@@ -4,7 +4,7 @@ The tables and what their rows say are here. What follows from them is decided i
 time; no message is sent while somebody writes.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -226,15 +226,31 @@ class Page:
         when = {"given_up": True} if next_at is None else {"next_at": next_at}
         self._change(sent.number, error=error, **when)
         if next_at is None:
-            self.keep(taken_back(sent.message, self.standing(), self._cleared_at(sent.message.at), self._written()))
+            rows = self.connection.execute(sa.select(deliveries))
+            cleared = self._cleared_at(sent.message.at)
+            self.keep(taken_back(sent.message, self.standing(), cleared, [_delivery(row) for row in rows]))
 
     def _cleared_at(self, at: datetime) -> list[Alert]:
         return [_alert(row) for row in self.connection.execute(sa.select(alerts).where(alerts.c.cleared_at == at))]
 
-    def _written(self) -> Iterator[Message]:
-        """Return all messages that have arrived anywhere, or still may."""
-        for row in self.connection.execute(sa.select(deliveries).where(sa.not_(deliveries.c.given_up))):
-            yield _delivery(row).message
+    def written_of(self, names: Collection[Name]) -> list[sa.Row[Any]]:
+        """Return the rows of the messages that tell of one of these, whatever became of them."""
+        rows = self.connection.execute(sa.select(deliveries).order_by(deliveries.c.id)).all() if names else []
+        return [row for row in rows if any(name_of(one.cause) in names for one in _delivery(row).message.news)]
+
+    def take_over(self, rows: Iterable[sa.Row[Any]]) -> None:
+        """Write messages of another book, unless that was done before."""
+        for row in rows:
+            same = sa.select(deliveries.c.id).where(
+                deliveries.c.channel == row.channel, deliveries.c.message == row.message
+            )
+            if self.connection.execute(same.limit(1)).first() is None:
+                values = {name: value for name, value in row._asdict().items() if name != "id"}
+                self.connection.execute(sa.insert(deliveries).values(**values))
+
+    def hand_over(self, rows: Iterable[sa.Row[Any]]) -> None:
+        """Forget messages that another book has taken over."""
+        self.connection.execute(sa.delete(deliveries).where(deliveries.c.id.in_([row.id for row in rows])))
 
     def on_their_way(self) -> list[Delivery]:
         """Return the messages that did not arrive yet, the oldest first."""

@@ -12,7 +12,18 @@ from typing import Any
 
 from adce_assets.autonomous import Alerts, Quiet
 from adce_assets.errors import printable
-from adce_assets.operate.alert_records import UNHEARD, Alert, Kind, Look, Message, Name, News, Silence, name_of
+from adce_assets.operate.alert_records import (
+    UNHEARD,
+    Alert,
+    Delivery,
+    Kind,
+    Look,
+    Message,
+    Name,
+    News,
+    Silence,
+    name_of,
+)
 from adce_assets.operate.causes import Cause, Severity
 
 LONGEST = {"code": 100, "subject": 300, "what": 1_000, "hint": 500, "page": 500}
@@ -69,7 +80,7 @@ def decide(
 
 
 def taken_back(
-    lost: Message, standing: Mapping[Name, Alert], cleared: Iterable[Alert], written: Iterable[Message]
+    lost: Message, standing: Mapping[Name, Alert], cleared: Iterable[Alert], written: Iterable[Delivery]
 ) -> Iterator[Alert]:
     """Change alerts that a message told of which was given up: people know of them what all others say.
 
@@ -77,22 +88,37 @@ def taken_back(
         lost: The message.
         standing: The alerts that are not cleared.
         cleared: Those that were when it was written.
-        written: The messages that have arrived on any channel, or still may.
+        written: All messages that are still known, on any channel: what has arrived of them, or still may, is heard.
     """
-    told = defaultdict[Name, list[tuple[datetime, News]]](list)
-    for message in written:
-        for one in message.news:
-            told[name_of(one.cause)].append((message.at, one))
-    names = {name_of(one.cause) for one in lost.news}
-    for name in names & standing.keys():
+    told, opening = _told_of(written)
+    names = {name_of(one.cause): one.kind for one in lost.news}
+    for name in names.keys() & standing.keys():
         alert = standing[name]
-        heard = [one.severity for at, one in told[name] if alert.opened_at and at >= alert.opened_at]
+        since = alert.opened_at
+        if since is None or lost.at < since:
+            continue
+        heard = [one.severity for at, one in told[name] if at >= since]
+        if names[name] is not Kind.OPENED and not any(at >= since for at in opening[name]):
+            # That it is there was told so long ago that nobody knows any more how: it was heard.
+            heard += [Severity.WARNING if names[name] is Kind.WORSE else alert.severity]
         yield replace(alert, told_as=_worst(heard))
     for alert in cleared:
         name = name_of(alert.cause)
         is_known = any(one.kind is Kind.CLEARED and at >= lost.at for at, one in told[name])
-        if alert.told_as and name in names - standing.keys() and not is_known:
+        if alert.told_as and name in names.keys() - standing.keys() and not is_known:
             yield replace(alert, cleared_at=None, gone_at=lost.at + UNHEARD)
+
+
+def _told_of(
+    written: Iterable[Delivery],
+) -> tuple[Mapping[Name, list[tuple[datetime, News]]], Mapping[Name, list[datetime]]]:
+    """Say what people were told of each cause, and when it was written of each that it is there."""
+    told, opening = defaultdict[Name, list[tuple[datetime, News]]](list), defaultdict[Name, list[datetime]](list)
+    for sent in written:
+        for one in sent.message.news:
+            told[name_of(one.cause)] += [] if sent.given_up else [(sent.message.at, one)]
+            opening[name_of(one.cause)] += [sent.message.at] if one.kind is Kind.OPENED else []
+    return told, opening
 
 
 def is_quiet(quiet: Quiet | None, now: datetime) -> bool:

@@ -108,10 +108,14 @@ def _tended_by_many(settings: Settings, causes: list[Cause], look: Look, is_over
 
 
 def _move(settings: Settings) -> None:
-    """Hand on what the own file keeps: what was noted while the database could not be used, and what stood before."""
+    """Hand on what the own file keeps: what was noted while the database could not be used, and what stood before.
+
+    With what stood goes what was written of it, wherever that is on its way: by that is known what people heard.
+    """
     with opened(settings.own_alerts_url) as book:
         with book.read() as page:
             noted, standing = page.noted(), [one for one in page.standing().values() if one.cause.code != UNKEPT]
+            messages = page.written_of({name_of(one.cause) for one in standing})
         if not noted and not standing:
             return
         with opened(settings.alerts_url) as shared, shared.write() as page:
@@ -119,9 +123,11 @@ def _move(settings: Settings) -> None:
             page.keep(replace(one, number=0) for one in standing if name_of(one.cause) not in known)
             for cause in noted:
                 page.note(cause)
+            page.take_over(messages)
         with book.write() as page:
             page.strike_same(noted)
             page.drop(standing)
+            page.hand_over(messages)
 
 
 def _look(settings: Settings, causes: list[Cause], now: datetime, looker: str) -> Look:

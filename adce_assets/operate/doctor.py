@@ -29,6 +29,8 @@ from adce_assets.settings import Settings
 if TYPE_CHECKING:
     from adce_assets.fetch.hosts import Host
 
+LOOP, DAEMONS = "loop", "daemons"
+"""The names of the findings that are causes, and of the examination of who starts what."""
 LEAST_PYTHON = (3, 11)
 OWN = "_adce/"
 PROBE = f"{OWN}doctor/probe"
@@ -87,9 +89,15 @@ def of_causes(causes: Iterable[Cause], found: Sequence[Finding]) -> Iterator[Fin
 
 
 def _is_told(cause: Cause, found: Iterable[Finding]) -> bool:
-    """Tell whether the examination of the same matter found it."""
+    """Tell whether the examination of the same matter found it, and found it as bad.
+
+    That no daemon has ever run is a warning, of a home where nothing was started yet: all that is late is no more.
+    """
     one = next((one for one in found if one.name == TOLD_BY.get(cause.code)), None)
-    return one is not None and one.standing in {Standing.WARNING, Standing.WRONG} and cause.subject in one.what
+    if one is None or cause.subject not in one.what:
+        return False
+    is_no_worse = cause.severity is Severity.WARNING or one.name == DAEMONS
+    return one.standing is Standing.WRONG or (one.standing is Standing.WARNING and is_no_worse)
 
 
 def python(_: Installation) -> Said:
@@ -300,17 +308,15 @@ NEEDS: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(("scrapers", "lake_reading", "metrics"), ("settings", "contract")),
     **dict.fromkeys(("lake_writing", "clock", "inventory"), ("settings", "contract", "lake_reading")),
     "data_sets": ("settings", "contract", "scrapers"),
-    **dict.fromkeys(("pools", "daemons"), ("dagster",)),
+    **dict.fromkeys(("pools", DAEMONS), ("dagster",)),
 }
 """What an examination can say nothing without; those of Dagster too."""
-LOOP = "loop"
-"""The name of the findings that are causes."""
 TOLD_BY: Mapping[str, str] = {
     **{name: name for name in ("settings", "contract", "disk", "dagster", "pools")},
     **dict.fromkeys(("installation", "lake"), "lake_reading"),
     **dict.fromkeys(("state", "files", "inventory_old"), "inventory"),
     **dict.fromkeys(("source_failing", "source_blocked"), "hosts"),
-    **dict.fromkeys(("loop_stopped", "switched_off", "cycle_late", "canary_late", "missed_ticks"), "daemons"),
+    **dict.fromkeys(("loop_stopped", "switched_off", "cycle_late", "canary_late", "missed_ticks"), DAEMONS),
     "database": "ledger",
 }
 """Which examination looks at what a cause is about: with it found wrong, or late for it, the cause is no news."""

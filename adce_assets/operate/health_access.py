@@ -10,10 +10,12 @@ import time
 from asyncio import timeout
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
+
+from fastapi.concurrency import run_in_threadpool
+from fastapi.security.utils import get_authorization_scheme_param
 
 from adce_assets.errors import AccessError, NotLetInError
 from adce_assets.operate import health_waiting
@@ -82,18 +84,20 @@ class Doors:
 class Gate:
     """Lets requests through to an application that are of bounded length and call this server by a name of its own."""
 
-    def __init__(self, application: Application, *, names: frozenset[str] | None) -> None:
+    def __init__(self, application: Application, *, names: frozenset[str] | None, doors: Doors) -> None:
         """Stand before an application; ``names`` are the hosts that may be asked for, None for any."""
-        self._application, self._names, self._busy, self._awaited = application, names, 0, 0
+        self._application, self._names, self._doors = application, names, doors
+        self._busy, self._awaited = 0, 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request that is not let through; else pass it on, read to its end."""
         if scope["type"] != "http":
             return
-        if refused := self._refusal(scope):
+        has_body = _has_body(scope)
+        refused = self._refusal(scope) or (await self._unwanted(scope) if has_body else None)
+        if refused:
             await _refuse(send, *refused)
             return
-        has_body = _has_body(scope)
         self._awaited += has_body
         try:
             async with timeout(health_waiting.SILENT_S):
@@ -112,17 +116,25 @@ class Gate:
         else:
             await self._let_through(scope, body, receive, send)
 
-    def _refusal(self, scope: Message) -> tuple[int, str] | None:
+    def _refusal(self, scope: Message) -> tuple[int, str, str] | None:
         """Say what is answered before anything is waited for, so that nobody who may do nothing is waited for."""
         if self._names is not None and _host(scope) not in self._names:
-            return 421, "this server has no such name"
+            return 421, "this server has no such name", ""
         if not _has_body(scope):
             return None
-        if scope["method"] != "POST":
-            return 413, "no body is taken here"
-        if not any(name == b"authorization" for name, _ in scope["headers"]):
-            return 401, "a token is wanted: send `Authorization: Bearer SECRET`"
-        return (503, TOO_MANY) if self._awaited >= AT_ONCE else None
+        return None if scope["method"] == "POST" else (413, "no body is taken here", "")
+
+    async def _unwanted(self, scope: Message) -> tuple[int, str, str] | None:
+        """Say why the body is not waited for: only operators send any, and no more than so many at once."""
+        shown = next((value for name, value in scope["headers"] if name == b"authorization"), b"").decode("latin-1")
+        scheme, secret = get_authorization_scheme_param(shown)
+        try:
+            await run_in_threadpool(self._doors.enter, secret if scheme.lower() == "bearer" else None, Role.OPERATOR)
+        except NotLetInError as error:
+            return error.status, f"{error.what}: {error.hint}" if error.hint else error.what, error.challenge
+        except AccessError as error:
+            return 503, error.what, ""
+        return (503, TOO_MANY, "") if self._awaited >= AT_ONCE else None
 
     async def _let_through(self, scope: Message, body: bytes, receive: Receive, send: Send) -> None:
         messages = iter([{"type": "http.request", "body": body, "more_body": False}])
@@ -198,10 +210,10 @@ async def _read(receive: Receive) -> bytes | None:
     return b"".join(parts)
 
 
-async def _refuse(send: Send, status: int, error: str) -> None:
+async def _refuse(send: Send, status: int, error: str, challenge: str = "") -> None:
     body = json.dumps({"schema": 1, "error": error}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *HEADERS]
-    if status == HTTPStatus.UNAUTHORIZED:
-        headers.append((b"www-authenticate", REALM.encode()))
+    if challenge:
+        headers.append((b"www-authenticate", challenge.encode()))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
     await send({"type": "http.response.body", "body": body})

@@ -100,7 +100,7 @@ def server(desk: Desk, address: str) -> "Server":
             await super().shutdown(sockets)
             await run_in_threadpool(desk.acts.end)
 
-    gate = Gate(application(desk), names=names_of(address))
+    gate = Gate(application(desk), names=names_of(address), doors=desk.doors)
     return Ending(
         uvicorn.Config(
             gate,

@@ -35,7 +35,7 @@ def lock(folder: Path, name: str) -> Path:
 
 def living(folder: Path) -> list[Left]:
     """Name the components that hold their locks."""
-    found = ((file.stem, _holder(file)) for file in sorted(folder.glob(f"*{SUFFIX}")))
+    found = ((file.stem, holder(file)) for file in sorted(folder.glob(f"*{SUFFIX}")))
     return [Left(name, group) for name, group in found if group]
 
 
@@ -45,20 +45,29 @@ def end(folder: Path, left: Sequence[Left], patience_s: float) -> None:
     Raises:
         ServiceError: one of them lives even so.
     """
-    _signal(left, signal.SIGTERM)
-    _wait(folder, left, patience_s)
-    _signal(left, signal.SIGKILL)
-    if still := _wait(folder, left, KILLED_S):
+    rest = _ended(folder, left, signal.SIGTERM, patience_s)
+    if still := _ended(folder, rest, signal.SIGKILL, KILLED_S):
         named = ", ".join(f"`{one.name}` ({one.group})" for one in still)
         raise ServiceError(f"it does not end: {named}", where=str(folder), hint="end these processes by hand")
 
 
-def _wait(folder: Path, left: Sequence[Left], patience_s: float) -> list[Left]:
-    """Wait until components are gone; return those that are not."""
+def _ended(folder: Path, left: Sequence[Left], what: signal.Signals, patience_s: float) -> list[Left]:
+    """Signal to those that live, and wait until they are gone; return those that are not.
+
+    What one has started is killed when it is gone itself, at once: later its number may be somebody else's.
+    """
+    still = _still(folder, left)
+    _signal(still, what)
     until = time.monotonic() + patience_s
-    while (still := [one for one in living(folder) if one in left]) and time.monotonic() < until:
+    while still and time.monotonic() < until:
         time.sleep(PAUSE_S)
+        before, still = still, _still(folder, still)
+        _signal([one for one in before if one not in still], signal.SIGKILL)
     return still
+
+
+def _still(folder: Path, left: Sequence[Left]) -> list[Left]:
+    return [one for one in living(folder) if one in left]
 
 
 def _signal(left: Sequence[Left], what: signal.Signals) -> None:
@@ -76,9 +85,13 @@ def _leads_or_is_gone(group: int) -> bool:
         return True
 
 
-def _holder(file: Path) -> int | None:
-    """Return the group that holds the lock of a file; None where nobody does."""
-    with file.open("rb") as opened:
+def holder(file: Path) -> int | None:
+    """Return the process that has taken the lock of a file; None where nobody holds it, or it may not be looked at."""
+    try:
+        opened = file.open("rb")
+    except (FileNotFoundError, PermissionError):
+        return None
+    with opened:
         try:
             fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -59,10 +59,11 @@ class Renewed:
         """Name what settings and contract may be read from; what the loop writes beside it comes, goes and is many."""
         contract = self._last.contract_path
         yield from (self._last.home / "config").rglob("*.yaml")
-        yield from contract.parent.glob("*.yaml")
-        for folder in contract.parent.iterdir():
-            if folder.is_dir() and folder.name not in OF_THE_LOOP:
-                yield from (file for file in folder.rglob("*") if file.suffix in READ)
+        for found in contract.parent.iterdir():
+            if found.suffix in READ:
+                yield found
+            elif found.is_dir() and found.name not in OF_THE_LOOP:
+                yield from (file for file in found.rglob("*") if file.suffix in READ)
 
 
 def _mark(file: Path) -> Mark | None:

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from adce_assets.errors import AlreadyRunningError, ConditionFailedError, ServiceError
-from adce_assets.operate import left_behind, supervising
+from adce_assets.operate import component, left_behind, supervising
 from adce_assets.operate.left_behind import Left
 from adce_assets.operate.ports import Listening, refuse_taken
 from adce_assets.operate.socket_place import CONTROL, make_place, place_of
-from adce_assets.operate.supervising import PID_FILE, STOP_SECONDS, Component
+from adce_assets.operate.supervising import BEGIN, HELD, PID_FILE, STOP_SECONDS, Component
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,6 +32,8 @@ FOLDER = "service"
 """The folder of an installation's service, in the one where this machine works."""
 ANSWER_SECONDS = 10.0
 """How long a supervisor may take to answer: it does nothing else than to answer and to look after processes."""
+FORKED_SECONDS = 1.0
+"""How long a component needs at most to be its program: a signal that comes before is lost, and waited for in vain."""
 
 
 class Health(StrEnum):
@@ -47,6 +49,8 @@ class Health(StrEnum):
 
 _ALREADY_STARTED, _NOT_RUNNING = 60, 70
 """The faults by which a supervisor says that something is so already."""
+_SILENCE = TimeoutError, BlockingIOError
+"""What is raised where a supervisor says nothing; the second where too many wait already for an answer."""
 _WAITS = False
 """Whether a supervisor answers only when what was asked for has come about: stopping takes minutes."""
 _HEALTH = {
@@ -112,7 +116,7 @@ class Service:
     def left(self) -> list[Left]:
         """Name the components that live though their supervisor is gone, as after it was killed."""
         found = left_behind.living(self.folder)
-        return found if found and self.running() is None else []
+        return found if found and self._holder() is None and self.running() is None else []
 
     def start(self, environment: dict[str, str], *, told: Callable[[Sequence[Stand]], None] = lambda _: None) -> int:
         """Start the supervisor and its components, and wait until each runs; return the supervisor's process.
@@ -126,14 +130,14 @@ class Service:
                 is interrupted.
         """
         self.prepare(environment)
-        command = [*SUPERVISOR, "-c", str(self.configuration)]
         try:
             done = subprocess.run(  # noqa: S603 - ours
-                command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False
+                self._command(), env=environment, cwd=self.folder, capture_output=True, text=True, check=False
             )
             if not done.returncode:
                 return self._come_up(told)
         except BaseException:  # whoever interrupts it, too, leaves nothing behind
+            time.sleep(FORKED_SECONDS)
             self.stop()
             raise
         self._refuse_second()
@@ -162,7 +166,7 @@ class Service:
 
     def become(self, environment: dict[str, str]) -> NoReturn:
         """Be the supervisor from here on, after `prepare`: for whoever looks after this process."""
-        command = [*SUPERVISOR, "-n", "-c", str(self.configuration)]
+        command = self._command("-n")
         os.chdir(self.folder)
         os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter, no shell
 
@@ -188,10 +192,14 @@ class Service:
 
         Of one that says nothing, or is gone and has left components behind, this is said in the place of these.
         """
+        from xmlrpc.client import Fault
+
         try:
             return self.stands()
         except ServiceError as error:
-            if isinstance(error.__cause__, TimeoutError):
+            if isinstance(error.__cause__, Fault):
+                return []
+            if self._is_silent(error.__cause__):
                 return [Stand(SUPERVISOR_NAME, Health.FAILED, None, self._noted_pid(), "it does not answer")]
         if left := ", ".join(f"`{one.name}`" for one in self.left()):
             said = f"it is gone, and left {left} behind, which nobody looks after"
@@ -215,17 +223,18 @@ class Service:
 
     def _shut_down(self, pid: int) -> None:
         """End a supervisor, and wait until it is gone; ServiceError where it says nothing, or does not end."""
+        from xmlrpc.client import Fault
+
         try:
             with self._asked() as supervisor:
                 supervisor.shutdown()
         except ServiceError as error:
-            if isinstance(error.__cause__, TimeoutError):
+            cause = error.__cause__
+            # The last that one does which ends is to put its socket away.
+            if not isinstance(cause, Fault) and (isinstance(cause, _SILENCE) or not self._ends(pid, ANSWER_SECONDS)):
                 raise
-        until = time.monotonic() + 1.5 * STOP_SECONDS
-        while time.monotonic() < until:
-            if not _lives(pid):
-                return
-            time.sleep(0.1)
+        if self._ends(pid, 1.5 * STOP_SECONDS):
+            return
         raise ServiceError(f"process {pid} does not end", where=str(self.folder), hint=f"see {self.log('supervisor')}")
 
     def _found(self) -> tuple[int | None, str]:
@@ -237,8 +246,31 @@ class Service:
                 return int(supervisor.getPID()), "runs already"
         except ServiceError as error:
             cause = error.__cause__
-            pid = self._noted_pid() if isinstance(cause, Fault | TimeoutError) else None
-            return pid, "is still ending" if isinstance(cause, Fault) else "says nothing"
+            is_ending = isinstance(cause, Fault)
+            pid = self._noted_pid() if is_ending or self._is_silent(cause) else None
+            return pid, "is still ending" if is_ending else "says nothing"
+
+    def _ends(self, pid: int, patience_s: float) -> bool:
+        """Wait until a supervisor is gone; say whether it is."""
+        until = time.monotonic() + patience_s
+        while is_there := _lives(pid) or self._holder() is not None:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.1)
+        return not is_there
+
+    def _holder(self) -> int | None:
+        """Return the process that the supervisor has begun as; None where there is none, or one of an older release."""
+        return left_behind.holder(self.folder / HELD)
+
+    def _is_silent(self, cause: BaseException | None) -> bool:
+        """Say whether there is a supervisor that was not heard: only its lock says that it is gone."""
+        return isinstance(cause, _SILENCE) or self._holder() is not None
+
+    def _command(self, *options: str) -> list[str]:
+        """Say how the supervisor is called."""
+        begin = (*BEGIN, component.SUPERVISOR, str(self.folder / HELD))
+        return [*begin, *SUPERVISOR, *options, "-c", str(self.configuration)]
 
     def _refuse_second(self) -> None:
         """Raise AlreadyRunningError where there is a supervisor."""
@@ -251,12 +283,12 @@ class Service:
             )
 
     def _noted_pid(self) -> int | None:
-        """Return the process that a supervisor has noted as its own; None where it has not, or is gone."""
+        """Return the process that a supervisor has noted as its own; where it has not yet, the one it has begun as."""
         try:
             pid = int((self.folder / PID_FILE).read_text(encoding="ascii"))
         except (OSError, ValueError):
-            return None
-        return pid if _lives(pid) else None
+            return self._holder()
+        return pid if _lives(pid) else self._holder()
 
     def _come_up(self, told: Callable[[Sequence[Stand]], None]) -> int:
         until = time.monotonic() + self.patience_s
@@ -285,13 +317,16 @@ class Service:
         try:
             proxy: ServerProxy = ServerProxy("http://127.0.0.1", transport=transport)
             yield proxy.supervisor
-        except TimeoutError as error:
-            noted = self.folder / PID_FILE
-            hint = f"its process ({noted}) hangs or was held: let it go on, or kill it and `adce stop` what it leaves"
-            raise ServiceError("the supervisor does not answer", where=str(self.folder), hint=hint) from error
         except Fault as error:
             raise ServiceError("it is ending", where=str(self.folder), hint="`adce stop` waits for its end") from error
         except (OSError, HTTPException) as error:
+            if self._is_silent(error):
+                noted = self.folder / PID_FILE
+                hint = (
+                    f"its process ({noted}) hangs or was held, or its socket was removed: let it go on, or kill it and "
+                    "`adce stop` what it leaves"
+                )
+                raise ServiceError("the supervisor does not answer", where=str(self.folder), hint=hint) from error
             raise ServiceError("it does not run", where=str(self.folder), hint="`adce start` starts it") from error
         finally:
             transport.close()

@@ -67,11 +67,14 @@ def _fits(place: Path) -> bool:
 
 
 def _is_of(place: Path, folder: Path) -> bool:
-    """Say whether a place was made for this folder and is still there: not for that of which this one is a copy."""
+    """Say whether a place was made for this folder and is still there: not for that of which this one is a copy.
+
+    It is this user's or that of the folder's own, of whose service root may ask.
+    """
     if not place.name.startswith(_prefix(folder)) or not place.is_dir():
         return False
     found = place.stat()
-    return found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return found.st_uid in {os.getuid(), folder.stat().st_uid} and not found.st_mode & 0o077
 
 
 def _prefix(folder: Path) -> str:

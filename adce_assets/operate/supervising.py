@@ -13,13 +13,15 @@ from adce_assets.errors import ServiceError
 from adce_assets.operate.left_behind import lock
 
 PID_FILE = "supervisord.pid"
+HELD = "supervisord.held"
+"""The file whose lock the supervisor holds from its beginning to its end; it is none of a component's."""
 STOP_SECONDS = 240
 """How long a component may take to end: a run finishes what is under way, and Dagster waits for it."""
 LOG_BYTES, LOG_FILES = 10_000_000, 5
 TRIES = 1_000
 """How often a component that ends at once is started again, each time a second later than the last."""
 BEGIN = (sys.executable, "-P", "-m", "adce_assets.operate.component")
-"""What each component begins as: so that anybody sees that it lives, without its supervisor too."""
+"""What each component begins as, and the supervisor: so that anybody sees that it lives, whether it answers or not."""
 _RPC = "supervisor.rpcinterface:make_main_rpcinterface"
 _COMMENTS = (";", "#")
 """What begins a comment behind a blank, for the supervisor."""

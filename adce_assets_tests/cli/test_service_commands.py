@@ -6,13 +6,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
 
 from adce_assets.operate.left_behind import living, lock
 from adce_assets.operate.service import Service
+from adce_assets.operate.socket_place import place_of
+from adce_assets.operate.supervisor_socket import SocketTransport
 from adce_assets_tests.cli.conftest import ROOT
+
+
+@pytest.fixture
+def ready(installation: Any) -> Iterator[Any]:
+    """An installation that can be started; the place of its sockets is removed."""
+    shutil.copy(ROOT / "dagster.yaml", installation.home)
+    folder = installation.home / ".adce" / "service"
+    yield installation
+    if (place := place_of(folder)) != folder:
+        place.rmdir()
 
 
 def test_an_installation_that_does_not_run_says_so_and_is_not_there_to_be_stopped(reconciled: Any) -> None:
@@ -47,7 +60,7 @@ def test_the_last_lines_of_each_component_are_shown(reconciled: Any) -> None:
 
 
 def test_in_the_foreground_it_is_prepared_and_becomes_the_supervisor(
-    installation: Any, monkeypatch: pytest.MonkeyPatch
+    ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[tuple[str, Service, dict[str, str]]] = []
 
@@ -57,13 +70,12 @@ def test_in_the_foreground_it_is_prepared_and_becomes_the_supervisor(
 
     monkeypatch.setattr(Service, "prepare", lambda *given: done.append(("prepare", *given)))
     monkeypatch.setattr(Service, "become", become)
-    shutil.copy(ROOT / "dagster.yaml", installation.home)
-    monkeypatch.chdir(installation.home.parent)
-    found = installation.adce("start", "--foreground", ADCE_HOME=installation.home.name, PYTHONPATH="some")
+    monkeypatch.chdir(ready.home.parent)
+    found = ready.adce("start", "--foreground", ADCE_HOME=ready.home.name, PYTHONPATH="some")
     assert (found.exit_code, [what for what, _, _ in done]) == (0, ["prepare", "become"])
     _, service, environment = done[1]
-    assert environment["ADCE_HOME"] == str(installation.home)
-    assert (environment["PYTHONPATH"], environment["PYTHONSAFEPATH"]) == (str(installation.home.parent / "some"), "1")
+    assert environment["ADCE_HOME"] == str(ready.home)
+    assert (environment["PYTHONPATH"], environment["PYTHONSAFEPATH"]) == (str(ready.home.parent / "some"), "1")
     (server,) = json.loads(service.files["workspace.yaml"])["load_from"]
     (code,) = (one.command for one in service.components if one.name == "code")
     assert (
@@ -93,9 +105,8 @@ def test_without_the_settings_of_dagster_nothing_is_started(installation: Any) -
 
 
 def test_what_runs_is_told_as_it_was_started_whatever_this_terminal_has(
-    installation: Any, monkeypatch: pytest.MonkeyPatch
+    ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copy(ROOT / "dagster.yaml", installation.home)
     asked = {"ADCE_DRY_RUN": "", "ADCE_TEST_MODE": "1"}
 
     def start(service: Service, _environment: dict[str, str], **_: Any) -> int:
@@ -105,16 +116,40 @@ def test_what_runs_is_told_as_it_was_started_whatever_this_terminal_has(
         return 1
 
     monkeypatch.setattr(Service, "start", start)
-    url = installation.json("start", "--dry-run")["url"]
-    (installation.home / "config" / "autonomous_config.yaml").write_text("service: {web_port: 4000}\n")
+    url = ready.json("start", "--dry-run")["url"]
+    (ready.home / "config" / "autonomous_config.yaml").write_text("service: {web_port: 4000}\n")
 
     def told() -> tuple[Any, ...]:
-        found = json.loads(installation.adce("status", "--json", **asked).stdout)
+        found = json.loads(ready.adce("status", "--json", **asked).stdout)
         return found["url"], found["dry_run"], found["test_mode"]
 
     assert told() == ("http://127.0.0.1:4000", False, True)
     monkeypatch.setattr(Service, "running", lambda _: 1)
     assert told() == (url, True, False)
-    assert "dry run: nothing is started" in installation.adce("status", **asked).stderr
-    (installation.home / "config" / "autonomous_config.yaml").write_text("service: {")
+    assert "dry run: nothing is started" in ready.adce("status", **asked).stderr
+    (ready.home / "config" / "autonomous_config.yaml").write_text("service: {")
     assert told() == (url, None, None)
+
+
+@pytest.mark.parametrize(("pid", "said"), [(None, "nothing of it is left running"), (17, "some of it still runs")])
+def test_who_interrupts_the_start_is_told_what_is_left(
+    ready: Any, monkeypatch: pytest.MonkeyPatch, pid: int | None, said: str
+) -> None:
+    def start(*_: Any, **__: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Service, "start", start)
+    monkeypatch.setattr(Service, "running", lambda _: pid)
+    assert said in ready.adce("start").stderr
+
+
+def test_a_supervisor_that_says_nothing_is_asked_but_once(installation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def connect(*_: Any) -> NoReturn:
+        asked.append("asked")
+        raise TimeoutError
+
+    monkeypatch.setattr(SocketTransport, "make_connection", connect)
+    assert "supervisor" in installation.adce("status").stdout
+    assert asked == ["asked"]

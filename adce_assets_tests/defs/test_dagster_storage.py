@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
 from dagster._core.storage.runs.schema import RunStorageSqlMetadata
 from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
+from psycopg2.extensions import parse_dsn
 
 from adce_assets.defs import storage
 from adce_assets.defs.storage import ChosenStorage, instance_of, patient, with_driver
@@ -114,15 +115,21 @@ def test_a_server_that_accepts_and_says_nothing_is_not_waited_for_without_end(mo
 
 
 @pytest.mark.parametrize(
-    ("url", "bounded"),
+    ("url", "told"),
     [
-        ("postgresql://host/db", "postgresql://host/db?connect_timeout=10"),
-        ("postgresql://host/db?sslmode=require", "postgresql://host/db?sslmode=require&connect_timeout=10"),
-        ("postgresql://host/db?connect_timeout=3", "postgresql://host/db?connect_timeout=3"),
+        ("postgresql://host/db", {"connect_timeout": "10"}),
+        ("postgresql://host/db?sslmode=require", {"sslmode": "require", "connect_timeout": "10"}),
+        (
+            "postgresql://host/db?connect_timeout=3&keepalives_count=9",
+            {"connect_timeout": "3", "keepalives_count": "9"},
+        ),
     ],
 )
-def test_a_url_that_says_itself_how_long_is_left_as_it_is(url: str, bounded: str) -> None:
-    assert patient(url) == bounded
+def test_how_long_is_waited_is_bounded_as_far_as_a_url_does_not_say_it(url: str, told: dict[str, str]) -> None:
+    gone = {"tcp_user_timeout": "60000", "keepalives_idle": "60", "keepalives_interval": "20", "keepalives_count": "3"}
+    bounded = patient(url)
+    assert parse_dsn(bounded) == {"host": "host", "dbname": "db", **gone, **told}
+    assert patient(bounded) == bounded
 
 
 def test_the_records_of_a_folder_are_found_though_nobody_has_called_it_the_home(

@@ -7,7 +7,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.execution.api import execute_run
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import (
     InstigatorState,
@@ -18,7 +20,7 @@ from dagster._core.scheduler.instigation import (
 from dagster._daemon.types import DaemonHeartbeat
 
 from adce_assets.defs.health import FREE_AFTER, Records
-from adce_assets.defs.looking import INVENTORY, TASK_QUEUE
+from adce_assets.defs.looking import INVENTORY, TASK_QUEUE, newest_cycle
 from adce_assets.defs.watching import BESIDE, SCHEDULE, SENSORS, STARTERS
 from adce_assets.operate.outside import Outside
 from adce_assets_tests.cli.conftest import ROOT
@@ -70,9 +72,7 @@ def watch(instance: dg.DagsterInstance, name: str, since: datetime, *, on: bool 
     instance.add_instigator_state(InstigatorState(origin, kind, status, data))
 
 
-def run(
-    instance: dg.DagsterInstance, *, fails: bool = False, is_queue_alone: bool = False
-) -> dg.ExecuteInProcessResult:
+def job(*, fails: bool = False, is_queue_alone: bool = False) -> dg.JobDefinition:
     @dg.asset(key=INVENTORY)
     def inventory() -> None:
         pass
@@ -83,8 +83,15 @@ def run(
             raise ValueError("it fails")
 
     made = [queue] if is_queue_alone else [inventory, queue]
-    job = dg.Definitions(assets=made, jobs=[dg.define_asset_job("one")]).resolve_job_def("one")
-    return job.execute_in_process(instance=instance, raise_on_error=False)
+    one = dg.define_asset_job("one", executor_def=dg.in_process_executor)
+    return dg.Definitions(assets=made, jobs=[one]).resolve_job_def("one")
+
+
+def run(
+    instance: dg.DagsterInstance, *, fails: bool = False, is_queue_alone: bool = False
+) -> dg.ExecuteInProcessResult:
+    made = job(fails=fails, is_queue_alone=is_queue_alone)
+    return made.execute_in_process(instance=instance, raise_on_error=False)
 
 
 def test_of_an_instance_that_nobody_has_used_all_is_said_that_there_is(home: Path, now: datetime) -> None:
@@ -123,18 +130,30 @@ def test_a_cycle_that_fails_after_it_has_made_the_queue_is_none(
     def inventory() -> None:
         pass
 
-    job = dg.Definitions(assets=[inventory, queue], jobs=[dg.define_asset_job("one")]).resolve_job_def("one")
+    stopped = dg.Definitions(assets=[inventory, queue], jobs=[dg.define_asset_job("one")]).resolve_job_def("one")
     records = Records(home, 6 * HOUR)
-    assert not job.execute_in_process(instance=instance, raise_on_error=False).success
+    assert not stopped.execute_in_process(instance=instance, raise_on_error=False).success
     assert (records().last_cycle, records().failed) == (None, 1)
     run(instance)
     well = records().last_cycle
     assert well is not None
     assert well >= now
-    job.execute_in_process(instance=instance, raise_on_error=False)
+    stopped.execute_in_process(instance=instance, raise_on_error=False)
     assert (records().last_cycle, records().failed) == (well, 2)
     assert run(instance, is_queue_alone=True).success
     assert records().last_cycle == well, "who makes the queue anew has not looked at the lake"
+
+
+def test_a_cycle_that_is_gone_on_with_began_when_the_lake_was_looked_at(instance: dg.DagsterInstance) -> None:
+    before, failed = newest_cycle(instance), run(instance, fails=True)
+    assert newest_cycle(instance) == before
+    # A retry leaves out the steps that ended well: here all but the queue.
+    rest = job(is_queue_alone=True)
+    again = instance.create_run_for_job(rest, parent_run_id=failed.run_id, root_run_id=failed.run_id)
+    assert execute_run(InMemoryJob(rest), again, instance).success
+    record = instance.get_run_record_by_id(failed.run_id)
+    assert record is not None
+    assert newest_cycle(instance) == record.start_time != before
 
 
 def test_what_is_longer_ago_than_the_window_is_not_counted(instance: dg.DagsterInstance, now: datetime) -> None:

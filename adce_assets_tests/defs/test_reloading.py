@@ -1,6 +1,5 @@
 """A code server that was started before a season began ends itself for it, and only where it is started again."""
 
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,13 +9,32 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.instance import InstanceRef
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._grpc.client import DagsterGrpcClient
+from dagster._grpc.types import SensorExecutionArgs
 
 from adce_assets.defs import reloading
-from adce_assets_tests.defs.conftest import SmallProject, make_project
+from adce_assets_tests.defs.conftest import ROOT, SmallProject, make_project
 from adce_assets_tests.defs.ticking import Ticking, start
 
 QUEUE = "task_queue_sensor"
 GOES_ON = "there is no queue yet"
+REPOSITORY = "__repository__"
+ENDS = """
+import dagster as dg
+from adce_assets.defs.reloading import end_this_process
+
+@dg.sensor(job_name="nothing")
+def ends():
+    end_this_process()
+    return dg.SkipReason("it ends")
+
+@dg.job
+def nothing(): ...
+
+defs = dg.Definitions(jobs=[nothing], sensors=[ends])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -115,20 +133,27 @@ def test_without_scrapers_another_sensor_looks(tmp_path: Path, instance: dg.Dags
     assert ended == ["ended"]
 
 
-def test_a_code_server_that_is_told_to_end_does(tmp_path: Path) -> None:
-    (tmp_path / "empty.py").write_text("import dagster\n\ndefs = dagster.Definitions()\n")
+def test_a_code_server_that_ends_within_a_tick_answers_it_and_ends_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    (tmp_path / "ends.py").write_text(ENDS)
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     server = subprocess.Popen(
-        [Path(sys.executable).with_name("dagster"), "api", "grpc", "-s", "server.sock", "-f", "empty.py"],
-        cwd=tmp_path,
-        env={"DAGSTER_HOME": str(tmp_path), "PYTHONWARNINGS": "ignore"},
+        [Path(sys.executable).with_name("dagster"), "api", "grpc", "-s", "server.sock", "-f", "ends.py"],
+        env={"DAGSTER_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
         stderr=subprocess.STDOUT,
         stdout=subprocess.PIPE,
         text=True,
     )
     with server:
-        assert server.stdout
-        assert any("Started Dagster code server" in line for line in server.stdout)
-        server.send_signal(signal.SIGTERM)
-        # Before it waits for questions it ends with another code; what starts it again minds neither.
-        assert server.wait(timeout=60) in {0, 1}
+        try:
+            assert server.stdout
+            assert any("Started Dagster code server" in line for line in server.stdout)
+            origin = RemoteRepositoryOrigin(GrpcServerCodeLocationOrigin("localhost", socket="server.sock"), REPOSITORY)
+            asked = SensorExecutionArgs(origin, InstanceRef.from_dir(str(tmp_path)), "ends", timeout=60)
+            told = DagsterGrpcClient(socket="server.sock").external_sensor_execution(asked)
+            assert "it ends" in told
+            assert server.wait(timeout=60) == 0
+        finally:
+            server.kill()

@@ -121,7 +121,7 @@ for line in open(sys.argv[-1]):
         weak = [{{"id": one, "fix_versions": ["9"]}} for one in known]
         told.append({{"name": name, "version": version, "vulns": weak}})
         code = code or bool(known)
-if not answers.get("silent"):
+if not any(one["name"] + " " + one.get("version", "") in answers.get("silent", ()) for one in told):
     print(json.dumps({{"dependencies": told, "fixes": []}}))
 print("Error: no service", file=sys.stderr)
 sys.exit(code)
@@ -156,7 +156,7 @@ def audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
         ({"old 1.0": ["PYSEC-1"], "own 1": None}, ["old==1.0", "own==1"], 1, "PYSEC-1"),
         ({}, [], 2, "0 of 0 packages"),
         ({}, ["alembic"], 2, "is no pin with its hashes"),
-        ({"silent": ["yes"]}, ["alembic==1.20.1"], 2, "Error: no service"),
+        ({"silent": ["alembic 1.20.1"]}, ["alembic==1.20.1"], 2, "Error: no service"),
     ],
 )
 def test_an_audit_that_nobody_answered_is_no_clean_one(
@@ -179,6 +179,12 @@ def test_every_pin_is_asked_about_whatever_python_it_is_for(audited: Callable[..
     assert (ended, "3 of 3 packages were looked up" in words) == (0, True)
     ended, words = audited({weak: ["PYSEC-1"]}, FOR_OTHERS)
     assert (ended, f"{weak}: PYSEC-1" in words) == (1, True)
+
+
+def test_a_weakness_is_named_though_nobody_answers_for_a_later_version(audited: Callable[..., tuple[int, str]]):
+    ended, words = audited({"numpy 2.4.6": ["PYSEC-1"], "silent": ["numpy 2.5.5"]}, FOR_OTHERS)
+    said = ("numpy 2.4.6: PYSEC-1", "nobody answered for 1 of 3 packages, such as numpy 2.5.5")
+    assert (ended, [one in words for one in said]) == (1, [True, True])
 
 
 def test_every_pin_of_the_project_is_laid_out():

@@ -1,7 +1,9 @@
 """Messages on their way: tried again, given up, told anew, over real sockets."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -187,6 +189,48 @@ def test_a_dead_process_leaves_its_message_to_others(make_in: Callable[..., Sett
     assert receiver.got == []
     alerts.tend(settings, [], NOON + SENDING)
     assert [one["id"] for one in receiver.got] == ["1" * 32]
+
+
+MOVED = [
+    ({"attempts": 1, "repeat_hours": 1}, [], 60, [503], [61, 62, 90], ["opened", "cleared"]),
+    ({"attempts": 2, "repeat_hours": None}, [503], 0, [503], [1, 5, 30], ["opened"]),
+]
+
+
+@pytest.mark.parametrize(("told", "before", "last", "after", "looks", "heard"), MOVED, ids=["repeat", "opened"])
+def test_what_people_have_heard_is_known_where_alerts_were_moved_to(
+    make: Callable[..., Settings],
+    receiver: Receiver,
+    tmp_path: Path,
+    told: dict[str, Any],
+    before: list[int],
+    last: int,
+    after: list[int],
+    looks: list[int],
+    heard: list[str],
+):
+    settings = make(**told)
+    moved = replace(settings, configured_database=f"sqlite:///{tmp_path / 'shared.sqlite'}")
+    receiver.answers = before
+    alerts.tend(settings, [cause()], NOON)
+    if last:
+        alerts.tend(moved, [cause()], NOON + MINUTE)
+    receiver.answers = after
+    for minute in (last, *looks):
+        alerts.tend(moved, [cause()] * (not last or minute == last), NOON + minute * MINUTE)
+    assert [kind for kind, code, _ in receiver.told if code == "cycle_late"] == heard
+
+
+def test_what_was_heard_so_long_ago_that_its_message_is_forgotten_counts(
+    make: Callable[..., Settings], receiver: Receiver
+):
+    settings, late = make(attempts=1, repeat_hours=None, keep_days=1), NOON + timedelta(days=3)
+    for when in (NOON, late - timedelta(days=1)):
+        alerts.tend(settings, [cause()], when)
+    receiver.answers = [503]
+    for minute, found in ((0, [cause(severity=Severity.CRITICAL)]), (1, []), (30, [])):
+        alerts.tend(settings, found, late + minute * MINUTE)
+    assert [kind for kind, code, _ in receiver.told if code == "cycle_late"] == ["opened", "cleared"]
 
 
 def test_a_channel_for_what_is_critical_hears_nothing_else(make: Callable[..., Settings], receiver: Receiver, url: str):

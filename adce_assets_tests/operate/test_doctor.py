@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -245,21 +246,33 @@ def test_what_health_finds_doctor_finds_too_each_with_its_own_hint(made: Any) ->
     assert "adce ledger verify" in found["ledger_broken"]["hint"]
 
 
+WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
+NOT_YET = Finding("daemons", Standing.WARNING, "no daemon has ever run here")
+LATE = Finding("inventory", Standing.WARNING, "the newest report is late")
+ALONE = Finding("hosts", Standing.WARNING, "1 of 9 are left alone: espn_site")
+
+
 @pytest.mark.parametrize(
-    ("code", "subject", "told", "left"),
+    ("code", "subject", "severity", "told", "left"),
     [
-        ("loop_stopped", "", Finding("daemons", Standing.WARNING, "no daemon has ever run here"), 0),
-        ("cycle_late", "", Finding("daemons", Standing.SKIPPED, "DAGSTER_HOME is not set"), 1),
-        ("cycle_late", "", Finding("daemons", Standing.OK, "all are awake"), 1),
-        ("source_failing", "nba_stats", Finding("hosts", Standing.WARNING, "1 of 9 are left alone: espn_site"), 1),
-        ("source_blocked", "espn_site", Finding("hosts", Standing.WARNING, "1 of 9 are left alone: espn_site"), 0),
-        ("halted", "why", Finding("inventory", Standing.WRONG, "why"), 1),
+        ("loop_stopped", "", CRITICAL, NOT_YET, 0),
+        ("cycle_late", "", WARNING, Finding("daemons", Standing.SKIPPED, "DAGSTER_HOME is not set"), 1),
+        ("cycle_late", "", CRITICAL, Finding("daemons", Standing.OK, "all are awake"), 1),
+        ("cycle_late", "", CRITICAL, NOT_YET, 0),
+        ("inventory_old", "", CRITICAL, LATE, 1),
+        ("inventory_old", "", WARNING, LATE, 0),
+        ("inventory_old", "", CRITICAL, replace(LATE, standing=Standing.WRONG), 0),
+        ("source_failing", "nba_stats", WARNING, ALONE, 1),
+        ("source_blocked", "espn_site", WARNING, ALONE, 0),
+        ("halted", "why", WARNING, Finding("inventory", Standing.WRONG, "why"), 1),
     ],
 )
-def test_a_fault_is_not_told_twice(code: str, subject: str, told: Finding, left: int) -> None:
-    causes = [Cause(code, subject, Severity.WARNING, "it is so", "a hint")]
-    found = list(doctor.of_causes(causes, [told]))
-    assert [one.what for one in found if one.standing is Standing.WARNING] == [f"{code}: it is so"] * left
+def test_a_fault_is_told_once_and_none_hides_behind_a_lesser_one(
+    code: str, subject: str, severity: Severity, told: Finding, left: int
+) -> None:
+    found = list(doctor.of_causes([Cause(code, subject, severity, "it is so", "a hint")], [told]))
+    standing = Standing.WRONG if severity is CRITICAL else Standing.WARNING
+    assert [(one.what, one.standing) for one in found] == [(f"{code}: it is so", standing)] * left
 
 
 # ---------------------------------------------------------------------------------------------- the instance of Dagster

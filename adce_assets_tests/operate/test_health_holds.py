@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from select import select
 from threading import Event
@@ -16,10 +17,11 @@ import pytest
 from adce_assets.cli.health import _desk
 from adce_assets.errors import ConditionFailedError, LakeError
 from adce_assets.lake.file_store import FileStore
-from adce_assets.operate import health_waiting
+from adce_assets.operate import health_access, health_waiting
 from adce_assets.operate.access_database import AccessDatabase
 from adce_assets.operate.halting import halt
 from adce_assets.operate.health_access import AT_ONCE
+from adce_assets.operate.tokens import Role
 from adce_assets_tests.cli.conftest import NOW, Installation
 from adce_assets_tests.operate.alarmed import SECRETS, Receiver, hook
 from adce_assets_tests.operate.asking import Served, serving
@@ -49,6 +51,11 @@ def test_a_contract_that_is_edited_is_judged_as_it_stands(watched: Watched, serv
     contract.write_text(text)
     look()
     assert codes(serve) == set()
+    for place in (contract.parent, watched.home / "inventory" / "tables"):
+        opened = serve.desk.acts.installation()
+        place.mkdir(exist_ok=True)
+        (place / "teams.csv").write_text("id\n1\n")
+        assert serve.desk.acts.installation() is not opened, "what a contract takes its values from is a part of it"
 
 
 def test_settings_that_become_faulty_are_one_cause_and_the_looks_go_on(watched: Watched, serve: Served) -> None:
@@ -182,28 +189,33 @@ def test_those_who_never_ask_keep_nobody_from_asking(serve: Served, monkeypatch:
         monkeypatch.setattr(health_waiting, "SILENT_S", 0.05)
         silent = stack.enter_context(socket.create_connection((serve.address, serve.port), timeout=20))
         assert ended(silent)
+        operator = serve.desk.doors.tokens.issue("operator", Role.OPERATOR, "test").encode()
         half = stack.enter_context(socket.create_connection((serve.address, serve.port), timeout=20))
-        half.sendall(HALF.replace(b"GET", b"POST"))
+        half.sendall(HALF.replace(b"GET", b"POST").replace(b"Bearer x", b"Bearer " + operator))
         assert half.recv(12) == b"HTTP/1.1 408"
 
 
 def test_requests_that_are_half_sent_keep_nobody_from_asking(serve: Served) -> None:
     serve.issue()
     serve.desk.looks.look()
+    operator = serve.secrets["operator"].encode()
     with ExitStack() as stack:
         halves = [
             stack.enter_context(socket.create_connection((serve.address, serve.port), timeout=20))
             for _ in range(AT_ONCE + 1)
         ]
         for half in halves:
-            half.sendall(HALF.replace(b"GET", b"POST"))
+            half.sendall(HALF.replace(b"GET", b"POST").replace(b"Bearer x", b"Bearer " + operator))
         answered, _, _ = select(halves, [], [], 20)
         assert answered[0].recv(12) == b"HTTP/1.1 503", "no more bodies are waited for"
         assert {path: serve.ask(path, role="viewer").status for path in ("/live", "/health")} == {
             "/live": 200,
             "/health": 200,
         }
-    for sent, status in ((HALF, b"413"), (HALF.replace(b"GET", b"POST").replace(b"Authorization", b"X"), b"401")):
+    post = HALF.replace(b"GET", b"POST")
+    viewer = post.replace(b"Bearer x", b"Bearer " + serve.secrets["viewer"].encode())
+    without = post.replace(b"Authorization", b"X")
+    for sent, status in ((HALF, b"413"), (without, b"401"), (post, b"401"), (viewer, b"403")):
         with socket.create_connection((serve.address, serve.port), timeout=20) as half:
             half.sendall(sent)
             assert half.recv(12) == b"HTTP/1.1 " + status, "nobody waits for a body that is of no use"
@@ -218,6 +230,29 @@ def test_who_has_asked_and_goes_silent_is_not_waited_for(serve: Served, monkeypa
             answer += connection.recv(4096)
         connection.sendall(b"G")
         assert ended(connection)
+
+
+def test_what_is_asked_before_the_answer_to_what_was_asked_before_piles_up_nowhere(serve: Served) -> None:
+    with socket.create_connection((serve.address, serve.port), timeout=20) as connection:
+        connection.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
+        assert ended(connection)
+
+
+def test_who_asks_and_does_not_read_gives_back_his_place(serve: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_access, "AT_ONCE", 1)
+    monkeypatch.setattr(health_waiting, "SILENT_S", 0.3)
+    serve.desk.looks.latest = replace(serve.desk.looks.look(), status=b" " * 20_000_000)
+    with ExitStack() as stack:
+        unread, silent = (
+            stack.enter_context(socket.create_connection((serve.address, serve.port), timeout=20)) for _ in range(2)
+        )
+        for _ in range(2):
+            unread.sendall(b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert unread.recv(1)
+        silent.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while silent.recv(4096):
+            pass
+        assert serve.ask("/health").status == 200
 
 
 def test_of_too_many_connections_the_longest_silent_one_is_ended(

@@ -22,6 +22,7 @@ from adce_assets.operate.ports import Listening
 from adce_assets.operate.service import Component, Health, Service
 from adce_assets.operate.socket_place import make_place, place_of
 from adce_assets.operate.supervising import STOP_SECONDS
+from adce_assets.operate.supervisor_socket import SocketTransport
 
 PATIENCE_S = 30.0
 LINGERS = """
@@ -184,16 +185,29 @@ def test_a_supervisor_that_says_nothing_is_told_in_time(
     service = serve(program("one", LIVES))
     pid = service.start(dict(os.environ))
     monkeypatch.setattr(services, "ANSWER_SECONDS", 0.1)
-    os.kill(pid, signal.SIGSTOP)
+    aside = service.socket.with_name("aside")
+
+    def crowd(*_: object) -> None:
+        raise BlockingIOError(11, "too many wait for an answer")
+
+    ways = (
+        lambda: os.kill(pid, signal.SIGSTOP),
+        lambda: service.socket.rename(aside),
+        lambda: monkeypatch.setattr(SocketTransport, "make_connection", crowd),
+    )
     try:
-        (told,) = service.known()
-        assert (told.name, told.health, told.pid, told.said) == ("supervisor", "failed", pid, "it does not answer")
-        with pytest.raises(ServiceError, match="does not answer"):
-            service.stop()
-        with pytest.raises(AlreadyRunningError, match=f"says nothing: process {pid}"):
-            service.start(dict(os.environ))
+        for hide in ways:
+            hide()
+            (told,) = service.known()
+            assert (told.name, told.health, told.pid, told.said) == ("supervisor", "failed", pid, "it does not answer")
+            with pytest.raises(ServiceError, match="does not answer"):
+                service.stop()
+            with pytest.raises(AlreadyRunningError, match=f"says nothing: process {pid}"):
+                service.start(dict(os.environ))
+            assert (service.left(), len(left_behind.living(service.folder))) == ([], 1)
     finally:
         os.kill(pid, signal.SIGCONT)
+        aside.rename(service.socket)
         monkeypatch.undo()
     assert service.stop()
 
@@ -264,6 +278,13 @@ def test_what_does_not_end_when_it_is_asked_is_killed(tmp_path: Path) -> None:
         assert left_behind.living(tmp_path) == [left_behind.Left("one", process.pid)]
         left_behind.end(tmp_path, left_behind.living(tmp_path), 0.1)
         assert (process.wait(), left_behind.living(tmp_path)) == (-signal.SIGKILL, [])
+
+
+def test_what_has_ended_is_not_signalled_to_whoever_has_its_number_now(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True) as stranger:
+        left_behind.end(tmp_path, [left_behind.Left("one", stranger.pid)], 0.0)
+        stranger.send_signal(signal.SIGUSR1)
+        assert stranger.wait(PATIENCE_S) == -signal.SIGUSR1
 
 
 def test_a_port_that_is_taken_is_told_at_once_with_its_setting(serve: Callable[..., Service]) -> None:
@@ -353,7 +374,7 @@ def test_sockets_are_where_their_path_means_nothing_else(folder: str, *, is_plai
         place.rmdir()
 
 
-def test_the_copy_of_a_service_has_sockets_of_its_own(tmp_path: Path) -> None:
+def test_the_copy_of_a_service_has_sockets_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = tmp_path / ("ä" * 60), tmp_path / ("ö" * 60)
     place = make_place(first)
     assert (make_place(first), place_of(first), place.stat().st_mode & 0o777) == (place, place, 0o700)
@@ -361,5 +382,7 @@ def test_the_copy_of_a_service_has_sockets_of_its_own(tmp_path: Path) -> None:
     assert place_of(second) == second
     other = make_place(second)
     assert (other != place, place_of(second), place_of(first)) == (True, other, place)
+    monkeypatch.setattr(os, "getuid", lambda: first.stat().st_uid + 1)  # root asks for what is another user's
+    assert place_of(first) == place
     for made in (place, other):
         made.rmdir()

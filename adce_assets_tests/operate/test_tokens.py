@@ -204,3 +204,14 @@ def test_nobody_who_knows_waits_for_who_reads() -> None:
     seconds[0] += ANEW_S + 0.01
     assert known() == 7, "who asks meanwhile hears what was known"
     assert asked == [0, 1]
+
+
+def test_a_server_that_is_gone_or_works_for_long_is_waited_for_as_long_as_was_asked(postgresql: Any) -> None:
+    database = AccessDatabase(postgresql.get_uri(), 1)
+    with database.read() as connection:
+        told: Any = connection.connection.dbapi_connection
+    bounds = ("tcp_user_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count")
+    assert [told.info.dsn_parameters[name] for name in bounds] == ["1000", "1", "1", "3"]
+    with pytest.raises(AccessError, match="statement timeout"), database.read() as connection:
+        connection.exec_driver_sql("SELECT pg_sleep(20)")
+    database.dispose()
