@@ -136,7 +136,7 @@ def _holder(doors: Doors, wanted: Role) -> Any:
     """Make what lets a request in that may do what needs a role."""
 
     async def let_in(shown: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]) -> Holder:
-        return await run_in_threadpool(doors.enter, shown.credentials if shown else None, wanted)
+        return await doors.let_in(shown.credentials if shown else None, wanted)
 
     return Depends(let_in)
 

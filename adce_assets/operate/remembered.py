@@ -41,9 +41,9 @@ class Remembered(Generic[Found]):
             AccessError: it cannot be read, and was not read lately.
         """
         last = self._last
-        if self._is_due() and self._one.acquire(timeout=WAIT_S if last is None else 0):
+        if self.is_due() and self._one.acquire(timeout=WAIT_S if last is None else 0):
             try:
-                if self._is_due():
+                if self.is_due():
                     self._read_anew()
                 last = self._last
             finally:
@@ -59,7 +59,8 @@ class Remembered(Generic[Found]):
         with self._one:
             self._last = self._tried = None
 
-    def _is_due(self) -> bool:
+    def is_due(self) -> bool:
+        """Tell whether who asks next may have to wait for the database."""
         return self._tried is None or self.monotonic() - self._tried > ANEW_S
 
     def _read_anew(self) -> None:

@@ -121,6 +121,10 @@ class Tokens:
         """
         self._change(name, hash="", revoked_at=moment_text(self.clock()))
 
+    def is_read(self) -> bool:
+        """Tell whether `holder` answers from what was read a moment ago."""
+        return not self._good.is_due()
+
     def holder(self, secret: str) -> Holder | None:
         """Say whose secret it is; None if it is nobody's. How long that takes says nothing of any secret.
 
