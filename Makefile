@@ -22,7 +22,7 @@ ui: $(INSTALLED) ## open the Dagster UI on the demo's lake
 	@$(BIN)/adce demo ui
 
 test: check bench ## run every check, the benchmark and every test
-	$(BIN)/python -m pytest -p adce_assets_tests.ci_plugin -n 3 --dist loadgroup --junitxml=.pytest_cache/results.xml
+	$(BIN)/python -m pytest -p adce_assets_tests.ci_plugin -n 4 --dist loadgroup --junitxml=.pytest_cache/results.xml
 
 check: $(INSTALLED) ## run only the checks that need no test: style, types, layers
 	$(BIN)/ruff check .
@@ -34,11 +34,11 @@ bench: $(INSTALLED) ## measure at a small size what is promised; with FOLDER=...
 	@# What waits goes beside what counts CPU time alone; what goes by the clock goes alone.
 	@# Both are waited for, whichever fails, so that none goes on after the end.
 	$(BIN)/python benchmarks/politeness.py & polite=$$!; failed=0; \
-	  { $(BIN)/python benchmarks/listing.py --small && $(BIN)/python benchmarks/collecting.py --small; } & pid=$$!; \
+	  { $(BIN)/python benchmarks/listing.py --small && $(BIN)/python benchmarks/collecting.py --small && \
+    $(BIN)/python benchmarks/difference.py --small; } & pid=$$!; \
 	  for counting in job_overhead.py scale.py; do $(BIN)/python benchmarks/$$counting --small || failed=1; done; \
 	  wait $$polite || failed=1; wait $$pid && exit $$failed
 	$(BIN)/python benchmarks/ledger.py --small
-	$(BIN)/python benchmarks/difference.py --small
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_answers.py $(FOLDER)/recorded)
 	$(if $(FOLDER),$(BIN)/python benchmarks/real_games.py $(FOLDER)/schedule)
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_schedules.py $(FOLDER)/recorded)

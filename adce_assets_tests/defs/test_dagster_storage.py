@@ -107,7 +107,7 @@ def test_a_url_without_a_driver_means_the_one_that_is_installed(url: str, driven
 
 
 def test_a_server_that_accepts_and_says_nothing_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "CONNECT_SECONDS", 2)
+    monkeypatch.setitem(storage.BOUNDS, "connect_timeout", 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         engine = sa.create_engine(patient(f"postgresql+psycopg2://me@127.0.0.1:{silent.getsockname()[1]}/db"))
         with pytest.raises(sa.exc.OperationalError, match="timeout expired"):
