@@ -10,10 +10,10 @@ PINNED := constraints.txt deploy/requirements.txt deploy/requirements-build.txt 
 # Where Python may keep no byte code, as in many containers, each of the many processes would compile all it imports.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo ui test check bench audit lock clean
+.PHONY: help demo ui test check bench bench-more audit lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name what; do printf '  make %-6s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
 
 demo: $(INSTALLED) ## make a lake with known holes, find them, collect them, show that they are gone (LAKE=file or s3)
 	@$(BIN)/adce demo run --lake $(LAKE)
@@ -22,7 +22,7 @@ ui: $(INSTALLED) ## open the Dagster UI on the demo's lake
 	@$(BIN)/adce demo ui
 
 test: check bench ## run every check, the benchmark and every test
-	$(BIN)/python -m pytest -p adce_assets_tests.ci_plugin -n 4 --dist loadgroup --junitxml=.pytest_cache/results.xml
+	$(BIN)/python -m pytest -p adce_assets_tests.ci_plugin -n 3 --dist loadgroup --junitxml=.pytest_cache/results.xml
 
 check: $(INSTALLED) ## run only the checks that need no test: style, types, layers
 	$(BIN)/ruff check .
@@ -34,14 +34,18 @@ bench: $(INSTALLED) ## measure at a small size what is promised; with FOLDER=...
 	@# What waits goes beside what counts CPU time alone; what goes by the clock goes alone.
 	@# Both are waited for, whichever fails, so that none goes on after the end.
 	$(BIN)/python benchmarks/politeness.py & polite=$$!; failed=0; \
-	  { $(BIN)/python benchmarks/listing.py --small && $(BIN)/python benchmarks/collecting.py --small && \
-    $(BIN)/python benchmarks/difference.py --small; } & pid=$$!; \
+	  { $(BIN)/python benchmarks/listing.py --small && $(BIN)/python benchmarks/collecting.py --small; } & pid=$$!; \
 	  for counting in job_overhead.py scale.py; do $(BIN)/python benchmarks/$$counting --small || failed=1; done; \
 	  wait $$polite || failed=1; wait $$pid && exit $$failed
-	$(BIN)/python benchmarks/ledger.py --small
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_answers.py $(FOLDER)/recorded)
 	$(if $(FOLDER),$(BIN)/python benchmarks/real_games.py $(FOLDER)/schedule)
 	$(if $(FOLDER),$(BIN)/python benchmarks/recorded_schedules.py $(FOLDER)/recorded)
+
+bench-more: $(INSTALLED) ## measure what takes longer, or wants the machine alone: ledger, records, health
+	$(BIN)/python benchmarks/ledger.py --small
+	$(BIN)/python benchmarks/difference.py --small
+	$(BIN)/python benchmarks/soak.py --small
+	$(BIN)/python benchmarks/health.py
 
 audit: ## ask a service of advisories about every pinned package (SERVICE=pypi or osv)
 	@$(PYTHON) -m venv .venv-audit

@@ -1,7 +1,7 @@
 """Compare two tables row by row, beside datacompy's polars engine on the same files in the same run.
 
     python benchmarks/difference.py          # a million rows
-    python benchmarks/difference.py --small  # 200,000, as CI does
+    python benchmarks/difference.py --small  # 200,000
     python benchmarks/difference.py --full   # and ten million, which datacompy, at 9.5 GiB, is not asked for
 
 Two Parquet files of ten columns with the same rows, each in an order of its own; then with one row changed; then with

@@ -1,7 +1,7 @@
 """Measure what it costs the loop that somebody asks its health server 1,000 times a second.
 
     python benchmarks/health.py            # a minute and a half
-    python benchmarks/health.py --small    # 10 s, as CI does
+    python benchmarks/health.py --small    # 10 s
 
 Reconciles a small lake again and again, now with and now without requests to the server of the same installation, each
 in a process of its own. The server stands back as that of `adce health serve` does; who asks stands for other machines,

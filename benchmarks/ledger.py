@@ -1,7 +1,7 @@
 """Measure the ledger: transitions a second in batches, beside plain inserts of the same rows; and how long proofs take.
 
     python benchmarks/ledger.py                               # 90,000 transitions into a SQLite file
-    python benchmarks/ledger.py --small                       # 27,000, as CI does
+    python benchmarks/ledger.py --small                       # 27,000
     python benchmarks/ledger.py --full                        # a million
     python benchmarks/ledger.py --url postgresql://me@host/db # into an empty schema of a PostgreSQL as well
     python benchmarks/ledger.py --postgresql                  # into a PostgreSQL of its own as well
