@@ -7,7 +7,7 @@ becomes the rule's cause in `watching`, where the rules stand in their order.
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from adce_assets.errors import printable
@@ -22,7 +22,7 @@ from adce_assets.operate.halting import HINT as RESUME
 from adce_assets.operate.halting import halted as halt_of
 from adce_assets.operate.outside import Seen
 from adce_assets.operate.service import SUPERVISOR_NAME, Health
-from adce_assets.operate.state_forms import FORMS
+from adce_assets.operate.state_forms import FORMS, moment_of
 
 CRITICAL, WARNING = Severity.CRITICAL, Severity.WARNING
 Causes = Iterator[Cause]
@@ -172,7 +172,7 @@ def inventory_old(seen: Seen) -> Causes:
     document, most = seen.file(INVENTORY), timedelta(hours=seen.limits.inventory_old_hours)
     if document is None:
         return
-    as_of = _moment(document["as_of"])
+    as_of = moment_of(document["as_of"])
     after_a_rest = timedelta(minutes=seen.limits.cycle_late_minutes)
     if seen.now - as_of > most and not seen.is_excused(as_of, most, after_a_rest):
         what = f"the inventory is of {_ago(seen.now, as_of)} ago; wanted: {_span(most)}"
@@ -213,7 +213,7 @@ def canary(seen: Seen) -> Causes:
         if on and not seen.is_new(FLIGHT, most) and not seen.is_excused(on, most):
             yield Cause("canary_late", "", CRITICAL, "no canary was ever sent", hint, None, page)
         return
-    sent = _moment(document["sent_at"])
+    sent = moment_of(document["sent_at"])
     if not document["alive"]:
         yield Cause("canary_failed", "", CRITICAL, printable(str(document["says"])), hint, sent, page)
     if seen.now - sent > most and not seen.is_excused(sent, most):
@@ -242,10 +242,10 @@ def critical_gap_late(seen: Seen) -> Causes:
     document, hours = seen.file(GAPS), seen.limits.critical_max_age_hours
     late: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for gap in document["gaps"] if document else ():
-        if gap["priority"] == "critical" and seen.now - _moment(gap["detected_at"]) > timedelta(hours=hours):
+        if gap["priority"] == "critical" and seen.now - moment_of(gap["detected_at"]) > timedelta(hours=hours):
             late[gap["source"]].append(gap)
     for source, gaps in late.items():
-        since = min(_moment(gap["detected_at"]) for gap in gaps)
+        since = min(moment_of(gap["detected_at"]) for gap in gaps)
         what = f"{len(gaps):,} CRITICAL gap(s) of `{source}` are open for more than {hours:g} h: {_cells(gaps)}"
         hint = f"`adce gaps --priority critical --source {source}`, then `adce why KEY`"
         yield Cause("critical_gap_late", source, CRITICAL, what, hint, since, "/assets/detected_gaps")
@@ -332,11 +332,6 @@ def _cells(gaps: Sequence[Mapping[str, Any]]) -> str:
     names = [f"{gap['data_type']} {gap['season']}" for gap in gaps[:NAMED]]
     more = f" and {len(gaps) - NAMED:,} more" if len(gaps) > NAMED else ""
     return ", ".join(names) + more
-
-
-def _moment(text: object) -> datetime:
-    found = datetime.fromisoformat(str(text))
-    return found.replace(tzinfo=found.tzinfo or UTC)
 
 
 def _ago(now: datetime, then: datetime) -> str:

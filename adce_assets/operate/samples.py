@@ -4,11 +4,11 @@ The metrics of the data, which are measured elsewhere, are handed in as what a r
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from adce_assets.configuration import PRIORITIES
 from adce_assets.operate.outside import Outside
+from adce_assets.operate.state_forms import moment_of
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -65,7 +65,7 @@ def _numbers(status: Mapping[str, Any], outside: Outside) -> Iterator[tuple[str,
     """List the samples without a label; None for what is not known."""
     last, of = outside.last_cycle, status["inventory_as_of"]
     age = (outside.at - last).total_seconds() if last else None
-    as_of = _moment(of).timestamp() if of else None
+    as_of = moment_of(of).timestamp() if of else None
     yield (
         "adce_last_cycle_timestamp_seconds",
         "When the last cycle began that ended well.",
@@ -76,12 +76,6 @@ def _numbers(status: Mapping[str, Any], outside: Outside) -> Iterator[tuple[str,
     yield "adce_objects", "Objects of the inventory.", status["objects"]
     yield "adce_open_keys", "Keys that are missing, stale or damaged.", status["open_keys"]
     yield "adce_health_looked_timestamp_seconds", "When all this was looked at.", outside.at.timestamp()
-
-
-def _moment(text: str) -> datetime:
-    """Read a moment of a file; one without a zone is UTC, as all are that the loop writes."""
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=found.tzinfo or UTC)
 
 
 def _gauge(name: str, told: str, value: float) -> "Metric":

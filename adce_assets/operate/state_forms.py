@@ -5,7 +5,7 @@ what else is wrong nor be taken for a loop without work.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, NonNegativeInt, StringConstraints, ValidationError
@@ -72,3 +72,9 @@ def fault_of(name: str, document: Mapping[str, Any]) -> str:
         first = error.errors(include_url=False, include_input=False)[0]
         return printable(f"`{'.'.join(map(str, first['loc']))}` is not as it should be: {first['msg']}")
     return ""
+
+
+def moment_of(text: object) -> datetime:
+    """Read a moment of a file; one without a zone is UTC, as all are that the loop writes. ValueError: it is none."""
+    found = datetime.fromisoformat(str(text))
+    return found.replace(tzinfo=found.tzinfo or UTC)
